@@ -1,0 +1,68 @@
+# Needs make, pip and Python 3.11 or newer; everything is installed into .venv.
+VENV    := .venv
+BIN     := $(VENV)/bin
+RUN     := runs/demo
+VERSION := $(shell sed -n 's/^__version__ *= *"\(.*\)"/\1/p' ssl_nb/__init__.py)
+
+# Stamps, made only after an install that went through. A new version or new metadata makes them again.
+VENV_MADE := $(VENV)/.made
+INSTALLED := $(VENV)/.installed-$(VERSION)
+DEVELOPER := $(VENV)/.installed-dev-$(VERSION)
+PIP       := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-warn-script-location
+
+export PYTHON
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint docs readme clean distclean
+
+help:
+	@echo "make demo       install ssl_nb into $(VENV) and run its demonstration (no download of data)"
+	@echo "make test       install what developers need, then run ruff and the tests; SSL_NB_DATA names a folder of data sets"
+	@echo "make lint       only ruff"
+	@echo "make docs       build the documentation site in _docs"
+	@echo "make readme     write README.md from nbs/index.ipynb"
+	@echo "make clean      remove what was built; make distclean removes $(VENV) too; neither removes runs/"
+	@echo "PYTHON=...      the Python to make $(VENV) with (default: python3, else python3.14 ... python3.11)"
+
+$(VENV_MADE): tools/new_venv.sh
+	@sh tools/new_venv.sh $(VENV)
+	@touch $@
+
+$(INSTALLED): pyproject.toml setup.py | $(VENV_MADE)
+	@echo "installing ssl_nb and its dependencies into $(VENV) (about 2-5 minutes, 6 GB) ..."
+	@$(PIP) --editable .
+	@touch $@
+
+$(DEVELOPER): pyproject.toml setup.py tools/git_hooks.sh | $(VENV_MADE)
+	@echo "installing ssl_nb and what developers need into $(VENV) (about 2-5 minutes, 6 GB, less after make demo) ..."
+	@$(PIP) --editable '.[dev]'
+	@sh tools/git_hooks.sh $(VENV)
+	@touch $(INSTALLED) $@
+
+# a report that is there is only named: nothing is installed or run again
+ifeq ($(wildcard $(RUN)/report.html),)
+$(RUN)/report.html: | $(INSTALLED)
+	@$(BIN)/ssl_nb demo --resume --out $(RUN)
+endif
+demo: $(RUN)/report.html
+	@echo "the report is $(CURDIR)/$(RUN)/report.html"
+
+# ruff and the tests both run, so that one failing does not hide the other
+test: $(DEVELOPER)
+	@$(BIN)/ruff check; lint=$$?; $(BIN)/python -m pytest $(PYTEST_FLAGS); tests=$$?; exit $$((tests > lint ? tests : lint))
+
+lint: $(DEVELOPER)
+	@$(BIN)/ruff check
+
+docs: $(DEVELOPER)
+	@$(BIN)/python tools/build_docs.py
+	@echo "the first page is $(CURDIR)/_docs/index.html; its search needs a server: $(BIN)/python -m http.server --directory _docs"
+
+readme: $(DEVELOPER)
+	@$(BIN)/python tools/readme.py
+
+clean:
+	rm -rf _docs _proc _proc_site build dist *.egg-info nbs/nbdev.yml .quarto nbs/.quarto .pytest_cache .ruff_cache
+	find ssl_nb tests tools -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV) .gitconfig

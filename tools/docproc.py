@@ -1,0 +1,54 @@
+"What nbdev does, beyond its own steps, to each notebook on its way to a page (`doc_procs` in pyproject.toml)."
+import re
+from pathlib import Path
+
+from nbdev.config import get_config
+from nbdev.process import Processor, mk_cell
+
+
+def addresses():
+    "The two addresses of the project, by the name that prose writes in braces"
+    config = get_config()
+    return {"repository": config.git_url, "documentation": config.doc_url.rstrip("/")}
+
+
+def filled(text):
+    "`text` with `{repository}` and `{documentation}` replaced"
+    return re.sub(r"\{(repository|documentation)\}", lambda m: addresses()[m[1]], text)
+
+
+def notebook_path(path):
+    "`path` of a notebook as it stands in the repository"
+    return Path(path).resolve().relative_to(get_config().config_path).as_posix()
+
+
+def colab_url(path):
+    "Where the notebook at `path` opens in Colab"
+    config = get_config()
+    return f"https://colab.research.google.com/github/{config.user}/{config.repo}/blob/{config.branch}/{notebook_path(path)}"
+
+
+def source_url(path):
+    "Where the notebook at `path` is shown on GitHub"
+    config = get_config()
+    return f"{config.git_url}/blob/{config.branch}/{notebook_path(path)}"
+
+
+def strip_execution(cell):
+    "Drop execution times: with them Quarto leaves documented symbols out of its table of contents"
+    if cell.cell_type == "code": cell.metadata.pop("execution", None)
+
+
+def fill_addresses(cell):
+    "Fill the project's addresses into prose; code keeps its braces"
+    if cell.cell_type == "markdown": cell.source = filled(cell.source)
+
+
+class page_links(Processor):
+    "Put a line of links to Colab and to the notebook under each page's title, but for the first page's"
+
+    def begin(self):
+        path = self.nb.path_
+        if Path(path).name == get_config().readme_nb: return
+        links = f"[Open in Colab]({colab_url(path)}) · [Notebook]({source_url(path)})"
+        self.nb.cells.insert(1, mk_cell(f"::: {{.page-links}}\n{links}\n:::", "markdown"))
