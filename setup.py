@@ -1,4 +1,4 @@
-"Carries settings.ini and results/*.json, which stand beside the package, into the wheel and the sdist."
+"Carries settings.ini and the records in results/, which stand beside the package, into the wheel and the sdist."
 import shutil
 from pathlib import Path
 
@@ -13,7 +13,7 @@ class BuildWithRecords(build_py):
 
     def carried(self):
         "Pairs of a file beside the package and its place in the build"
-        names = ["settings.ini", *sorted(p.as_posix() for p in Path("results").glob("*.json"))]
+        names = ["settings.ini", *sorted(p.as_posix() for kind in ("*.json", "*.csv") for p in Path("results").glob(kind))]
         return [(name, str(Path(self.build_lib, PACKAGE, name))) for name in names]
 
     def run(self):

@@ -11,7 +11,7 @@ __all__ = ['RECORDS', 'demo_params', 'make_parser', 'parse', 'demo', 'check_demo
 import argparse, os, sys, warnings
 from pathlib import Path
 from .core import (Param, STAGES, SslNbError, check_device, check_out, check_same, convert, parameters, percent, preset_names,
-                         read_json, read_settings, resolve, run_state, set_command, stage_params, unknown, write_record)
+                         log_scoring, read_json, read_settings, resolve, run_state, set_command, stage_params, unknown, write_record)
 
 # %% ../nbs/cli.ipynb #bc3d9eda
 class _Parser(argparse.ArgumentParser):
@@ -96,19 +96,24 @@ def _split(given):
     common = {k: given[k] for k in ('device', 'seed', 'quiet', 'settings', 'preset') if k in given}
     return {s: common | {k: v for k,v in given.items() if k in stage_params(s) and k not in ('out', 'force', 'resume', 'preset')} for s in STAGES}
 
-def demo(preset='digits', out=None, force=False, resume=False, **given)->dict: # the metrics of all stages
-    "Pretrain, probe, cluster and report; writes one run folder with the others inside"
-    from ssl_nb.pretrain import pretrain
-    from ssl_nb.probe import probe
+def demo(preset=None, out=None, force=False, resume=False, **given)->dict: # the metrics of all stages
+    "Pretrain, probe (where there are labels), cluster and report; writes one run folder with the others inside"
+    from ssl_nb.pretrain import load_run, pretrain
+    from ssl_nb.probe import is_labelled, probe
     from ssl_nb.deepcluster import cluster_run
     from ssl_nb.report import report
-    out, parts = Path(out or 'runs/demo'), _split(given | dict(preset=preset))
+    out, parts = Path(out or 'runs/demo'), _split(_on_digits(given | dict(preset=preset)))
     check_demo(out, parts, force, resume)
     if not (resume and run_state(out)=='finished'): pretrain(out=out, force=force, resume=resume, **parts['pretrain'])
-    for name, f in (('probe', probe), ('cluster', cluster_run)):
+    stages = dict(probe=probe, cluster=cluster_run) if is_labelled(load_run(out).data()) else dict(cluster=cluster_run)
+    for name, f in stages.items():
         if run_state(out/name)!='finished': f(out, resume=True, **(parts[name] | dict(data=None)))
     page = report(out)
-    return dict(report=str(page)) | {s: read_json(p/'metrics.json') for s,p in (('pretrain', out), ('probe', out/'probe'), ('cluster', out/'cluster'))}
+    return dict(report=str(page), pretrain=read_json(out/'metrics.json')) | {s: read_json(out/s/'metrics.json') for s in stages}
+
+def _on_digits(given):
+    "The preset `digits` when neither data nor a preset is named"
+    return given if given.get('preset') or given.get('data') else given | dict(preset='digits')
 
 def check_demo(out, parts, force, resume):
     "Refuse before anything is done"
@@ -121,8 +126,9 @@ def check_demo(out, parts, force, resume):
 
 # %% ../nbs/cli.ipynb #7e07fd89
 def _demo(a):
-    out = demo(**a)
-    _say_probe(out['probe']); c = out['cluster']
+    out = demo(**a); c = out['cluster']
+    if 'probe' in out: _say_probe(out['probe'])
+    else: print('no labels in the data, so there is nothing to probe with; the report shows neighbours and clusters')
     if 'cluster_acc' in c: print(f"clusters without labels       {100*c['cluster_acc']:5.1f} %   (Hungarian accuracy, k = {c['k']})")
     print(f"\nreport: {out['report']}")
 
@@ -196,8 +202,10 @@ def reproduce(name, seeds=None, out='runs', results='results', device='auto', qu
     spec = RECORDS[name]; n = spec['seeds'] if seeds is None else seeds; rows, home = [], Path(out)/name
     for s in range(n):
         d = home/f'seed-{s}'
-        if not quiet: print(f'{name}: seed {s} of {n}' + (' (done before)' if run_state(d)=='finished' and (d/'report.html').exists() else ''), file=sys.stderr)
+        before = (d/'report.html').exists()
+        if not quiet: print(f"{name}: run {s+1} of {n}, seed {s}{', done before' if before else ''}", file=sys.stderr)
         m = demo(spec['preset'], d, resume=True, seed=s, device=device, quiet=quiet, **given)
+        if not before: log_scoring(results, name, s, f"k-means, k = {m['cluster']['k']}", m['cluster'])
         rows.append({k: v for p in ('probe','cluster') for k,v in m[p].items()} | dict(seconds=sum(m[p]['seconds'] for p in STAGES), run=d))
     return write_record(results, _record(name, spec, n, rows, given))
 
@@ -233,7 +241,7 @@ def _precheck(command, a):
     if 'device' in a: check_device(a['device'])
     if command in ('probe', 'evaluate', 'report'): read_settings(a['run'])
     if command=='demo':
-        a.setdefault('preset', 'digits'); given = {k: v for k,v in a.items() if k not in ('out','force','resume')}
+        given = _on_digits({k: v for k,v in a.items() if k not in ('out','force','resume')})
         check_demo(Path(a.get('out') or 'runs/demo'), _split(given), a.get('force', False), a.get('resume', False))
     if command=='pretrain':
         s = resolve('pretrain', **a); data = s['data']

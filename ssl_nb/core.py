@@ -8,9 +8,9 @@ Docs: https://ssl-nb.github.io/ssl_nb/core.html.md"""
 __all__ = ['STAGES', 'FORMAT', 'COLOURS', 'API', 'SslNbError', 'unknown', 'atomic_path', 'write_text', 'write_json', 'read_json',
            'Param', 'parameters', 'convert', 'stage_params', 'data_file', 'load_presets', 'preset_names', 'resolve',
            'stage', 'run_state', 'check_out', 'start_run', 'finish_run', 'read_settings', 'check_same', 'commit',
-           'versions', 'device_name', 'set_command', 'about', 'results_dir', 'write_record', 'read_record', 'summary',
-           'percent', 'record_table', 'check_device', 'pick_device', 'progress', 'class_colour', 'figure_style',
-           'lazy_attr', 'make_callable']
+           'versions', 'device_name', 'set_command', 'about', 'results_dir', 'write_record', 'log_scoring',
+           'read_record', 'summary', 'percent', 'record_table', 'check_device', 'pick_device', 'progress',
+           'class_colour', 'figure_style', 'lazy_attr', 'make_callable']
 
 # %% ../nbs/core.ipynb #9b25d2a4
 import ast, configparser, difflib, functools, importlib, json, os, platform, re, shutil, subprocess, sys, tokenize
@@ -356,6 +356,13 @@ def write_record(folder, record:dict)->Path:
     path = Path(folder)/f"{record['name']}.json"
     write_json(path, {k: record[k] for k in [*_record_keys, *(record.keys()-set(_record_keys))]})
     return path
+
+def log_scoring(folder, record:str, seed:int, what:str, scores:dict):
+    "Append a line to `folder`/scorings.csv: clusters were held against labels, and with what result"
+    path = Path(folder)/'scorings.csv'
+    old = path.read_text(encoding='utf-8') if path.is_file() else 'date,record,seed,configuration,acc,nmi,purity\n'
+    row = [datetime.now(timezone.utc).strftime('%Y-%m-%d'), record, seed, f'"{what}"', *(f"{scores[k]:.4f}" for k in ('cluster_acc', 'nmi', 'purity'))]
+    write_text(path, old + ','.join(map(str, row)) + '\n')
 
 def read_record(name:str, folder=None)->dict:
     "The record `name`, from `folder` or from those that ship with the package"

@@ -17,7 +17,7 @@ import numpy as np, torch, torch.nn.functional as F
 from .core import SslNbError, about, atomic_path, check_out, figure_style, finish_run, pick_device, run_state, stage, start_run
 from .data import Images, load_data, show_images
 from .pretrain import Run, features, load_run
-from .probe import _run, parent_of
+from .probe import _run, parent_of, plot_map, show_neighbours, tsne
 
 # %% ../nbs/05_deepcluster.ipynb #42190797
 @dataclass
@@ -144,7 +144,7 @@ def cluster_run(
                         seed=seed, data_name=d.name, data_n=len(im), data_sha256=d.sha256, **about(dev)), force)
     km = kmeans(h, k, n_init, seed)
     with atomic_path(out/'assignments.npz') as p, open(p, 'wb') as f: np.savez_compressed(f, labels=km.labels_, centers=km.centers_)
-    _cluster_picture(out, im, h, km)
+    _cluster_pictures(out, im, h, km)
     sizes = np.bincount(km.labels_, minlength=k).tolist()
     finish_run(out, dict(k=k, n=len(im), inertia=km.inertia_, backend=km.backend, sizes=sizes, seconds=round(time.perf_counter()-t, 1)) | score_run(out, im.y))
     return load_run(out)
@@ -159,14 +159,22 @@ def score_run(
     s = clustering_scores(y, labels)
     return dict(cluster_acc=s.pop('acc'), **s, matching={str(c): k for c,k in sorted(match_clusters(y, labels).items())})
 
-def _cluster_picture(out, im, h, km, n=10):
-    "clusters.png: the most central images of each cluster, a row a cluster"
-    import matplotlib.pyplot as plt
+def _central(im, h, km, n=10):
+    "The `n` most central images of each cluster, a row a cluster"
     x = F.normalize(h, dim=1); sim = (x*torch.tensor(km.centers_)[km.labels_]).sum(1).numpy()
     rows = [i[np.argsort(-sim[i])][:n] for c in range(min(len(km.centers_), 20)) if len(i := np.flatnonzero(km.labels_==c))]
     pad = torch.zeros(1, *im.shape, dtype=torch.uint8)
     grid = torch.cat([torch.cat([im.x[r], pad.expand(n-len(r), *pad.shape[1:])]) for r in rows])
-    with plt.rc_context():
-        figure_style(); fig = show_images(grid, ncols=n, n=len(grid))
-        with atomic_path(out/'clusters.png') as p: fig.savefig(p, format='png')
+    return show_images(grid, ncols=n, n=len(grid))
+
+def _cluster_pictures(out, im, h, km):
+    "clusters.png, map.png (coloured by cluster) and neighbours.png; none of them looks at labels"
+    import matplotlib.pyplot as plt
+    def save(fig, name):
+        with atomic_path(out/name) as p: fig.savefig(p, format='png')
         plt.close(fig)
+    with plt.rc_context():
+        figure_style(); save(_central(im, h, km), 'clusters.png')
+        save(show_neighbours(Images(im.x), h), 'neighbours.png')
+        if len(h)>=10:
+            xy, i = tsne(h); save(plot_map(xy, km.labels_[i]).figure, 'map.png')

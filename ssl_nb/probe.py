@@ -7,7 +7,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/probe.html.md"""
 # %% auto #0
 __all__ = ['ARMS', 'LinearProbe', 'linear_probe', 'raw_pixels', 'random_encoder', 'Classifier', 'train_supervised', 'confusion',
            'plot_confusion', 'tsne', 'plot_map', 'nearest', 'show_neighbours', 'save_classifier', 'load_classifier',
-           'parent_of', 'labelled_data', 'probe', 'class_scores', 'evaluate']
+           'parent_of', 'is_labelled', 'labelled_data', 'probe', 'class_scores', 'evaluate']
 
 # %% ../nbs/04_probe.ipynb #c9b23d87
 import time
@@ -179,7 +179,7 @@ def plot_map(
     "A 2-D map, coloured by class, each class named at its middle; returns the axes"
     import matplotlib.pyplot as plt, matplotlib.patheffects as pe
     ax = ax or plt.subplots(figsize=(4.4,4.2))[1]
-    ax.set(xticks=[], yticks=[], title=title); ax.grid(False)
+    ax.set(xticks=[], yticks=[], title=title); ax.grid(False); ax.spines[:].set_visible(False)
     if y is None: ax.scatter(*xy.T, s=6, c='#555', lw=0); return ax
     y = np.asarray(y)
     for c in np.unique(y):
@@ -199,6 +199,11 @@ def nearest(
     s = h[i]@h.T; s[torch.arange(len(i)), i] = -2
     return s.topk(min(k, len(h)-1), 1).indices
 
+def _one_each(im):
+    "The index of one image of each class, in the order of the classes"
+    i = few_labels(im.y, 1)
+    return i[im.y[i].argsort()]
+
 def show_neighbours(
     im:Images,
     h:Tensor,        # (N,D) their features
@@ -206,7 +211,7 @@ def show_neighbours(
     k:int=8, title:str=''
 ):
     "A row for each question: the image, then its nearest neighbours with their classes; returns the figure"
-    if i is None: i = few_labels(im.y, 1) if im.y is not None else torch.arange(min(8, len(im)))
+    if i is None: i = _one_each(im) if im.y is not None else torch.arange(min(8, len(im)))
     rows = torch.cat([torch.as_tensor(i)[:,None], nearest(h, i, k)], 1)
     names = None if im.y is None else [im.classes[c] for c in im.y[rows.flatten()].tolist()]
     fig = show_images(im.x[rows.flatten()], names, ncols=rows.shape[1], n=rows.numel(), title=title)
@@ -237,7 +242,7 @@ def _arms(run, d, lab, knn_k, steps, augment, seed, dev, quiet):
     y, yt, K = lab.y, d.test.y, len(d.classes)
     enc = run.encoder.to(dev); h, ht = features(enc, lab, quiet=quiet), features(enc, d.test, quiet=quiet)
     lp = linear_probe(h, y, seed=seed)
-    out = dict(linear_acc=lp.score(ht, yt), knn_acc=(knn_predict(h, y, ht, knn_k, n_classes=K)==yt).float().mean().item())
+    out = dict(linear_acc=lp.score(ht, yt), knn_acc=(knn_predict(h, y, ht, knn_k, n_classes=K)==yt).double().mean().item())
     out['raw_linear_acc'] = linear_probe(raw_pixels(lab), y, seed=seed).score(raw_pixels(d.test), yt)
     if enc.arch!='custom':
         rnd = random_encoder(enc, d.train.x, seed)
@@ -245,7 +250,7 @@ def _arms(run, d, lab, knn_k, steps, augment, seed, dev, quiet):
         torch.manual_seed(seed)
         fresh = make_encoder(enc.arch, enc.channels, enc.size, enc.mean.cpu(), enc.std.cpu(), **enc.options).to(dev)
         sup = train_supervised(fresh, lab, augment, steps, seed=seed, quiet=quiet)
-        out['supervised_acc'] = (sup.predict(d.test.x)==yt).float().mean().item()
+        out['supervised_acc'] = (sup.predict(d.test.x)==yt).double().mean().item()
     return out, lp, ht
 
 ARMS = {'SimCLR + linear probe': 'linear_acc', 'SimCLR + kNN': 'knn_acc', 'supervised from scratch': 'supervised_acc',
@@ -263,12 +268,16 @@ def parent_of(run:Run)->dict:
     import hashlib
     return dict(path=run.path.name, sha256=hashlib.sha256((run.path/'model.safetensors').read_bytes()).hexdigest())
 
+def is_labelled(d)->bool:
+    "Whether data has labels to learn from and labelled test images"
+    return d.train.y is not None and d.test is not None and d.test.y is not None
+
 def labelled_data(run:Run, data=None):
     "The data of a run, or other data at its size, which must have labels and test images"
     src = run.settings['data'] if data is None else data
     if src is None: raise SslNbError(f"{run.path} was pretrained on images that only lived in Python; pass them as data=")
     d = load_data(src, run.encoder.size)
-    if d.test is None or d.train.y is None: raise SslNbError(f"{d.name} has no labels to probe with; use a folder with a sub-folder per class")
+    if not is_labelled(d): raise SslNbError(f"{d.name} has no labels to probe with; use a folder with a sub-folder per class")
     return d
 
 @stage('probe')

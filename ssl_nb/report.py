@@ -116,7 +116,7 @@ def _cards(s, m, p, c):
     if p:
         best = max(v for k,v in comparison(p) if not k.startswith('SimCLR'))
         out.append(_card(f"{100*p['linear_acc']:.1f} %", f'linear probe, {_budget(p)}'))
-        out.append(_card(f"{100*(p['linear_acc']-best):+.1f} points", 'against the best baseline'))
+        out.append(_card(f"{100*(p['linear_acc']-best):+.1f}", 'points against the best baseline'))
     if c and 'cluster_acc' in c: out.append(_card(f"{100*c['cluster_acc']:.1f} %", f"clusters, no labels (Hungarian), k = {c['k']}"))
     out.append(_card(f"{sum(x['seconds'] for x in (m, p, c) if x):.0f} s", f"in all, on {s['device']}"))
     return f'<div class="cards">{"".join(out)}</div>'
@@ -149,7 +149,7 @@ def report(
     im = (load_data(data if data is not None else s['data'], s['image_size']).train) if (data is not None or s['data']) else None
     with plt.rc_context():
         figure_style()
-        parts = [*_head(s, m, p, c), *_probe_part(run.path, p), *_cluster_part(run.path, c), *_pretrain_part(run, s, m, im), *_settings_part(s, ps, cs)]
+        parts = [*_head(s, m, p, c), *_probe_part(run.path, p), *_cluster_part(run.path, c, p), *_pretrain_part(run, s, m, im), *_settings_part(s, ps, cs)]
     path = Path(out or run.path/'report.html')
     title = _esc(f"ssl_nb: {s['data_name']}")
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title><style>{_style}</style>'
@@ -174,7 +174,7 @@ def _probe_part(path, p):
                   'One test image of each class and those that the encoder thinks most alike; neighbours of another class are named in red.')
     yield _figure(path/'probe'/'confusion.png', 'Confusion matrix', 'Confusion matrix of the linear probe on the test images.')
 
-def _cluster_part(path, c):
+def _cluster_part(path, c, p):
     if not c: return
     yield '<h2>Clusters without any label</h2>'
     if 'cluster_acc' in c:
@@ -182,6 +182,8 @@ def _cluster_part(path, c):
         yield '<p>k-means on the representation of all images. Labels were used only now, to score.</p>'
         yield _table(['score', 'value'], [(n, f'{c[k]:.3f}') for n,k in names.items()])
     yield _figure(path/'cluster'/'clusters.png', 'The most central images of each cluster', 'A row is a cluster, its most central images first.')
+    yield _figure(path/'cluster'/'map.png', 'Images in two dimensions (t-SNE), coloured by cluster', 'Images in two dimensions (t-SNE); a colour is a cluster.')
+    if not p: yield _figure(path/'cluster'/'neighbours.png', 'Nearest neighbours', 'An image, and those that the encoder thinks most alike.')
 
 def _pretrain_part(run, s, m, im):
     yield '<h2>How it was learned</h2>'

@@ -1,0 +1,188 @@
+"The command line as a user meets it: in a process of its own, with mistakes, interrupted, and killed."
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import run
+
+TINY = ["--epochs", "3", "--batch-size", "256", "--seed", "1", "--quiet"]
+
+
+def ssl_nb(*words, cwd, **environment):
+    "Run the command in `cwd`"
+    return run("ssl_nb", *words, cwd=cwd, **environment)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    "A folder in which one pretraining has been run to its end"
+    folder = tmp_path_factory.mktemp("cli")
+    done = ssl_nb("pretrain", "--preset", "digits", *TINY, "--out", "whole", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def history(folder):
+    "The rows of a history without what depends on the clock"
+    with open(folder / "history.csv", newline="") as file:
+        return [{name: value for name, value in row.items() if name not in ("seconds", "images_per_s")} for row in csv.DictReader(file)]
+
+
+# --- mistakes
+
+@pytest.mark.parametrize("words, says", [
+    ("pretrian", "did you mean 'pretrain'"), ("pretrain --epoch 3", "did you mean '--epochs'"), ("pretrain --preset mnits", "did you mean 'mnist'"),
+    ("pretrain --data mnits", "did you mean 'mnist'"), ("demo --temprature 1", "did you mean '--temperature'"), ("probe runs/nothing", "no run folder at"),
+    ("reproduce digits-dem", "did you mean 'digits-demo'"), ("pretrain --epochs 0", "out of range"), ("pretrain --device gpu", "unknown device"),
+    ("data no/such/folder", "no folder of that name"), ("presets mnits", "did you mean 'mnist'"), ("pretrain --settings gone.ini", "cannot read settings"),
+])
+def test_a_mistake_is_one_line_and_changes_nothing(words, says, tmp_path):
+    start = time.perf_counter()
+    done = ssl_nb(*words.split(), cwd=tmp_path)
+    seconds = time.perf_counter() - start
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1) and says in done.stderr, done.stderr
+    assert list(tmp_path.iterdir()) == []
+    print(f"answered in {seconds:.1f} s")
+
+
+def test_mistakes_and_help_import_nothing_heavy(tmp_path):
+    code = "import sys\nfrom ssl_nb.cli import main\nmain({}); print(sorted({{'torch', 'fastai', 'sklearn', 'numpy'}} & set(sys.modules)))"
+    for words in (["--help"], ["pretrain", "--help"], ["pretrain", "--epoch", "3"], ["demo", "--preset", "x"], ["probe", "runs/x"], ["presets", "digits"]):
+        done = run("python", "-c", code.format(words), cwd=tmp_path)
+        assert done.stdout.endswith("[]\n"), done.stdout + done.stderr
+
+
+def test_help_names_every_command_and_setting(tmp_path):
+    top = ssl_nb("--help", cwd=tmp_path).stdout
+    assert [c for c in "demo data presets pretrain probe evaluate report reproduce".split() if c not in top] == []
+    flags = ssl_nb("pretrain", "--help", cwd=tmp_path).stdout
+    assert [f for f in "--epochs --temperature --rotation --out --device --seed --quiet --force --resume".split() if f not in flags] == []
+    module = run("python", "-m", "ssl_nb", "--version", cwd=tmp_path)
+    assert module.stdout == ssl_nb("--version", cwd=tmp_path).stdout != ""
+
+
+@pytest.mark.parametrize("name, content", [("settings.ini", "epochs = 3"), ("settings.ini", "[digits.pretrain]\nepoch = 3\n"), ("settings.ini", "\0\xff")])
+def test_a_bad_settings_file_is_one_line(name, content, tmp_path):
+    (tmp_path / name).write_bytes(content.encode("latin-1"))
+    done = ssl_nb("pretrain", "--preset", "digits", "--settings", name, cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_data_that_is_not_there_says_what_was_tried(tmp_path):
+    nowhere = dict(SSL_NB_DATA=str(tmp_path / "none"), SSL_NB_CACHE=str(tmp_path / "cache"), http_proxy="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")
+    done = ssl_nb("pretrain", "--preset", "mnist", "--quiet", cwd=tmp_path, **nowhere)
+    assert done.returncode == 2 and "SSL_NB_DATA: " in done.stderr and "the download: " in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+# --- run folders
+
+def test_a_finished_run_is_kept(runs):
+    before = (runs / "whole" / "model.safetensors").read_bytes()
+    done = ssl_nb("pretrain", "--preset", "digits", *TINY, "--out", "whole", cwd=runs)
+    assert done.returncode == 2 and "--force" in done.stderr
+    assert (runs / "whole" / "model.safetensors").read_bytes() == before
+
+
+def test_a_folder_of_something_else_is_never_written_to(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.txt").write_text("a cat")
+    for force in ([], ["--force"]):
+        done = ssl_nb("pretrain", "--preset", "digits", *TINY, "--out", "photos", *force, cwd=tmp_path)
+        assert done.returncode == 2 and "not a run folder" in done.stderr
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["cat.txt"]
+
+
+def test_the_same_seed_gives_the_same_run(runs):
+    done = ssl_nb("pretrain", "--preset", "digits", *TINY, "--out", "again", cwd=runs)
+    assert done.returncode == 0, done.stderr
+    assert history(runs / "again") == history(runs / "whole")
+    assert (runs / "again" / "model.safetensors").read_bytes() == (runs / "whole" / "model.safetensors").read_bytes()
+
+
+def start_and_wait_for_epoch(folder, cwd):
+    "Start a pretraining and return its process after its first epoch"
+    program = Path(sys.executable).with_name("ssl_nb")
+    process = subprocess.Popen([program, "pretrain", "--preset", "digits", *TINY, "--out", folder], cwd=cwd, stderr=subprocess.PIPE, text=True)
+    limit = time.monotonic() + 120
+    while not (cwd / folder / "last.ckpt").exists():
+        assert process.poll() is None and time.monotonic() < limit, "it ended before it could be interrupted"
+        time.sleep(.01)
+    return process
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
+def test_an_interrupted_run_resumes_to_the_same_result(how, runs):
+    folder = f"stopped-{how.name}"
+    process = start_and_wait_for_epoch(folder, runs)
+    os.kill(process.pid, how)
+    said = process.communicate(timeout=60)[1]
+    if how == signal.SIGINT: assert process.returncode == 130 and "--resume" in said and "Traceback" not in said, said
+    assert not (runs / folder / "metrics.json").exists()
+    refused = ssl_nb("pretrain", "--preset", "digits", *TINY, "--out", folder, cwd=runs)
+    assert refused.returncode == 2 and "--resume" in refused.stderr
+    done = ssl_nb("pretrain", "--preset", "digits", *TINY, "--out", folder, "--resume", cwd=runs)
+    assert done.returncode == 0, done.stderr
+    assert history(runs / folder) == history(runs / "whole")
+    assert (runs / folder / "model.safetensors").read_bytes() == (runs / "whole" / "model.safetensors").read_bytes()
+
+
+def test_a_damaged_checkpoint_is_told_and_kept(runs):
+    folder = runs / "damaged"
+    process = start_and_wait_for_epoch("damaged", runs)
+    process.kill()
+    process.wait()
+    (folder / "last.ckpt").write_bytes((folder / "last.ckpt").read_bytes()[:1000])
+    done = ssl_nb("pretrain", "--preset", "digits", *TINY, "--out", "damaged", "--resume", cwd=runs)
+    assert done.returncode == 2 and "not a checkpoint" in done.stderr and done.stderr.count("\n") == 1
+    assert (folder / "last.ckpt").stat().st_size == 1000
+
+
+def test_a_malicious_checkpoint_is_not_run(runs):
+    import pickle
+
+    class Evil:
+        def __reduce__(self): return os.system, (f"touch {runs / 'evil-ran'}",)
+
+    folder = runs / "evil"
+    process = start_and_wait_for_epoch("evil", runs)
+    process.kill()
+    process.wait()
+    (folder / "last.ckpt").write_bytes(pickle.dumps(Evil()))
+    done = ssl_nb("pretrain", "--preset", "digits", *TINY, "--out", "evil", "--resume", cwd=runs)
+    assert done.returncode == 2 and not (runs / "evil-ran").exists()
+
+
+# --- the line
+
+def test_probe_evaluate_report(runs):
+    probe = ssl_nb("probe", "whole", "--labels-per-class", "5", "--supervised-steps", "20", "--quiet", cwd=runs)
+    assert probe.returncode == 0 and "50 labels, 500 test images" in probe.stdout, probe.stderr
+    scored = ssl_nb("evaluate", "whole", cwd=runs)
+    assert scored.returncode == 0 and "macro F1" in scored.stdout
+    line = next(line for line in probe.stdout.splitlines() if line.startswith("SimCLR + linear probe"))
+    assert float(scored.stdout.split()[1].rstrip(",")) == pytest.approx(float(line.split()[-2]) / 100, abs=6e-4)
+    report = ssl_nb("report", "whole", "--out", "page.html", cwd=runs)
+    assert report.returncode == 0 and (runs / "page.html").read_text(encoding="utf-8").count("<img") >= 5
+    again = ssl_nb("probe", "whole", "--quiet", cwd=runs)
+    assert again.returncode == 2 and "--force" in again.stderr
+
+
+def test_data_and_presets(tmp_path):
+    shown = ssl_nb("data", "digits", "--out", "digits.png", cwd=tmp_path)
+    assert shown.returncode == 0 and "train 1,097" in shown.stdout and (tmp_path / "digits.png").read_bytes()[:4] == b"\x89PNG"
+    assert ssl_nb("presets", cwd=tmp_path).stdout.split()[:2] == ["digits", "mnist"]
+    assert "temperature = 0.5" in ssl_nb("presets", "digits", cwd=tmp_path).stdout
+
+
+@pytest.mark.skipif(not (Path(os.environ.get("SSL_NB_DATA") or ".") / "MNIST" / "raw").is_dir(), reason="SSL_NB_DATA holds no MNIST")
+def test_mnist_loads(tmp_path):
+    shown = ssl_nb("data", "mnist", cwd=tmp_path)
+    assert shown.returncode == 0 and "train 55,000, valid 5,000, test 10,000" in shown.stdout, shown.stderr
