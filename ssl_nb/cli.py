@@ -8,7 +8,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/cli.html.md"""
 __all__ = ['RECORDS', 'demo_params', 'make_parser', 'parse', 'demo', 'check_demo', 'reproduce', 'main']
 
 # %% ../nbs/cli.ipynb #536d51d0
-import argparse, os, sys, warnings
+import argparse, os, sys
 from pathlib import Path
 from .core import (Param, STAGES, SslNbError, check_device, check_out, check_same, convert, parameters, percent, preset_names,
                          log_scoring, read_json, read_settings, resolve, run_state, set_command, stage_params, unknown, write_record)
@@ -261,7 +261,7 @@ def main(argv=None)->int: # exit status: 0, 1 (the machine failed), 2 (bad input
         args = vars(parse(argv)); command = args.pop('command')
         if command is None: make_parser().print_help(); return 0
         set_command(argv); _precheck(command, args)
-        os.environ.setdefault('MPLBACKEND', 'Agg'); warnings.filterwarnings('ignore', category=FutureWarning)
+        os.environ.setdefault('MPLBACKEND', 'Agg')
         globals()[f'_{command}'](args)
         return 0
     except SslNbError as e: print(f'ssl_nb: {e}', file=sys.stderr); return 2

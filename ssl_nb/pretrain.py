@@ -12,16 +12,18 @@ __all__ = ['small_cnn', 'resnet_small', 'Encoder', 'make_encoder', 'feature_dim'
            'Run', 'load_run', 'data_name', 'pretrain']
 
 # %% ../nbs/03_pretrain.ipynb #d4690605
-import csv, json, math, time
+import csv, json, math, time, warnings
 from pathlib import Path
 from typing import Literal
 import torch, torch.nn.functional as F
 from torch import nn, Tensor
-from fastai.callback import progress as _bars, schedule as _schedule # noqa: F401 (they add `no_bar` and `lr_find` to Learner)
-from fastai.callback.core import Callback
-from fastai.data.core import DataLoaders
-from fastai.learner import Learner, Recorder
-from fastai.optimizer import OptimWrapper
+with warnings.catch_warnings():
+    warnings.simplefilter('ignore', FutureWarning) # torch's, about what fastai uses of it
+    from fastai.callback import progress as _bars, schedule as _schedule # noqa: F401 (they add `no_bar` and `lr_find` to Learner)
+    from fastai.callback.core import Callback
+    from fastai.data.core import DataLoaders
+    from fastai.learner import Learner, Recorder
+    from fastai.optimizer import OptimWrapper
 from .augment import Views, augmentation
 from .core import (SslNbError, about, atomic_path, check_out, check_same, finish_run, make_callable, pick_device, progress, read_settings,
                          stage, start_run, unknown)

@@ -33,12 +33,27 @@ def prose(text):
     return filled(text.replace("](../", "]("))
 
 
+def table(html):
+    "The data frame in `html` as a Markdown table"
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in re.findall(r"<tr.*?</tr>", html, re.S)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [rows[0], ["---"] * len(rows[0]), *rows[1:]])
+
+
+def shown_output(output):
+    "One output of a code cell as Markdown; pictures are left out"
+    data = output.get("data", {})
+    if "image/png" in data: return ""
+    if 'class="dataframe"' in "".join(data.get("text/html", "")): return table("".join(data["text/html"]))
+    text = "".join(output.get("text") or data.get("text/plain", "")).rstrip()
+    return f"```\n{text}\n```" if text else ""
+
+
 def code(cell):
-    "A code cell with its text output"
-    source = "\n".join(line for line in "".join(cell["source"]).strip().splitlines() if not line.startswith("#|"))
-    outputs = [o for o in cell["outputs"] if "image/png" not in o.get("data", {})]
-    texts = ["".join(o.get("text") or o.get("data", {}).get("text/plain", "")).rstrip() for o in outputs]
-    return "\n\n".join([f"```python\n{source}\n```", *(f"```\n{text}\n```" for text in texts if text)])
+    "A code cell, unless it hides its source, with its output"
+    source = "".join(cell["source"]).strip()
+    lines = "\n".join(line for line in source.splitlines() if not line.startswith("#|"))
+    block = "" if re.search(r"^#\| *echo: *false", source, re.M) else f"```python\n{lines}\n```"
+    return "\n\n".join(filter(None, [block, *map(shown_output, cell["outputs"])]))
 
 
 def badges(config):
