@@ -9,8 +9,8 @@ __all__ = ['STAGES', 'FORMAT', 'COLOURS', 'API', 'SslNbError', 'unknown', 'atomi
            'Param', 'parameters', 'convert', 'stage_params', 'data_file', 'load_presets', 'preset_names', 'resolve',
            'stage', 'run_state', 'check_out', 'start_run', 'finish_run', 'read_settings', 'check_same', 'commit',
            'versions', 'device_name', 'set_command', 'about', 'results_dir', 'write_record', 'log_scoring',
-           'read_record', 'summary', 'percent', 'record_table', 'check_device', 'pick_device', 'progress',
-           'class_colour', 'figure_style', 'lazy_attr', 'make_callable']
+           'read_record', 'summary', 'percent', 'record_table', 'keep_memory', 'check_device', 'pick_device',
+           'progress', 'class_colour', 'figure_style', 'lazy_attr', 'make_callable']
 
 # %% ../nbs/core.ipynb #9b25d2a4
 import ast, configparser, difflib, functools, importlib, json, os, platform, re, shutil, subprocess, sys, tokenize
@@ -394,6 +394,17 @@ def record_table(
     df = pd.DataFrame({'accuracy': {k: percent(r['metrics'][v]) for k,v in rows.items()}})
     return df.rename_axis(columns=f"{name}, {len(r['seeds'])} seeds")
 
+# %% ../nbs/core.ipynb #3318ad70
+@functools.lru_cache
+def keep_memory()->bool: # Whether it was done
+    "Let glibc keep freed memory for the next step; nothing happens on other systems"
+    if sys.platform!='linux' or os.environ.get('SSL_NB_KEEP_MEMORY')=='0': return False
+    import ctypes
+    try: mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError): return False
+    M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1
+    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, 2**31-1))
+
 # %% ../nbs/core.ipynb #018976af
 def check_device(name:str)->str:
     "The kind of a device name, or a clear error; asks the name alone and imports nothing"
@@ -408,7 +419,8 @@ def pick_device(
     kind = check_device(name)
     import torch
     have = dict(cuda=torch.cuda.is_available(), mps=torch.backends.mps.is_available(), cpu=True)
-    if name=='auto': return torch.device(next(d for d,ok in have.items() if ok))
+    if name=='auto': kind = name = next(d for d,ok in have.items() if ok)
+    if kind=='cpu': keep_memory()
     if not have[kind]: raise SslNbError(f"device '{name}' is not available here; use --device auto")
     try: d = torch.device(name)
     except RuntimeError: raise SslNbError(f"device '{name}' is not a device; write for example cuda:0") from None
