@@ -20,10 +20,12 @@ def uniform(n:int, lo:float, hi:float, gen)->Tensor:
     "`n` numbers from `lo` to `hi`, drawn on the CPU"
     return torch.rand(n, generator=gen)*(hi-lo) + lo
 
+# %% ../nbs/01_augment.ipynb #0215d5eb
 def where_on(on, y, x):
     "Image by image `y` where `on` (CPU, bool) and `x` where not"
     return y if on.all() else torch.where(on.to(x.device).view(-1,1,1,1), y, x)
 
+# %% ../nbs/01_augment.ipynb #016207cf
 class Transform:
     "A random transformation of a batch: `draw` the numbers of each image, then `apply` them"
     p = 1. # The probability with which an image is transformed
@@ -48,6 +50,7 @@ def warp(
     grid = F.affine_grid(theta, x.shape, align_corners=False)
     return F.grid_sample(x, grid.to(x.dtype), align_corners=False)
 
+# %% ../nbs/01_augment.ipynb #95f37591
 def matrix(a=1., b=0., tx=0., c=0., d=1., ty=0.)->Tensor:
     "(N,3,3) matrices [[a,b,tx],[c,d,ty],[0,0,1]] from numbers or (N,) tensors"
     a,b,tx,c,d,ty = torch.broadcast_tensors(*(torch.as_tensor(o, dtype=torch.float32) for o in (a,b,tx,c,d,ty)))
@@ -60,6 +63,7 @@ class Movement(Transform):
     def matrix(self, shape, **params)->Tensor: "(N,3,3) for `warp`"
     def apply(self, x, **params): return warp(x, self.matrix(tuple(x.shape[1:]), **params))
 
+# %% ../nbs/01_augment.ipynb #a2787584
 class Rotation(Movement):
     "Rotate by up to `degrees` either way"
     def __init__(self, degrees:float, p:float=1.): self.degrees, self.p = degrees, p
@@ -77,6 +81,7 @@ class Translation(Movement):
         return dict(dx=uniform(n, -self.share*w, self.share*w, gen), dy=uniform(n, -self.share*h, self.share*h, gen))
     def matrix(self, shape, dx, dy): return matrix(tx=-dx, ty=-dy)
 
+# %% ../nbs/01_augment.ipynb #49b4db0c
 class Scale(Movement):
     "Make larger or smaller by a factor from 1/(1+`change`) to 1+`change`"
     def __init__(self, change:float, p:float=1.): self.change, self.p = change, p
@@ -107,11 +112,13 @@ class Brightness(Transform):
     def draw(self, n, shape, gen): return dict(factor=uniform(n, max(0, 1-self.change), 1+self.change, gen))
     def apply(self, x, factor): return (x*_per_image(factor, x)).clamp(0, 1)
 
+# %% ../nbs/01_augment.ipynb #740fee16
 def grey_mean(x:Tensor)->Tensor:
     "(N,1,1,1) mean of the grey version of each image"
     if x.shape[1]==3: x = (x*x.new_tensor([.2989,.587,.114]).view(3,1,1)).sum(1, keepdim=True)
     return x.mean((1,2,3), keepdim=True)
 
+# %% ../nbs/01_augment.ipynb #8decc6de
 class Contrast(Transform):
     "Move each pixel away from the mean of its image by a factor from 1-`change` to 1+`change`"
     def __init__(self, change:float, p:float=1.): self.change, self.p = change, p
@@ -141,6 +148,7 @@ def hash_normal(
     r, a = (-2*u1.clamp(1e-10, 1).log()).sqrt(), 2*math.pi*u2
     return torch.cat([r*a.cos(), r*a.sin()], 1)[:,:m]
 
+# %% ../nbs/01_augment.ipynb #451b3ddf
 class Noise(Transform):
     "Add Gaussian noise with a standard deviation of up to `sd`"
     def __init__(self, sd:float, p:float=1.): self.sd, self.p = sd, p
@@ -168,6 +176,7 @@ def apply_drawn(
         x = where_on(on, t.apply(x, **params), x)
     return x if M is None else warp(x, M)
 
+# %% ../nbs/01_augment.ipynb #b7dfce6b
 class Compose(Transform):
     "Several transformations one after another"
     def __init__(self, *transforms): self.transforms = transforms

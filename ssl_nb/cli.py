@@ -111,6 +111,7 @@ def demo(preset=None, out=None, force=False, resume=False, **given)->dict: # the
     page = report(out)
     return dict(report=str(page), pretrain=read_json(out/'metrics.json')) | {s: read_json(out/s/'metrics.json') for s in stages}
 
+# %% ../nbs/cli.ipynb #7e07fd89
 def _on_digits(given):
     "The preset `digits` when neither data nor a preset is named"
     return given if given.get('preset') or given.get('data') else given | dict(preset='digits')
@@ -124,7 +125,7 @@ def check_demo(out, parts, force, resume):
         check_same(out, {k: v for k,v in asked.items() if k not in ('device', 'quiet', 'preset', 'settings', 'data') and v is not None})
     else: check_out(out, force, resume)
 
-# %% ../nbs/cli.ipynb #7e07fd89
+# %% ../nbs/cli.ipynb #fae04408
 def _demo(a):
     out = demo(**a); c = out['cluster']
     if 'probe' in out: _say_probe(out['probe'])
@@ -167,7 +168,7 @@ def _presets(a):
         for k,p in stage_params(s).items():
             if k in ours and k not in ('out','force','resume','quiet','preset','settings') and p.kind!='object': print(f"{k} = {ours[k]}")
 
-# %% ../nbs/cli.ipynb #fae04408
+# %% ../nbs/cli.ipynb #7bdd6cfb
 def _pretrain(a):
     from ssl_nb.pretrain import pretrain
     run = pretrain(**a); m = read_json(run.path/'metrics.json')

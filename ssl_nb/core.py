@@ -24,6 +24,7 @@ from pathlib import Path
 class SslNbError(ValueError):
     "Bad input, told in one line: what is wrong and what to do"
 
+# %% ../nbs/core.ipynb #2939beed
 def unknown(
     kind:str, # What the name should have been, for example `'preset'`
     name:str, # What was given
@@ -48,14 +49,17 @@ def atomic_path(
         os.replace(tmp, path)
     finally: tmp.unlink(missing_ok=True)
 
+# %% ../nbs/core.ipynb #f2c8379a
 def write_text(path, text:str):
     "Write `text` to `path`, whole or not at all"
     with atomic_path(path) as p: p.write_text(text, encoding='utf-8')
 
+# %% ../nbs/core.ipynb #c2cf9b95
 def write_json(path, obj):
     "Write `obj` as readable JSON to `path`, whole or not at all"
     write_text(path, json.dumps(obj, indent=1, ensure_ascii=False)+'\n')
 
+# %% ../nbs/core.ipynb #93a1b07c
 def read_json(path)->dict:
     "The JSON object in `path`, or a clear error"
     try: return json.loads(Path(path).read_text(encoding='utf-8'))
@@ -145,12 +149,13 @@ def stage_params(stage:str)->dict:
     "All settings of a stage, by name"
     return {n:p for where in reversed(STAGES[stage]) for n,p in parameters(where).items()}
 
+# %% ../nbs/core.ipynb #a72dac38
 def data_file(name:str)->Path:
     "Where a file or folder that ships with the package is: inside it when installed, beside it in a checkout"
     home = Path(find_spec('ssl_nb').origin).parent
     return home/name if (home/name).exists() else home.parent/name
 
-# %% ../nbs/core.ipynb #a72dac38
+# %% ../nbs/core.ipynb #77e45490
 def _read_ini(path):
     "The sections of a settings file as dicts of text"
     c = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=('#', ';'), default_section=None)
@@ -175,7 +180,7 @@ def _check(sections, known, path):
                 if k in stage_params(t): convert(keys[k], stage_params(t)[k])
                 if k in stage_params(t): break
 
-# %% ../nbs/core.ipynb #77e45490
+# %% ../nbs/core.ipynb #81eddf4e
 def load_presets(
     file=None # A settings file of the user's own, laid over ours
 )->dict: # `{section: {key: text}}`
@@ -187,6 +192,7 @@ def load_presets(
     theirs = _read_ini(file); _check(theirs, names, file)
     return {s: {**ours.get(s, {}), **theirs.get(s, {})} for s in ours|theirs}
 
+# %% ../nbs/core.ipynb #39b7d2c9
 def preset_names(file=None)->list:
     "The presets one can name"
     return list(dict.fromkeys(s.partition('.')[0] for s in load_presets(file)))
@@ -248,6 +254,7 @@ def run_state(path)->str:
     if not (path/'settings.json').is_file(): return 'foreign'
     return 'finished' if (path/'metrics.json').is_file() else 'unfinished'
 
+# %% ../nbs/core.ipynb #faa971fd
 def check_out(
     path,         # The folder that a run wants to write
     force=False,  # May an earlier run there be replaced?
@@ -262,7 +269,7 @@ def check_out(
     if state=='unfinished' and not (force or resume): raise SslNbError(f"{path} holds an unfinished run; go on with --resume, or start over with --force")
     return state
 
-# %% ../nbs/core.ipynb #faa971fd
+# %% ../nbs/core.ipynb #1b215cc3
 def _aside(path): return path.with_name(f'.{path.name}.old')
 
 def start_run(path, settings:dict, force=False, resume=False)->Path:
@@ -276,11 +283,13 @@ def start_run(path, settings:dict, force=False, resume=False)->Path:
     write_json(path/'settings.json', dict(format_version=FORMAT, **settings))
     return path
 
+# %% ../nbs/core.ipynb #ab0371b7
 def finish_run(path, metrics:dict):
     "Write `metrics.json`, which marks the run as finished, and let go of the one it replaced"
     path = Path(path); write_json(path/'metrics.json', metrics)
     shutil.rmtree(_aside(path), ignore_errors=True)
 
+# %% ../nbs/core.ipynb #b43ceecb
 def read_settings(path)->dict:
     "The settings of a run folder, or a clear error when it is none"
     path = Path(path)
@@ -290,6 +299,7 @@ def read_settings(path)->dict:
     if s.get('format_version')!=FORMAT: raise SslNbError(f"{path} was written in format {s.get('format_version')}; this version reads {FORMAT}")
     return s
 
+# %% ../nbs/core.ipynb #bc05b0bd
 def check_same(path, asked:dict):
     "Refuse to go on with a run under other settings than those it was started with"
     was = read_settings(path)
@@ -313,6 +323,7 @@ def commit()->tuple:
     except (OSError, subprocess.TimeoutExpired): return None, None
     return (head.stdout.strip(), bool(state.stdout.strip())) if head.returncode==0 else (None, None)
 
+# %% ../nbs/core.ipynb #4e73e27a
 def versions()->dict:
     "The versions that can change a result"
     from importlib.metadata import version, PackageNotFoundError
@@ -322,17 +333,20 @@ def versions()->dict:
         except PackageNotFoundError: pass
     return out
 
+# %% ../nbs/core.ipynb #61df7652
 def device_name(device='cpu')->str:
     "The device in words, for example `'CPU, 2 threads'` or the name of the GPU"
     import torch
     d = torch.device(device)
     return torch.cuda.get_device_name(d) if d.type=='cuda' else f'{d.type.upper()}, {torch.get_num_threads()} threads'
 
+# %% ../nbs/core.ipynb #b01f5e26
 _command = []
 def set_command(argv):
     "Remember the command line, for `about`"
     _command[:] = argv
 
+# %% ../nbs/core.ipynb #32de092c
 def about(device='cpu')->dict:
     "What must be known to repeat a run"
     import shlex, torch
@@ -347,6 +361,7 @@ def results_dir()->Path:
     "The folder of records that ships with the package"
     return data_file('results')
 
+# %% ../nbs/core.ipynb #e23ee061
 def write_record(folder, record:dict)->Path:
     "Check a record and write it to `folder`/NAME.json, whole or not at all"
     if miss := [k for k in _record_keys if k not in record]: raise SslNbError(f"a record needs: {', '.join(miss)}")
@@ -357,6 +372,7 @@ def write_record(folder, record:dict)->Path:
     write_json(path, {k: record[k] for k in [*_record_keys, *(record.keys()-set(_record_keys))]})
     return path
 
+# %% ../nbs/core.ipynb #05c0f3c1
 def log_scoring(folder, record:str, seed:int, what:str, scores:dict):
     "Append a line to `folder`/scorings.csv: clusters were held against labels, and with what result"
     path = Path(folder)/'scorings.csv'
@@ -364,13 +380,14 @@ def log_scoring(folder, record:str, seed:int, what:str, scores:dict):
     row = [datetime.now(timezone.utc).strftime('%Y-%m-%d'), record, seed, f'"{what}"', *(f"{scores[k]:.4f}" for k in ('cluster_acc', 'nmi', 'purity'))]
     write_text(path, old + ','.join(map(str, row)) + '\n')
 
+# %% ../nbs/core.ipynb #8f1a7d88
 def read_record(name:str, folder=None)->dict:
     "The record `name`, from `folder` or from those that ship with the package"
     folder = Path(folder or results_dir())
     if not (folder/f'{name}.json').is_file(): raise unknown('record', name, sorted(p.stem for p in folder.glob('*.json')))
     return read_json(folder/f'{name}.json')
 
-# %% ../nbs/core.ipynb #e23ee061
+# %% ../nbs/core.ipynb #3d18dfbd
 def summary(
     values # One value per seed
 )->tuple: # (mean, standard deviation); the latter is NaN for a single value
@@ -378,11 +395,13 @@ def summary(
     import statistics as st
     return st.fmean(values), st.stdev(values) if len(values)>1 else float('nan')
 
+# %% ../nbs/core.ipynb #7b0bf178
 def percent(values, digits=1)->str:
     "Fractions as `mean ± sd %`"
     m, s = summary(values)
     return f'{100*m:.{digits}f} %' if s!=s else f'{100*m:.{digits}f} ± {100*s:.{digits}f} %'
 
+# %% ../nbs/core.ipynb #b6e409f8
 def record_table(
     name:str,    # Name of the record
     rows:dict,   # `{what to call it: metric}`
@@ -412,6 +431,7 @@ def check_device(name:str)->str:
     if kind not in kinds: raise unknown('device', name, kinds)
     return kind
 
+# %% ../nbs/core.ipynb #d83e52e6
 def pick_device(
     name:str='auto' # `'auto'`, `'cpu'`, `'cuda'`, `'cuda:1'` or `'mps'`
 ):
@@ -446,6 +466,7 @@ def class_colour(i:int)->str:
     "The colour of class `i`, the same in every figure"
     return COLOURS[i % len(COLOURS)]
 
+# %% ../nbs/core.ipynb #00850162
 def figure_style():
     "Set the one style of all figures"
     import matplotlib as mpl
@@ -464,6 +485,7 @@ def lazy_attr(name:str):
     mod = importlib.import_module(f'ssl_nb.{API[name]}')
     return mod if API[name]==name else getattr(mod, name)
 
+# %% ../nbs/core.ipynb #983255cd
 def make_callable(module:str):
     "Let a module be called like its function of the same name"
     if module=='__main__': return

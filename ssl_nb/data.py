@@ -30,6 +30,7 @@ class Images:
     @property
     def shape(self): return tuple(self.x.shape[1:])
 
+# %% ../nbs/00_data.ipynb #c8471d08
 def checksum(
     *piles # `Images` or None
 )->str: # hexadecimal SHA-256
@@ -41,6 +42,7 @@ def checksum(
             if t is not None: h.update(str(tuple(t.shape)).encode()); h.update(t.cpu().contiguous().numpy())
     return h.hexdigest()
 
+# %% ../nbs/00_data.ipynb #c162e3f0
 @dataclass
 class ImageData:
     "A data set: `train`, and `valid` and `test` where there are labels to score with"

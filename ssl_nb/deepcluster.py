@@ -28,6 +28,7 @@ class KMeansResult:
     inertia_:float
     backend:str=''
 
+# %% ../nbs/05_deepcluster.ipynb #f112ab50
 def _faiss(x, k, n_init, seed, max_iter, spherical):
     import faiss
     km = faiss.Kmeans(x.shape[1], k, niter=max_iter, nredo=n_init, seed=seed, spherical=spherical,
@@ -80,6 +81,7 @@ def contingency(y, labels)->np.ndarray:
     n, k = int(y.max())+1, int(labels.max())+1
     return np.bincount(y*k+labels, minlength=n*k).reshape(n, k)
 
+# %% ../nbs/05_deepcluster.ipynb #c451e21b
 def match_clusters(
     y,      # (N,) true classes
     labels  # (N,) clusters
@@ -89,11 +91,13 @@ def match_clusters(
     rows, cols = linear_sum_assignment(contingency(y, labels), maximize=True)
     return {int(c): int(r) for r,c in zip(rows, cols)}
 
+# %% ../nbs/05_deepcluster.ipynb #57811818
 def hungarian_accuracy(y, labels)->float:
     "The share of images whose cluster stands for their class under the best one-to-one assignment; 0..1"
     c = contingency(y, labels)
     return sum(c[r,k] for k,r in match_clusters(y, labels).items())/len(np.asarray(y))
 
+# %% ../nbs/05_deepcluster.ipynb #042f49fb
 def clustering_scores(y, labels)->dict:
     "acc (Hungarian), nmi, ari and purity, each at most 1"
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
@@ -111,12 +115,14 @@ def cluster(
     "Clusters of features: spherical k-means, the best objective of `n_init` starts"
     return kmeans(h, k, n_init, seed)
 
+# %% ../nbs/05_deepcluster.ipynb #62d0a86f
 def all_images(d)->Images:
     "Train, validation and test images in one pile, in this order"
     parts = [p for p in (d.train, d.valid, d.test) if p is not None]
     y = torch.cat([p.y for p in parts]) if all(p.y is not None for p in parts) else None
     return Images(torch.cat([p.x for p in parts]), y, d.classes)
 
+# %% ../nbs/05_deepcluster.ipynb #cb58f042
 @stage('cluster')
 def cluster_run(
     run:str,                 # A run folder of pretraining
@@ -149,6 +155,7 @@ def cluster_run(
     finish_run(out, dict(k=k, n=len(im), inertia=km.inertia_, backend=km.backend, sizes=sizes, seconds=round(time.perf_counter()-t, 1)) | score_run(out, im.y))
     return load_run(out)
 
+# %% ../nbs/05_deepcluster.ipynb #b244024a
 def score_run(
     out,  # A run folder with assignments.npz
     y     # (N,) classes, or None

@@ -80,6 +80,7 @@ class Encoder(nn.Module):
     @property
     def info(self): return dict(arch=self.arch, channels=self.channels, size=self.size, options=self.options)
 
+# %% ../nbs/03_pretrain.ipynb #994b8405
 _makers = dict(small_cnn=small_cnn, resnet_small=resnet_small)
 
 def make_encoder(
@@ -97,6 +98,7 @@ def make_encoder(
     except TypeError: raise SslNbError(f"{encoder} has no option {' or '.join(options)}") from None
     return Encoder(body, encoder, channels, size, mean, std, options)
 
+# %% ../nbs/03_pretrain.ipynb #5283bdb0
 def feature_dim(encoder:Encoder)->int:
     "How many numbers the representation has"
     dev = next(encoder.parameters()).device; was = encoder.training
@@ -117,6 +119,7 @@ def make_projector(
     if kind!='mlp': raise unknown('projector', kind, ['mlp','linear','none'])
     return nn.Sequential(nn.Linear(dim, dim, bias=False), nn.BatchNorm1d(dim), nn.ReLU(), nn.Linear(dim, out))
 
+# %% ../nbs/03_pretrain.ipynb #6f8789c2
 class SimCLR(nn.Module):
     "Encoder and projector: views (N,C,H,W) -> projections z (N,P)"
     def __init__(self, encoder, projector):
@@ -133,6 +136,7 @@ class NTXentLoss:
         return nt_xent_from(s, self.pos)
     def accuracy(self, k=1): return contrastive_accuracy(self.s, self.pos, k)
 
+# %% ../nbs/03_pretrain.ipynb #34f6791a
 def simclr_step(
     model:nn.Module,  # Views -> z
     x:Tensor,         # (B,C,H,W) uint8
@@ -157,6 +161,7 @@ class SimCLRCallback(Callback):
         v, ids = self.views(self.x, self.y, self.gen)
         self.learn.xb, self.learn.yb = (v,), (ids,)
 
+# %% ../nbs/03_pretrain.ipynb #93489013
 def simclr_learner(
     x:Tensor,               # (N,C,H,W) uint8, on the device
     model:SimCLR,
@@ -185,6 +190,7 @@ def warmup_cosine(
     up = max(1, round(total*warmup))
     return (step+1)/up if step<up else .5*(1+math.cos(math.pi*(step-up)/max(1, total-up)))
 
+# %% ../nbs/03_pretrain.ipynb #c7f8067f
 class Schedule(Callback):
     "Set the learning rate before each batch, by the number of the step"
     def __init__(self, lr:float, warmup:float=.1): self.lr, self.warmup = lr, warmup
@@ -241,11 +247,13 @@ def effective_rank(h:Tensor)->float:
     s = torch.linalg.svdvals(h.float()-h.float().mean(0)); p = s/s.sum().clamp(min=1e-12)
     return torch.exp(-(p*p.clamp(min=1e-12).log()).sum()).item()
 
+# %% ../nbs/03_pretrain.ipynb #2389155c
 def spread(z:Tensor)->float:
     "Standard deviation of normalised z (N,P) per dimension, times sqrt(P): 1 for random directions, 0 when collapsed"
     z = F.normalize(z.float(), dim=1)
     return (z.std(0).mean()*z.shape[1]**.5).item()
 
+# %% ../nbs/03_pretrain.ipynb #f77ba72c
 def health_verdict(
     row:dict # A row of the history
 )->str: # empty when nothing is wrong
@@ -288,11 +296,13 @@ class History(Callback):
         hv = features(enc, d.valid.x[:2000]); pred = knn_predict(h, some.y.cpu(), hv, n_classes=len(d.classes))
         return out | dict(knn_accuracy=(pred==d.valid.y[:2000].cpu()).float().mean().item())
 
+# %% ../nbs/03_pretrain.ipynb #caca620f
 def write_history(path, rows):
     "Write rows as CSV, whole or not at all"
     with atomic_path(path) as p, open(p, 'w', newline='') as f:
         w = csv.DictWriter(f, rows[0]); w.writeheader(); w.writerows(rows)
 
+# %% ../nbs/03_pretrain.ipynb #8dcb31af
 def read_history(path)->list:
     "The rows of a `history.csv`, numbers as numbers"
     with open(path, newline='') as f: return [{k: int(v) if k=='epoch' else float(v) for k,v in r.items()} for r in csv.DictReader(f)]
@@ -307,6 +317,7 @@ class Checkpoint(Callback):
         with atomic_path(self.path) as p:
             torch.save(dict(epoch=self.epoch+1, model=self.model.state_dict(), opt=self.opt.state_dict(), rng=torch.get_rng_state()), p)
 
+# %% ../nbs/03_pretrain.ipynb #ce18751f
 def load_checkpoint(path, learn)->int:
     "Put a checkpoint into a Learner; returns the epochs that are done"
     try: c = torch.load(path, map_location=next(learn.model.parameters()).device, weights_only=True)
@@ -314,6 +325,7 @@ def load_checkpoint(path, learn)->int:
     learn.create_opt(); learn.model.load_state_dict(c['model']); learn.opt.load_state_dict(c['opt']); torch.set_rng_state(c['rng'].cpu())
     return c['epoch']
 
+# %% ../nbs/03_pretrain.ipynb #e5cfbfdf
 class Bar(Callback):
     "One line of progress over all steps, with the time left"
     order = 70
@@ -330,6 +342,7 @@ def write_weights(model:nn.Module, info:dict, path):
     from safetensors.torch import save_file
     with atomic_path(path) as p: save_file({k: v.contiguous() for k,v in model.state_dict().items()}, p, dict(ssl_nb=json.dumps(info)))
 
+# %% ../nbs/03_pretrain.ipynb #cd47e981
 def read_weights(path)->tuple: # (info, {name: tensor})
     "A safetensors file of ours, or a clear error"
     from safetensors import safe_open, SafetensorError
@@ -339,15 +352,18 @@ def read_weights(path)->tuple: # (info, {name: tensor})
     if 'ssl_nb' not in meta: raise SslNbError(f"{path} is a safetensors file but none that ssl_nb wrote")
     return json.loads(meta['ssl_nb']), weights
 
+# %% ../nbs/03_pretrain.ipynb #245e8d10
 def fit_weights(model:nn.Module, weights:dict, path):
     "Put weights into a network, or say that they do not fit"
     try: model.load_state_dict({k: v.float() if v.is_floating_point() else v for k,v in weights.items()})
     except RuntimeError as e: raise SslNbError(f"the weights in {path} do not fit the network ({str(e).splitlines()[-1].strip()})") from None
 
+# %% ../nbs/03_pretrain.ipynb #0e0a7b69
 def save_encoder(encoder:Encoder, path):
     "Write an encoder as safetensors with its architecture in the metadata"
     write_weights(encoder, encoder.info, path)
 
+# %% ../nbs/03_pretrain.ipynb #f95b9e6a
 def load_encoder(
     run,                 # A run folder, or a `model.safetensors`
     body:nn.Module=None, # The network, when it was one of one's own
@@ -377,10 +393,12 @@ class Run:
     def data(self): return load_data(self.settings['data'], self.settings['image_size'])
     def __repr__(self): return f"Run('{self.path}')"
 
+# %% ../nbs/03_pretrain.ipynb #367974f8
 def load_run(path)->Run:
     "A run folder as an object"
     return Run(path)
 
+# %% ../nbs/03_pretrain.ipynb #64a84d3c
 def data_name(data):
     "The name or path of data, None when it only lives in Python"
     return str(data) if isinstance(data, (str, Path)) else None
@@ -390,7 +408,7 @@ def _statistics(x):
     f = x[:20000].float()/255
     return f.mean((0,2,3)), f.std((0,2,3)).clamp(min=1e-3)
 
-# %% ../nbs/03_pretrain.ipynb #367974f8
+# %% ../nbs/03_pretrain.ipynb #98726fa1
 @stage('pretrain')
 def pretrain(
     data:Literal['digits','mnist','fashion_mnist']|Path='digits', # Images: a name, a folder, an array or tensor, a Dataset
@@ -439,7 +457,7 @@ def pretrain(
     finish_run(out, last | dict(verdict=health_verdict(last), seconds=round(before + time.perf_counter() - t, 1)))
     return Run(out)
 
-# %% ../nbs/03_pretrain.ipynb #64a84d3c
+# %% ../nbs/03_pretrain.ipynb #e9443718
 def _fit(learn, out, d, epochs, lr, warmup, n_views, quiet):
     "Fit with schedule, history and checkpoints, going on where `last.ckpt` left off; returns the seconds spent on earlier epochs"
     start, ckpt = 0, out/'last.ckpt'

@@ -58,6 +58,7 @@ class LinearProbe:
         with torch.no_grad(): lin.weight.copy_(torch.tensor(W)); lin.bias.copy_(torch.tensor(b))
         return lin
 
+# %% ../nbs/04_probe.ipynb #06aa9a93
 def _matrix(h):
     h = np.asarray(h, dtype=np.float32)
     if h.ndim!=2: raise SslNbError(f"features should be (N,D), not {h.shape}")
@@ -109,6 +110,7 @@ class Classifier(nn.Module):
         return torch.cat([self(b.to(dev).float()/255).softmax(1).cpu() for b in x.split(batch_size)])
     def predict(self, x): return self.predict_proba(x).argmax(1)
 
+# %% ../nbs/04_probe.ipynb #663545de
 def train_supervised(
     encoder:Encoder,      # Trained in place, whole
     im:Images,            # The labelled images
@@ -138,6 +140,7 @@ def confusion(y, pred, n:int)->np.ndarray:
     "(n,n) counts: row = true class, column = predicted"
     return np.bincount(np.asarray(y)*n + np.asarray(pred), minlength=n*n).reshape(n, n)
 
+# %% ../nbs/04_probe.ipynb #64facc08
 def plot_confusion(
     counts:np.ndarray, # (n,n) from `confusion`
     classes:list,
@@ -170,6 +173,7 @@ def tsne(
     if h.shape[1]>50: h = PCA(min(50, len(h)), random_state=seed).fit_transform(h)
     return TSNE(perplexity=min(30, (len(h)-1)/3), init='pca', random_state=seed).fit_transform(h), i
 
+# %% ../nbs/04_probe.ipynb #c2461655
 def plot_map(
     xy:np.ndarray, # (M,2)
     y,             # (M,) classes, or None
@@ -199,6 +203,7 @@ def nearest(
     s = h[i]@h.T; s[torch.arange(len(i)), i] = -2
     return s.topk(min(k, len(h)-1), 1).indices
 
+# %% ../nbs/04_probe.ipynb #d1cb9487
 def _one_each(im):
     "The index of one image of each class, in the order of the classes"
     i = few_labels(im.y, 1)
@@ -225,6 +230,7 @@ def save_classifier(model:Classifier, path):
     "Write a classifier as safetensors; architecture, input and class names stand in its metadata"
     write_weights(model, model.encoder.info | dict(classes=model.classes), path)
 
+# %% ../nbs/04_probe.ipynb #a0dba893
 def load_classifier(path)->Classifier:
     "The classifier of a probe's run folder or of a file"
     path = Path(path)/'model.safetensors' if Path(path).is_dir() else Path(path)
@@ -236,7 +242,7 @@ def load_classifier(path)->Classifier:
     fit_weights(model, w, path)
     return model.eval()
 
-# %% ../nbs/04_probe.ipynb #a0dba893
+# %% ../nbs/04_probe.ipynb #70ded570
 def _arms(run, d, lab, knn_k, steps, augment, seed, dev, quiet):
     "Test accuracy of the encoder and its baselines at the same labels; and the probe"
     y, yt, K = lab.y, d.test.y, len(d.classes)
@@ -256,7 +262,7 @@ def _arms(run, d, lab, knn_k, steps, augment, seed, dev, quiet):
 ARMS = {'SimCLR + linear probe': 'linear_acc', 'SimCLR + kNN': 'knn_acc', 'supervised from scratch': 'supervised_acc',
         'random encoder + linear': 'random_linear_acc', 'raw pixels + linear': 'raw_linear_acc'}
 
-# %% ../nbs/04_probe.ipynb #70ded570
+# %% ../nbs/04_probe.ipynb #af03d665
 def _run(run):
     "A run folder of pretraining as `Run`"
     run = run if isinstance(run, Run) else load_run(run)
@@ -268,10 +274,12 @@ def parent_of(run:Run)->dict:
     import hashlib
     return dict(path=run.path.name, sha256=hashlib.sha256((run.path/'model.safetensors').read_bytes()).hexdigest())
 
+# %% ../nbs/04_probe.ipynb #f907d7ed
 def is_labelled(d)->bool:
     "Whether data has labels to learn from and labelled test images"
     return d.train.y is not None and d.test is not None and d.test.y is not None
 
+# %% ../nbs/04_probe.ipynb #1d7fd9c7
 def labelled_data(run:Run, data=None):
     "The data of a run, or other data at its size, which must have labels and test images"
     src = run.settings['data'] if data is None else data
@@ -280,6 +288,7 @@ def labelled_data(run:Run, data=None):
     if not is_labelled(d): raise SslNbError(f"{d.name} has no labels to probe with; use a folder with a sub-folder per class")
     return d
 
+# %% ../nbs/04_probe.ipynb #e27b349d
 @stage('probe')
 def probe(
     run:str,                 # A run folder of pretraining
@@ -316,7 +325,7 @@ def probe(
     finish_run(out, scores | counts | class_scores(d.test.y, pred, d.classes))
     return load_run(out)
 
-# %% ../nbs/04_probe.ipynb #af03d665
+# %% ../nbs/04_probe.ipynb #ab52a4ba
 def class_scores(y, pred, classes)->dict:
     "Accuracy, macro F1, scores of each class and the confusion matrix"
     from sklearn.metrics import classification_report

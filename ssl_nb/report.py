@@ -58,6 +58,7 @@ def comparison(
     "The arms of a probe run"
     return sorted([(k, metrics[v]) for k,v in ARMS.items() if v in metrics], key=lambda r: -r[1])
 
+# %% ../nbs/06_report.ipynb #c9fe1ee8
 def _esc(s): return html.escape(str(s))
 
 def _table(head, rows, cls=''):

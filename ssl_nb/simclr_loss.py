@@ -21,6 +21,7 @@ def similarities(
         z = F.normalize(z.float(), dim=1)
         return (z@z.T/temperature).fill_diagonal_(float('-inf'))
 
+# %% ../nbs/02_simclr_loss.ipynb #1e1913d2
 def positives(ids:Tensor)->Tensor:
     "(M,M) bool: which other view shows the same image"
     return (ids[:,None]==ids[None]).fill_diagonal_(False)
@@ -40,6 +41,7 @@ def nt_xent_from(
     n_pos = pos.sum(1)
     return (s.logsumexp(1) - s.masked_fill(~pos, 0).sum(1)/n_pos).mean()
 
+# %% ../nbs/02_simclr_loss.ipynb #a3cd2c5b
 def nt_xent(
     z:Tensor,             # (M,P) projections of all views, any order
     ids:Tensor,           # (M,) which image each row shows
@@ -58,6 +60,7 @@ def contrastive_accuracy(
     "In how many cases a view of the same image is among the `k` most similar"
     return pos.gather(1, s.topk(min(k, s.shape[1]-1), 1).indices).any(1).float().mean()
 
+# %% ../nbs/02_simclr_loss.ipynb #aad5bd62
 def chance(
     n:int,       # Images in a batch, >= 2
     n_views:int=2 # >= 2
@@ -73,6 +76,7 @@ def alignment(z:Tensor, ids:Tensor)->Tensor:
     z = F.normalize(z.float(), dim=1); pos = positives(ids)
     return ((2-2*z@z.T)*pos).sum()/pos.sum()
 
+# %% ../nbs/02_simclr_loss.ipynb #3e1620ee
 def uniformity(z:Tensor)->Tensor:
     "Log of the mean Gaussian potential of all pairs on the sphere; 0 when collapsed, towards -4 when spread out"
     return torch.pdist(F.normalize(z.float(), dim=1)).pow(2).mul(-2).exp().mean().log()

@@ -61,12 +61,14 @@ def stage_notebook(path, names, site_url):
 
 
 def stage_settings(path, names):
-    "Give the settings in `path` the new page names, and leave out what only Quarto reads"
+    "Give the settings in `path` the new page names, and say in smalldocs' words what it reads differently from Quarto"
     text = path.read_text(encoding="utf-8")
     for old, new in names.items(): text = re.sub(rf"\b{re.escape(old)}$", new, text, flags=re.M)
     settings = yaml.safe_load(text)
     settings["project"]["output-dir"] = "_site"
     settings.get("format", {}).pop("commonmark", None)
+    page = settings.get("format", {}).get("html", {})
+    if "grid" in page: page["max-width"] = page.pop("grid")["body-width"]
     settings.pop("format-links", None)
     path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 

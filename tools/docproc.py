@@ -44,6 +44,15 @@ def fill_addresses(cell):
     if cell.cell_type == "markdown": cell.source = filled(cell.source)
 
 
+def source_once(cell):
+    "Leave the signature out of a symbol's entry: its whole source stands below it"
+    if cell.cell_type != "code": return
+    cell.source = cell.source.replace('#| code-summary: "Exported source"', '#| code-summary: "Source"')
+    for output in cell.get("outputs", []) if "show_doc(" in cell.source else []:
+        text = output.get("data", {}).get("text/markdown")
+        if text: output["data"]["text/markdown"] = re.sub(r"\n```python\n.*?\n```\n", "", "".join(text), flags=re.S)
+
+
 class page_links(Processor):
     "Put a line of links to Colab and to the notebook under each page's title, but for the first page's"
 
