@@ -69,7 +69,7 @@ def _arguments():
               '--out': out | dict(help='save a picture of some images as PNG')},
         presets={'name': dict(nargs='?', help='a preset'), '--settings': dict(metavar='FILE', help='a settings file of your own')},
         evaluate={'run': dict(help='run folder of probe or pretraining'), '--data': dict(help='other labelled data'),
-                  '--quiet': dict(action='store_true', help='accuracy only')},
+                  '--device': dict(default='auto', help='auto, cpu, cuda or mps [auto]'), '--quiet': dict(action='store_true', help='accuracy only')},
         report={'run': dict(help='run folder of pretraining'), '--out': out | dict(help='the page; report.html in the run folder when left out')},
         reproduce={'name': dict(nargs='?', help=f"one of: {', '.join(RECORDS)}"), '--seeds': dict(metavar='N', help='how many seeds, >= 1'),
                    '--out': dict(default='runs', metavar='FOLDER', help='where the run folders go [runs]'),
@@ -183,7 +183,7 @@ def _probe(a):
 
 def _evaluate(a):
     from ssl_nb.probe import evaluate
-    e = evaluate(a['run'], a['data']); print(f"accuracy {e['accuracy']:.4f}, macro F1 {e['macro_f1']:.4f}")
+    e = evaluate(a['run'], a['data'], a['device']); print(f"accuracy {e['accuracy']:.4f}, macro F1 {e['macro_f1']:.4f}")
     if a['quiet']: return
     w = max(map(len, e['classes'])); print(f"{'class':{w+2}} precision  recall     f1  images")
     for c,s in e['per_class'].items(): print(f"{c:{w+2}} {s['precision']:9.3f} {s['recall']:7.3f} {s['f1-score']:6.3f} {s['support']:7.0f}")

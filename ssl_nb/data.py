@@ -82,7 +82,7 @@ def to_images(
     classes=None  # Class names; the numbers when left out
 )->Images:
     "An array of images as `Images`, checked"
-    x = torch.as_tensor(np.ascontiguousarray(x) if isinstance(x, np.ndarray) else x)
+    x = torch.as_tensor(np.require(x, requirements='CW') if isinstance(x, np.ndarray) else x)
     if x.numel()==0: raise SslNbError("there are no images in it")
     x = _bytes(_channels_first(x)).contiguous()
     if y is None: return Images(x)
@@ -96,7 +96,7 @@ def _drawable(im):
     "(C,H,W) as what matplotlib draws: grey when there is one channel, else the first three"
     im = im.detach().cpu()
     if im.dtype!=torch.uint8: im = (im.float().clamp(0,1)*255).round().to(torch.uint8)
-    return im[0] if im.shape[0]<3 else im[:3].permute(1,2,0)
+    return (im[0] if im.shape[0]<3 else im[:3].permute(1,2,0)).numpy()
 
 def show_images(
     x:Tensor,      # (N,C,H,W) uint8, or float in 0..1

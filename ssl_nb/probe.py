@@ -354,7 +354,8 @@ make_callable(__name__)
 # %% ../nbs/04_probe.ipynb #0836b3e0
 def evaluate(
     run,        # A run folder of `probe`, or the pretraining run that holds one
-    data=None   # Other labelled data; that of the run when left out
+    data=None,  # Other labelled data; that of the run when left out
+    device='auto' # auto, cpu, cuda or mps
 )->dict: # `class_scores` of the test images
     "Score a saved classifier"
     path = Path(run.path if isinstance(run, Run) else run)
@@ -365,4 +366,4 @@ def evaluate(
     if d.test is None: raise SslNbError(f"{d.name} has no labelled test images")
     if d.classes!=model.classes:
         raise SslNbError(f"the classifier knows the classes {', '.join(model.classes)}; {d.name} has {', '.join(d.classes)}")
-    return class_scores(d.test.y, model.predict(d.test.x), d.classes)
+    return class_scores(d.test.y, model.to(pick_device(device)).predict(d.test.x), d.classes)

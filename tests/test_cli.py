@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,9 @@ def test_the_same_seed_gives_the_same_run(runs):
 def start_and_wait_for_epoch(folder, cwd):
     "Start a pretraining and return its process after its first epoch"
     program = Path(sys.executable).with_name("ssl_nb")
-    process = subprocess.Popen([program, "pretrain", "--preset", "digits", *TINY, "--out", folder], cwd=cwd, stderr=subprocess.PIPE, text=True)
+    words = [program, "pretrain", "--preset", "digits", *TINY, "--out", folder]
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a test run in the background would hand down that Ctrl-C is ignored
+    process = subprocess.Popen(words, cwd=cwd, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     limit = time.monotonic() + 120
     while not (cwd / folder / "last.ckpt").exists():
         assert process.poll() is None and time.monotonic() < limit, "it ended before it could be interrupted"
