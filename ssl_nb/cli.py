@@ -154,9 +154,8 @@ def _data(a):
         n = torch.bincount(d.train.y, minlength=len(d.classes)).tolist()
         print('training images of each class: ' + ', '.join(f'{c} {k:,}' for c,k in zip(d.classes, n)))
     if a['out']:
-        from ssl_nb.core import atomic_path, figure_style
-        figure_style(); fig = show_images(d.train.x, [d.classes[c] for c in d.train.y[:40].tolist()] if d.classes else None, n=40)
-        with atomic_path(a['out']) as p: fig.savefig(p, format='png')
+        from ssl_nb.core import figure_style, save_figure
+        figure_style(); save_figure(show_images(d.train.x, [d.classes[c] for c in d.train.y[:40].tolist()] if d.classes else None, n=40), a['out'])
         print(f"picture: {a['out']}")
 
 def _presets(a):

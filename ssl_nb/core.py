@@ -10,7 +10,7 @@ __all__ = ['STAGES', 'FORMAT', 'COLOURS', 'API', 'SslNbError', 'unknown', 'atomi
            'stage', 'run_state', 'check_out', 'start_run', 'finish_run', 'read_settings', 'check_same', 'commit',
            'versions', 'device_name', 'set_command', 'about', 'results_dir', 'write_record', 'log_scoring',
            'read_record', 'summary', 'percent', 'record_table', 'keep_memory', 'check_device', 'pick_device',
-           'progress', 'class_colour', 'figure_style', 'lazy_attr', 'make_callable']
+           'progress', 'class_colour', 'figure_style', 'save_figure', 'lazy_attr', 'make_callable']
 
 # %% ../nbs/core.ipynb #9b25d2a4
 import ast, configparser, difflib, functools, importlib, json, os, platform, re, shutil, subprocess, sys, tokenize
@@ -473,6 +473,13 @@ def figure_style():
     mpl.rcParams.update({'figure.figsize': (5,3.2), 'figure.dpi': 100, 'savefig.dpi': 100, 'figure.facecolor': 'white', 'font.size': 10,
         'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True, 'grid.alpha': .25, 'axes.axisbelow': True, 'legend.frameon': False,
         'axes.prop_cycle': mpl.cycler(color=[COLOURS[i] for i in (0,6,2,5,8,1,7,3,4,9)]), 'image.cmap': 'gray', 'figure.constrained_layout.use': True})
+
+# %% ../nbs/core.ipynb #87e0d367
+def save_figure(fig, path):
+    "Write a figure as PNG, whole or not at all, and close it"
+    import matplotlib.pyplot as plt
+    with atomic_path(path) as p: fig.savefig(p, format='png')
+    plt.close(fig)
 
 # %% ../nbs/core.ipynb #75ade3cb
 API = dict(pretrain='pretrain', load_encoder='pretrain', load_run='pretrain', features='pretrain', knn_predict='pretrain',

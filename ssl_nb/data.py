@@ -190,7 +190,7 @@ def _idx_data(name):
             if what=='the download': _download(folder_name, root)
             train, test = (_idx_part(Path(root)/folder_name/'raw', p, classes) for p in ('train', 't10k'))
         except SslNbError: raise
-        except Exception as e: tried.append(f"{what}: {str(e).splitlines()[0] if str(e) else type(e).__name__}"); continue
+        except Exception as e: tried.append(f"{what}: {' '.join(str(e).split())[:160] or type(e).__name__}"); continue
         train, valid = split(train, 5000)
         return ImageData(name, train, valid, test)
     raise SslNbError(f"data set '{name}' was not found ({'; '.join(tried)}); set SSL_NB_DATA to a folder that holds {folder_name}/raw")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 import numpy as np, torch, torch.nn.functional as F
-from .core import SslNbError, about, atomic_path, check_out, figure_style, finish_run, pick_device, run_state, stage, start_run
+from .core import SslNbError, about, atomic_path, check_out, figure_style, finish_run, pick_device, run_state, save_figure, stage, start_run
 from .data import Images, load_data, show_images
 from .pretrain import Run, features, load_run
 from .probe import _run, parent_of, plot_map, show_neighbours, tsne
@@ -177,11 +177,8 @@ def _central(im, h, km, n=10):
 def _cluster_pictures(out, im, h, km):
     "clusters.png, map.png (coloured by cluster) and neighbours.png; none of them looks at labels"
     import matplotlib.pyplot as plt
-    def save(fig, name):
-        with atomic_path(out/name) as p: fig.savefig(p, format='png')
-        plt.close(fig)
     with plt.rc_context():
-        figure_style(); save(_central(im, h, km), 'clusters.png')
-        save(show_neighbours(Images(im.x), h), 'neighbours.png')
+        figure_style(); save_figure(_central(im, h, km), out/'clusters.png')
+        save_figure(show_neighbours(Images(im.x), h), out/'neighbours.png')
         if len(h)>=10:
-            xy, i = tsne(h); save(plot_map(xy, km.labels_[i]).figure, 'map.png')
+            xy, i = tsne(h); save_figure(plot_map(xy, km.labels_[i]).figure, out/'map.png')

@@ -16,8 +16,8 @@ from typing import Literal
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
 from .augment import augmentation
-from .core import (SslNbError, about, atomic_path, check_out, class_colour, figure_style, finish_run, make_callable, parameters, pick_device,
-                         progress, run_state, stage, start_run)
+from .core import (SslNbError, about, check_out, class_colour, figure_style, finish_run, make_callable, parameters, pick_device, progress,
+                         run_state, save_figure, stage, start_run)
 from .data import Images, few_labels, load_data, show_images
 from .pretrain import (Encoder, Run, data_name, feature_dim, features, fit_weights, knn_predict, load_run, make_encoder, read_weights, warmup_cosine,
                              write_weights)
@@ -246,17 +246,20 @@ def load_classifier(path)->Classifier:
 def _arms(run, d, lab, knn_k, steps, augment, seed, dev, quiet):
     "Test accuracy of the encoder and its baselines at the same labels; and the probe"
     y, yt, K = lab.y, d.test.y, len(d.classes)
+    hits = lambda pred: (torch.as_tensor(pred)==yt).double().mean().item()
+    bar = progress(range(3), 'linear classifiers', quiet)
     enc = run.encoder.to(dev); h, ht = features(enc, lab, quiet=quiet), features(enc, d.test, quiet=quiet)
-    lp = linear_probe(h, y, seed=seed)
-    out = dict(linear_acc=lp.score(ht, yt), knn_acc=(knn_predict(h, y, ht, knn_k, n_classes=K)==yt).double().mean().item())
-    out['raw_linear_acc'] = linear_probe(raw_pixels(lab), y, seed=seed).score(raw_pixels(d.test), yt)
+    lp = linear_probe(h, y, seed=seed); bar.update()
+    out = dict(linear_acc=hits(lp.predict(ht)), knn_acc=hits(knn_predict(h, y, ht, knn_k, n_classes=K)))
+    out['raw_linear_acc'] = linear_probe(raw_pixels(lab), y, seed=seed).score(raw_pixels(d.test), yt); bar.update()
     if enc.arch!='custom':
         rnd = random_encoder(enc, d.train.x, seed)
-        out['random_linear_acc'] = linear_probe(features(rnd, lab), y, seed=seed).score(features(rnd, d.test), yt)
+        out['random_linear_acc'] = linear_probe(features(rnd, lab), y, seed=seed).score(features(rnd, d.test), yt); bar.update()
         torch.manual_seed(seed)
         fresh = make_encoder(enc.arch, enc.channels, enc.size, enc.mean.cpu(), enc.std.cpu(), **enc.options).to(dev)
         sup = train_supervised(fresh, lab, augment, steps, seed=seed, quiet=quiet)
-        out['supervised_acc'] = (sup.predict(d.test.x)==yt).double().mean().item()
+        out['supervised_acc'] = hits(sup.predict(d.test.x))
+    bar.close()
     return out, lp, ht
 
 ARMS = {'SimCLR + linear probe': 'linear_acc', 'SimCLR + kNN': 'knn_acc', 'supervised from scratch': 'supervised_acc',
@@ -337,17 +340,14 @@ def class_scores(y, pred, classes)->dict:
 def _probe_pictures(out, run, d, ht, pred):
     "confusion.png, map.png (before and after) and neighbours.png"
     import matplotlib.pyplot as plt
-    def save(fig, name):
-        with atomic_path(out/name) as p: fig.savefig(p, format='png')
-        plt.close(fig)
     with plt.rc_context():
         figure_style()
-        save(plot_confusion(confusion(d.test.y, pred, len(d.classes)), d.classes).figure, 'confusion.png')
+        save_figure(plot_confusion(confusion(d.test.y, pred, len(d.classes)), d.classes).figure, out/'confusion.png')
         fig, axs = plt.subplots(1, 2, figsize=(8,3.9))
         for ax,f,t in ((axs[0], raw_pixels(d.test), 'raw pixels'), (axs[1], ht, 'representation h')):
             xy, j = tsne(f); plot_map(xy, d.test.y[j], d.classes, t, ax)
-        save(fig, 'map.png')
-        save(show_neighbours(d.test, ht), 'neighbours.png')
+        save_figure(fig, out/'map.png')
+        save_figure(show_neighbours(d.test, ht), out/'neighbours.png')
 
 make_callable(__name__)
 
