@@ -87,6 +87,7 @@ def parse(argv):
         flags = [f for f in sub._option_string_actions if f.startswith('--') and '_' not in f]
         bad = next((r for r in rest if r.startswith('-')), rest[0])
         if bad.startswith('-'): raise unknown('flag', bad.partition('=')[0].replace('_', '-'), flags)
+        if args.command in ('demo', 'pretrain'): raise SslNbError(f"'{bad}' is one argument too many; images are named by a flag: --data {bad}")
         raise SslNbError(f"'{bad}' is one argument too many (see ssl_nb {args.command} --help)")
     return args
 

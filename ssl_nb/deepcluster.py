@@ -17,7 +17,7 @@ import numpy as np, torch, torch.nn.functional as F
 from .core import SslNbError, about, atomic_path, check_out, figure_style, finish_run, pick_device, run_state, save_figure, stage, start_run
 from .data import Images, load_data, show_images
 from .pretrain import Run, features, load_run
-from .probe import _run, parent_of, plot_map, show_neighbours, tsne
+from .probe import _run, parent_of, plot_map, show_neighbours, stage_out, tsne
 
 # %% ../nbs/05_deepcluster.ipynb #42190797
 @dataclass
@@ -140,7 +140,7 @@ def cluster_run(
 )->Run:
     "k-means clusters of all images of a run; writes a run folder"
     t, run, dev = time.perf_counter(), _run(run), pick_device(device)
-    out = Path(out or run.path/'cluster'); force = force or (resume and run_state(out)=='unfinished')
+    out = stage_out(run, out, 'cluster'); force = force or (resume and run_state(out)=='unfinished')
     check_out(out, force)
     src = run.settings['data'] if data is None else data
     if src is None: raise SslNbError(f"{run.path} was pretrained on images that only lived in Python; pass them as data=")

@@ -440,6 +440,7 @@ def pretrain(
     out = Path(out or Path('runs')/(preset or Path(data_name(data) or 'run').name))
     state = check_out(out, force, resume)
     d = load_data(data, image_size)
+    if len(d.train)<2: raise SslNbError(f"contrastive learning compares images and needs 2 or more, not {len(d.train)}")
     x = d.train.x.to(dev)
     torch.manual_seed(seed)
     enc = make_encoder(encoder, x.shape[1], x.shape[2], *_statistics(x), **({} if width is None else dict(width=width)))

@@ -7,7 +7,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/probe.html.md"""
 # %% auto #0
 __all__ = ['ARMS', 'LinearProbe', 'linear_probe', 'raw_pixels', 'random_encoder', 'Classifier', 'train_supervised', 'confusion',
            'plot_confusion', 'tsne', 'plot_map', 'nearest', 'show_neighbours', 'save_classifier', 'load_classifier',
-           'parent_of', 'is_labelled', 'labelled_data', 'probe', 'class_scores', 'evaluate']
+           'parent_of', 'stage_out', 'is_labelled', 'labelled_data', 'probe', 'class_scores', 'evaluate']
 
 # %% ../nbs/04_probe.ipynb #c9b23d87
 import time
@@ -278,6 +278,12 @@ def parent_of(run:Run)->dict:
     return dict(path=run.path.name, sha256=hashlib.sha256((run.path/'model.safetensors').read_bytes()).hexdigest())
 
 # %% ../nbs/04_probe.ipynb #f907d7ed
+def stage_out(run:Run, out, name:str)->Path:
+    "Where a stage writes: RUN/NAME when left out, never over the run it belongs to"
+    out = Path(out or run.path/name)
+    if out.resolve() in (run.path.resolve(), *run.path.resolve().parents): raise SslNbError(f"{out} holds the run that '{name}' reads; choose another --out")
+    return out
+
 def is_labelled(d)->bool:
     "Whether data has labels to learn from and labelled test images"
     return d.train.y is not None and d.test is not None and d.test.y is not None
@@ -310,7 +316,7 @@ def probe(
 )->Run:
     "Linear probe and kNN on few labels, beside three baselines; writes a run folder"
     t, run, dev = time.perf_counter(), _run(run), pick_device(device)
-    out = Path(out or run.path/'probe'); force = force or (resume and run_state(out)=='unfinished')
+    out = stage_out(run, out, 'probe'); force = force or (resume and run_state(out)=='unfinished')
     check_out(out, force)
     d = labelled_data(run, data)
     i = torch.arange(len(d.train)) if labels_per_class is None else few_labels(d.train.y, labels_per_class, seed)
