@@ -284,6 +284,7 @@ def stage_out(run:Run, out, name:str)->Path:
     if out.resolve() in (run.path.resolve(), *run.path.resolve().parents): raise SslNbError(f"{out} holds the run that '{name}' reads; choose another --out")
     return out
 
+# %% ../nbs/04_probe.ipynb #d948bdb7
 def is_labelled(d)->bool:
     "Whether data has labels to learn from and labelled test images"
     return d.train.y is not None and d.test is not None and d.test.y is not None
