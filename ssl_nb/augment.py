@@ -171,10 +171,12 @@ class Cutout(Transform):
         _, h, w = shape; side = (uniform(n, self.share/2, self.share, gen)*min(h, w)).round()
         return dict(side=side, top=(torch.rand(n, generator=gen)*h - side/2).round(), left=(torch.rand(n, generator=gen)*w - side/2).round())
     def apply(self, x, side, top, left):
+        def inside(n, lo):
+            "(N,n) bool: which of `n` rows or columns lie in the square"
+            i, lo, hi = torch.arange(n, device=x.device), lo.to(x.device)[:,None], (lo+side).to(x.device)[:,None]
+            return (i>=lo) & (i<hi)
         h, w = x.shape[-2:]
-        inside = lambda i, lo: (i>=lo[:,None]) & (i<(lo+side)[:,None])                  # (N,H) or (N,W)
-        hole = inside(torch.arange(h), top)[:,None,:,None] & inside(torch.arange(w), left)[:,None,None,:]
-        return x.masked_fill(hole.to(x.device), 0)
+        return x.masked_fill(inside(h, top)[:,None,:,None] & inside(w, left)[:,None,None,:], 0)
 
 # %% ../nbs/01_augment.ipynb #d1e9f302
 class Elastic(Transform):

@@ -6,10 +6,10 @@ Docs: https://ssl-nb.github.io/ssl_nb/pretrain.html.md"""
 
 # %% auto #0
 __all__ = ['small_cnn', 'resnet_small', 'Encoder', 'make_encoder', 'feature_dim', 'make_projector', 'SimCLR', 'NTXentLoss',
-           'simclr_step', 'SimCLRCallback', 'simclr_learner', 'warmup_cosine', 'Schedule', 'features', 'knn_predict',
-           'effective_rank', 'spread', 'health_verdict', 'History', 'write_history', 'read_history', 'Checkpoint',
-           'load_checkpoint', 'Bar', 'write_weights', 'read_weights', 'fit_weights', 'save_encoder', 'load_encoder',
-           'Run', 'load_run', 'data_name', 'pretrain']
+           'BarlowTwinsLoss', 'simclr_step', 'SimCLRCallback', 'simclr_learner', 'warmup_cosine', 'Schedule',
+           'features', 'knn_predict', 'effective_rank', 'spread', 'health_verdict', 'History', 'write_history',
+           'read_history', 'Checkpoint', 'load_checkpoint', 'Bar', 'write_weights', 'read_weights', 'fit_weights',
+           'save_encoder', 'load_encoder', 'Run', 'load_run', 'data_name', 'pretrain']
 
 # %% ../nbs/03_pretrain.ipynb #d4690605
 import csv, json, math, time, warnings
@@ -28,7 +28,7 @@ from .augment import Views, augmentation
 from .core import (SslNbError, about, atomic_path, check_out, check_same, finish_run, make_callable, pick_device, progress, read_settings,
                          stage, start_run, unknown)
 from .data import Batches, ImageData, Images, load_data
-from .simclr_loss import alignment, chance, contrastive_accuracy, nt_xent_from, positives, similarities, uniformity
+from .simclr_loss import alignment, barlow_twins, chance, contrastive_accuracy, nt_xent_from, positives, similarities, uniformity
 
 # %% ../nbs/03_pretrain.ipynb #d7f36be7
 def _block(i, o): return nn.Sequential(nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.MaxPool2d(2), nn.ReLU())
@@ -135,6 +135,17 @@ class NTXentLoss:
         self.s = s.detach()
         return nt_xent_from(s, self.pos)
     def accuracy(self, k=1): return contrastive_accuracy(self.s, self.pos, k)
+    def chance(self, n, n_views): return chance(n, n_views)
+
+# %% ../nbs/03_pretrain.ipynb #8ae22a8a
+class BarlowTwinsLoss(NTXentLoss):
+    "Barlow Twins with the same reports; its loss has no line of pure chance"
+    def __call__(self, z, ids):
+        self.s, self.pos = similarities(z.detach(), 1.), positives(ids)
+        return barlow_twins(z, ids)
+    def chance(self, n, n_views): return float('nan'), chance(n, n_views)[1]
+
+_objectives = dict(nt_xent=NTXentLoss, barlow_twins=BarlowTwinsLoss)
 
 # %% ../nbs/03_pretrain.ipynb #34f6791a
 def simclr_step(
@@ -167,17 +178,18 @@ def simclr_learner(
     model:SimCLR,
     views:Views,
     temperature:float=.5,   # > 0
-    batch_size:int=256,     # Images in a batch, >= 2
+    batch_size:int=256,     # Images in a batch, >= 2; no more than there are images
     lr:float=2e-3,          # > 0
     weight_decay:float=.01, # >= 0
-    seed:int=0
+    seed:int=0,
+    objective:str='nt_xent' # or `'barlow_twins'`
 )->Learner:
     "A fastai Learner that does SimCLR"
     if len(x)<2: raise SslNbError(f"contrastive learning compares images and needs 2 or more, not {len(x)}")
     decay = [p for p in model.parameters() if p.ndim>1]; rest = [p for p in model.parameters() if p.ndim<2]
     opt = torch.optim.AdamW([dict(params=decay, weight_decay=weight_decay), dict(params=rest, weight_decay=0.)], lr=lr)
     dls = DataLoaders(Batches(x, batch_size=batch_size, seed=seed), [], device=x.device)
-    return Learner(dls, model.to(x.device), NTXentLoss(temperature), opt_func=lambda *_, **__: OptimWrapper(opt=opt), lr=lr, wd=None,
+    return Learner(dls, model.to(x.device), _objectives[objective](temperature), opt_func=lambda *_, **__: OptimWrapper(opt=opt), lr=lr, wd=None,
                    cbs=SimCLRCallback(views, seed))
 
 # %% ../nbs/03_pretrain.ipynb #af3dbed3
@@ -279,7 +291,7 @@ class History(Callback):
     def after_train(self):
         if self.epoch<self.start: return
         loss, acc, top5 = (self.sums/len(self.dls.train)).tolist(); secs = time.perf_counter()-self.t
-        c_loss, c_acc = chance(self.dls.train.batch_size, self.n_views)
+        c_loss, c_acc = self.learn.loss_func.chance(self.dls.train.batch_size, self.n_views)
         z, ids = self.last
         row = dict(epoch=self.epoch+1, loss=loss, chance_loss=c_loss, accuracy=acc, accuracy_top5=top5, chance_accuracy=c_acc,
                    lr=self.opt.hypers[-1]['lr'], seconds=secs, images_per_s=self.n/self.n_views/secs,
@@ -420,7 +432,8 @@ def pretrain(
     projector:Literal['mlp','linear','none']='mlp', # The projection head
     projection_dim:int=128,  # Of the projection z, >= 2
     views:int=2,             # Random views of each image, >= 2
-    temperature:float=.2,    # Of the loss, > 0
+    objective:Literal['nt_xent','barlow_twins']='nt_xent', # The loss
+    temperature:float=.2,    # Of NT-Xent, > 0
     epochs:int=50,           # Passes over the images, >= 1
     batch_size:int=256,      # Images in a batch, >= 2
     lr:float=2e-3,           # Largest learning rate, > 0
@@ -446,12 +459,13 @@ def pretrain(
     enc = make_encoder(encoder, x.shape[1], x.shape[2], *_statistics(x), **({} if width is None else dict(width=width)))
     model = SimCLR(enc, make_projector(projector, feature_dim(enc), projection_dim))
     asked = dict(data=data_name(data), image_size=x.shape[2], encoder=enc.arch, **enc.options, projector=projector, projection_dim=projection_dim,
-                 views=views, temperature=temperature, epochs=epochs, batch_size=batch_size, lr=lr, weight_decay=weight_decay, warmup=warmup,
+                 views=views, objective=objective, temperature=temperature, epochs=epochs, batch_size=batch_size, lr=lr,
+                 weight_decay=weight_decay, warmup=warmup,
                  seed=seed, **augment)
     if resume and state=='unfinished': check_same(out, asked)
     where = dict(data_name=d.name, data_n=len(d.train), data_sha256=d.sha256)
     start_run(out, dict(stage='pretrain', preset=preset, parent=None, **asked, **where, **about(dev)), force, resume)
-    learn = simclr_learner(x, model, Views(transform or augmentation(**augment), views), temperature, batch_size, lr, weight_decay, seed)
+    learn = simclr_learner(x, model, Views(transform or augmentation(**augment), views), temperature, batch_size, lr, weight_decay, seed, objective)
     before = _fit(learn, out, d, epochs, lr, warmup, views, quiet)
     save_encoder(model.encoder, out/'model.safetensors')
     last = read_history(out/'history.csv')[-1]

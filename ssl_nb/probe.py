@@ -253,7 +253,7 @@ def _arms(run, d, lab, knn_k, steps, augment, seed, dev, quiet):
     out = dict(linear_acc=hits(lp.predict(ht)), knn_acc=hits(knn_predict(h, y, ht, knn_k, n_classes=K)))
     out['raw_linear_acc'] = linear_probe(raw_pixels(lab), y, seed=seed).score(raw_pixels(d.test), yt); bar.update()
     if enc.arch!='custom':
-        rnd = random_encoder(enc, d.train.x, seed)
+        rnd = random_encoder(enc, d.train.x, seed).to(dev)
         out['random_linear_acc'] = linear_probe(features(rnd, lab), y, seed=seed).score(features(rnd, d.test), yt); bar.update()
         torch.manual_seed(seed)
         fresh = make_encoder(enc.arch, enc.channels, enc.size, enc.mean.cpu(), enc.std.cpu(), **enc.options).to(dev)
