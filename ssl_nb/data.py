@@ -86,7 +86,7 @@ def to_images(
     if x.numel()==0: raise SslNbError("there are no images in it")
     x = _bytes(_channels_first(x)).contiguous()
     if y is None: return Images(x)
-    y = torch.as_tensor(np.asarray(y)).long()
+    y = torch.as_tensor(np.array(y)).long()
     if y.shape!=(len(x),): raise SslNbError(f"{len(x):,} images but labels of shape {tuple(y.shape)}; there should be one label per image")
     if y.min()<0 or (classes and y.max()>=len(classes)): raise SslNbError(f"labels lie in {y.min()}..{y.max()}, but there are {len(classes or [])} classes")
     return Images(x, y, list(classes) if classes else [str(i) for i in range(int(y.max())+1)])

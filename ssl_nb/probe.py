@@ -254,7 +254,7 @@ def _arms(run, d, lab, knn_k, steps, augment, seed, dev, quiet):
     out['raw_linear_acc'] = linear_probe(raw_pixels(lab), y, seed=seed).score(raw_pixels(d.test), yt); bar.update()
     if enc.arch!='custom':
         rnd = random_encoder(enc, d.train.x, seed).to(dev)
-        out['random_linear_acc'] = linear_probe(features(rnd, lab), y, seed=seed).score(features(rnd, d.test), yt); bar.update()
+        out['random_linear_acc'] = linear_probe(features(rnd, lab), y, seed=seed).score(features(rnd, d.test), yt); bar.update(); bar.close()
         torch.manual_seed(seed)
         fresh = make_encoder(enc.arch, enc.channels, enc.size, enc.mean.cpu(), enc.std.cpu(), **enc.options).to(dev)
         sup = train_supervised(fresh, lab, augment, steps, seed=seed, quiet=quiet)
