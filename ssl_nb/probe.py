@@ -350,7 +350,7 @@ def _probe_pictures(out, run, d, ht, pred):
     with plt.rc_context():
         figure_style()
         save_figure(plot_confusion(confusion(d.test.y, pred, len(d.classes)), d.classes).figure, out/'confusion.png')
-        fig, axs = plt.subplots(1, 2, figsize=(8,3.9))
+        fig, axs = plt.subplots(1, 2, figsize=(8,3.9), gridspec_kw=dict(wspace=.12))
         for ax,f,t in ((axs[0], raw_pixels(d.test), 'raw pixels'), (axs[1], ht, 'representation h')):
             xy, j = tsne(f); plot_map(xy, d.test.y[j], d.classes, t, ax)
         save_figure(fig, out/'map.png')
