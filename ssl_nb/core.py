@@ -410,7 +410,7 @@ def record_table(
     "The metrics of a record as a data frame: mean ± sd over its seeds"
     import pandas as pd
     r = read_record(name, folder)
-    df = pd.DataFrame({'accuracy': {k: percent(r['metrics'][v]) for k,v in rows.items()}})
+    df = pd.DataFrame({'mean ± sd': {k: percent(r['metrics'][v]) for k,v in rows.items()}})
     return df.rename_axis(columns=f"{name}, {len(r['seeds'])} seeds")
 
 # %% ../nbs/core.ipynb #3318ad70
