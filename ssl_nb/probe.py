@@ -250,7 +250,7 @@ def _arms(run, d, lab, knn_k, steps, augment, seed, dev, quiet):
     bar = progress(range(3), 'linear classifiers', quiet)
     enc = run.encoder.to(dev); h, ht = features(enc, lab, quiet=quiet), features(enc, d.test, quiet=quiet)
     lp = linear_probe(h, y, seed=seed); bar.update()
-    out = dict(linear_acc=hits(lp.predict(ht)), knn_acc=hits(knn_predict(h, y, ht, knn_k, n_classes=K)))
+    out = dict(linear_acc=lp.score(ht, yt), knn_acc=hits(knn_predict(h, y, ht, knn_k, n_classes=K)))
     out['raw_linear_acc'] = linear_probe(raw_pixels(lab), y, seed=seed).score(raw_pixels(d.test), yt); bar.update()
     if enc.arch!='custom':
         rnd = random_encoder(enc, d.train.x, seed).to(dev)
