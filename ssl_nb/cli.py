@@ -123,7 +123,7 @@ def check_demo(out, parts, force, resume):
     if run_state(out)=='finished' and not force:
         if not resume: raise SslNbError(f"{out} holds a finished run; choose another --out, or replace it with --force")
         asked = resolve('pretrain', **parts['pretrain'])
-        check_same(out, {k: v for k,v in asked.items() if k not in ('device', 'quiet', 'preset', 'settings', 'data') and v is not None})
+        check_same(out, {k: v for k,v in asked.items() if k not in ('device', 'quiet', 'preset', 'settings', 'data') and v not in (None, 'auto')})
     else: check_out(out, force, resume)
 
 # %% ../nbs/cli.ipynb #fae04408
@@ -193,23 +193,48 @@ def _report(a):
     print(f"report: {report(a['run'], a['out'])}")
 
 # %% ../nbs/cli.ipynb #097e790a
-_demo_metrics = ('linear_acc', 'knn_acc', 'raw_linear_acc', 'random_linear_acc', 'supervised_acc', 'cluster_acc', 'nmi', 'purity')
-RECORDS = {'digits-demo': dict(preset='digits', seeds=5, metrics=_demo_metrics)}
+_linear = ('linear_acc', 'knn_acc', 'raw_linear_acc', 'random_linear_acc', 'supervised_acc')
+RECORDS = {
+    'digits-demo': dict(preset='digits', seeds=5, stages=('probe', 'cluster'), metrics=(*_linear, 'cluster_acc', 'nmi', 'purity')),
+    'mnist-linear': dict(preset='mnist', seeds=3, stages=('probe',), metrics=_linear, keep=True),
+    'fashion-linear': dict(preset='fashion_mnist', seeds=3, stages=('probe',), metrics=_linear, keep=True)}
 _curves = ('loss', 'chance_loss', 'accuracy', 'chance_accuracy', 'knn_accuracy')
 
 def reproduce(name, seeds=None, out='runs', results='results', device='auto', quiet=False, **given)->Path: # the record
     "Run a published experiment on several seeds, resuming what is there, and write its record"
     if name not in RECORDS: raise unknown('record', name, RECORDS)
-    spec = RECORDS[name]; n = spec['seeds'] if seeds is None else seeds; rows, home = [], Path(out)/name
+    spec = RECORDS[name]; n = spec['seeds'] if seeds is None else seeds; rows = []
+    home = Path(out)/(spec['preset'] if spec.get('keep') else name)     # records of one data set share its encoders
     for s in range(n):
         d = home/f'seed-{s}'
-        before = (d/'report.html').exists()
-        if not quiet: print(f"{name}: run {s+1} of {n}, seed {s}{', done before' if before else ''}", file=sys.stderr)
-        m = demo(spec['preset'], d, resume=True, seed=s, device=device, quiet=quiet, **given)
-        if not before: log_scoring(results, name, s, f"k-means, k = {m['cluster']['k']}", m['cluster'])
-        rows.append({k: v for p in ('probe','cluster') for k,v in m[p].items()} | dict(seconds=sum(m[p]['seconds'] for p in STAGES), run=d))
+        if not quiet: print(f"{name}: run {s+1} of {n}, seed {s}{', done before' if _done(d, spec) else ''}", file=sys.stderr)
+        m = _one_seed(name, spec, d, s, results, device=device, quiet=quiet, **given)
+        seconds = {p: m[p]['seconds'] for p in ('pretrain', *spec['stages'])}
+        rows.append({k: v for p in spec['stages'] for k,v in m[p].items()} | dict(seconds=seconds, run=d))
     return write_record(results, _record(name, spec, n, rows, given))
 
+def _done(d, spec): return all(run_state(p)=='finished' for p in (d, *(d/s for s in spec['stages'])))
+
+def _one_seed(name, spec, d, seed, results, **given):
+    "All stages of a record for one seed, going on where they were; the metrics of each"
+    if 'cluster' in spec['stages']:
+        before = (d/'report.html').exists()
+        m = demo(spec['preset'], d, resume=True, seed=seed, **given)
+        if not before: log_scoring(results, name, seed, f"k-means, k = {m['cluster']['k']}", m['cluster'])
+        return m
+    from ssl_nb.pretrain import load_encoder, pretrain, save_encoder
+    from ssl_nb.probe import probe
+    parts = _split(given | dict(preset=spec['preset'], seed=seed))
+    if run_state(d)!='finished': pretrain(out=d, resume=True, **parts['pretrain'])
+    if run_state(d/'probe')!='finished': probe(d, resume=True, **(parts['probe'] | dict(data=None)))
+    if spec.get('keep'): save_encoder(load_encoder(d), _encoder_file(results, spec, seed), half=True)
+    return {p: read_json(f/'metrics.json') for p,f in (('pretrain', d), ('probe', d/'probe'))}
+
+def _encoder_file(results, spec, seed):
+    "Where the encoder of a seed is kept, in float16"
+    return Path(results)/'encoders'/f"{spec['preset']}-seed-{seed}.safetensors"
+
+# %% ../nbs/cli.ipynb #b1875240
 def _record(name, spec, n, rows, given):
     "The record of finished runs"
     from ssl_nb.pretrain import read_history
@@ -217,17 +242,19 @@ def _record(name, spec, n, rows, given):
     pick = lambda k: s[0][k] if all(x[k]==s[0][k] for x in s) else [x[k] for x in s]
     hist = [read_history(r['run']/'history.csv') for r in rows]
     return dict(
-        name=name, stage='demo', command=f'ssl_nb reproduce {name}' + (f' --seeds {n}' if n!=spec['seeds'] else ''), preset=spec['preset'],
-        data=dict(name=pick('data_name'), n=pick('data_n'), sha256=pick('data_sha256')), settings=_own_settings(rows[0]['run']),
-        seeds=list(range(n)), device=pick('device'), threads=pick('threads'), seconds=[round(r['seconds'], 1) for r in rows],
+        name=name, stage='demo' if 'cluster' in spec['stages'] else 'probe', command=f'ssl_nb reproduce {name}' + (f' --seeds {n}' if n!=spec['seeds'] else ''),
+        preset=spec['preset'], data=dict(name=pick('data_name'), n=pick('data_n'), sha256=pick('data_sha256')), settings=_own_settings(rows[0]['run'], spec),
+        seeds=list(range(n)), device=pick('device'), threads=pick('threads'), seconds=[round(sum(r['seconds'].values()), 1) for r in rows],
         versions=pick('versions'), commit=pick('commit'), dirty=any(x['dirty'] for x in s),
         deviation=', '.join(f'{k} = {v}' for k,v in given.items()) or None, metrics={k: [r[k] for r in rows] for k in spec['metrics']},
-        extra=dict(date=pick('date'), n_labels=rows[0]['n_labels'], n_test=rows[0]['n_test'], history=[{k: [e[k] for e in h] for k in _curves} for h in hist]))
+        extra=dict(date=pick('date'), n_labels=rows[0]['n_labels'], n_test=rows[0]['n_test'], classes=rows[0]['classes'],
+                   stage_seconds={k: [r['seconds'][k] for r in rows] for k in rows[0]['seconds']}, confusion=[r['confusion'] for r in rows],
+                   history=[{k: [e[k] for e in h] for k in _curves} for h in hist]))
 
-def _own_settings(run):
+def _own_settings(run, spec):
     "The settings of each stage of a run, without what differs by seed or stands in the record already"
     known = 'command versions device threads commit dirty date format_version stage parent seed preset data_name data_n data_sha256'.split()
-    return {s: {k: v for k,v in read_settings(p).items() if k not in known} for s,p in (('pretrain', run), ('probe', run/'probe'), ('cluster', run/'cluster'))}
+    return {s: {k: v for k,v in read_settings(p).items() if k not in known} for s,p in (('pretrain', run), *((s, run/s) for s in spec['stages']))}
 
 def _reproduce(a):
     if a['name'] is None: print('\n'.join(RECORDS)); return

@@ -132,8 +132,8 @@ def convert(
         try: out = _bools[value.lower()] if p.kind=='bool' else dict(int=int, float=float, str=str)[p.kind](value)
         except (ValueError, KeyError): raise say(f"should be {dict(int='a whole number', float='a number', bool='true or false')[p.kind]}") from None
     else: out = float(value) if p.kind=='float' and isinstance(value, int) and not isinstance(value, bool) else value
-    if p.choices and isinstance(out, str) and out not in p.choices and not (p.folder and Path(out).is_dir()):
-        raise unknown(p.name + (' (and no folder of that name exists)' if p.folder else ''), out, p.choices)
+    if p.choices and isinstance(out, str) and out not in p.choices and not (p.folder and Path(out).exists()):
+        raise unknown(p.name + (' (and no file or folder of that name exists)' if p.folder else ''), out, p.choices)
     if isinstance(out, (int, float)) and not (out==out and abs(out)!=float('inf') and _in_range(out, p.help)): raise say('is out of range')
     if p.kind=='int' and isinstance(out, float): raise say('should be a whole number')
     if p.kind in ('int', 'float') and out is not None and not isinstance(out, (int, float)): raise say('should be a number')

@@ -257,7 +257,7 @@ def _load(data, size):
         if data=='digits': return _digits()
         if str(data) in _idx_sets: return _idx_data(str(data))
         if Path(data).is_dir(): return _folder(data, size)
-        raise unknown('data set (and no folder of that name exists)', str(data), ['digits', *_idx_sets])
+        raise unknown('data set (and no file or folder of that name exists)', str(data), ['digits', *_idx_sets])
     if isinstance(data, (np.ndarray, Tensor)): return ImageData('array', to_images(data))
     if isinstance(data, (tuple, list)) and len(data)==2 and np.ndim(data[0])>=3: return ImageData('array', *_three_parts(to_images(*data)))
     if hasattr(data, '__getitem__') and hasattr(data, '__len__'): return _dataset(data)

@@ -19,8 +19,8 @@ from .augment import augmentation
 from .core import (SslNbError, about, check_out, class_colour, figure_style, finish_run, make_callable, parameters, pick_device, progress,
                          run_state, save_figure, stage, start_run)
 from .data import Images, few_labels, load_data, show_images
-from .pretrain import (Encoder, Run, data_name, feature_dim, features, fit_weights, knn_predict, load_run, make_encoder, read_weights, warmup_cosine,
-                             write_weights)
+from .pretrain import (Encoder, Run, autocast, data_name, feature_dim, features, fit_weights, knn_predict, load_run, make_encoder,
+                             pick_precision, read_weights, warmup_cosine, write_weights)
 
 # %% ../nbs/04_probe.ipynb #a856b991
 class LinearProbe:
@@ -119,7 +119,8 @@ def train_supervised(
     batch_size:int=128,   # Images in a step, drawn anew each time, >= 1
     lr:float=2e-3,        # Largest learning rate, > 0
     weight_decay:float=.05,
-    seed:int=0, quiet=True
+    seed:int=0, quiet=True,
+    dtype=None            # What the network computes in, as from `pick_precision`; float16 counts as float32 here
 )->Classifier:
     "Train encoder and a linear head on labels alone"
     dev = next(encoder.parameters()).device
@@ -127,10 +128,12 @@ def train_supervised(
     head = nn.Linear(feature_dim(encoder), len(im.classes)).to(dev)
     model = Classifier(encoder, head, im.classes).to(dev).train()
     opt = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
-    x, y = im.x.to(dev), im.y.to(dev)
+    x, y, dtype = im.x.to(dev), im.y.to(dev), None if dtype==torch.float16 else dtype
     for s in progress(range(steps), 'supervised from scratch', quiet):
         i = torch.randint(len(x), (batch_size,), generator=gen).to(dev)
-        loss = F.cross_entropy(model(augment(x[i].float()/255, gen)), y[i], label_smoothing=.1)
+        v = augment(x[i].float()/255, gen)
+        with autocast(dtype, dev): logits = model(v)
+        loss = F.cross_entropy(logits.float(), y[i], label_smoothing=.1)
         for g in opt.param_groups: g['lr'] = lr*warmup_cosine(s, steps)
         opt.zero_grad(); loss.backward(); opt.step()
     return model.eval()
@@ -243,7 +246,7 @@ def load_classifier(path)->Classifier:
     return model.eval()
 
 # %% ../nbs/04_probe.ipynb #70ded570
-def _arms(run, d, lab, knn_k, steps, augment, seed, dev, quiet):
+def _arms(run, d, lab, knn_k, supervised, augment, seed, dev, quiet):
     "Test accuracy of the encoder and its baselines at the same labels; and the probe"
     y, yt, K = lab.y, d.test.y, len(d.classes)
     hits = lambda pred: (torch.as_tensor(pred)==yt).double().mean().item()
@@ -257,7 +260,7 @@ def _arms(run, d, lab, knn_k, steps, augment, seed, dev, quiet):
         out['random_linear_acc'] = linear_probe(features(rnd, lab), y, seed=seed).score(features(rnd, d.test), yt); bar.update(); bar.close()
         torch.manual_seed(seed)
         fresh = make_encoder(enc.arch, enc.channels, enc.size, enc.mean.cpu(), enc.std.cpu(), **enc.options).to(dev)
-        sup = train_supervised(fresh, lab, augment, steps, seed=seed, quiet=quiet)
+        sup = train_supervised(fresh, lab, augment, **supervised, seed=seed, quiet=quiet, dtype=pick_precision('auto', dev))
         out['supervised_acc'] = hits(sup.predict(d.test.x))
     bar.close()
     return out, lp, ht
@@ -308,6 +311,7 @@ def probe(
     labels_per_class:int=None, # Labels of each class, >= 1; all when left out
     knn_k:int=10,            # Neighbours that vote, >= 1
     supervised_steps:int=600, # Steps of the supervised baseline, >= 1
+    supervised_batch:int=128, # Images in each of them, >= 1
     device:str='auto',       # auto, cpu, cuda or mps
     seed:int=0,              # Of the draw of labels and the baselines, >= 0
     out:str=None,            # Run folder; RUN/probe when left out
@@ -323,10 +327,10 @@ def probe(
     i = torch.arange(len(d.train)) if labels_per_class is None else few_labels(d.train.y, labels_per_class, seed)
     lab = d.train[i]
     start_run(out, dict(stage='probe', preset=preset, parent=parent_of(run), data=data_name(data) or run.settings['data'], image_size=run.encoder.size,
-                        labels_per_class=labels_per_class, n_labels=len(lab), knn_k=knn_k, supervised_steps=supervised_steps, seed=seed,
+                        labels_per_class=labels_per_class, n_labels=len(lab), knn_k=knn_k, supervised_steps=supervised_steps, supervised_batch=supervised_batch, seed=seed,
                         data_name=d.name, data_sha256=d.sha256, **about(dev)), force)
     strengths = {k: run.settings[k] for k in parameters('augment:augmentation')}
-    scores, lp, ht = _arms(run, d, lab, knn_k, supervised_steps, augmentation(**strengths), seed, dev, quiet)
+    scores, lp, ht = _arms(run, d, lab, knn_k, dict(steps=supervised_steps, batch_size=supervised_batch), augmentation(**strengths), seed, dev, quiet)
     model = Classifier(run.encoder.cpu(), lp.as_linear(), d.classes)
     save_classifier(model, out/'model.safetensors')
     pred = model.predict(d.test.x)

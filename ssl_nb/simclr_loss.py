@@ -9,16 +9,21 @@ __all__ = ['similarities', 'positives', 'nt_xent_from', 'check_batch', 'nt_xent'
            'uniformity', 'by_view', 'barlow_twins']
 
 # %% ../nbs/02_simclr_loss.ipynb #6c5223bb
+import contextlib
 import torch, torch.nn.functional as F
 from torch import Tensor
 
 # %% ../nbs/02_simclr_loss.ipynb #c5b0c0fd
+def _full_precision(device):
+    "Outside of any autocast"
+    return torch.autocast(device.type, enabled=False) if torch.amp.is_autocast_available(device.type) else contextlib.nullcontext()
+
 def similarities(
     z:Tensor,             # (M,P) projections of all views
     temperature:float=.5  # > 0
 )->Tensor: # (M,M) float32, minus infinity on the diagonal
     "Cosine similarity of each view with each other, divided by the temperature"
-    with torch.autocast(z.device.type, enabled=False):
+    with _full_precision(z.device):
         z = F.normalize(z.float(), dim=1)
         return (z@z.T/temperature).fill_diagonal_(float('-inf'))
 
@@ -94,23 +99,25 @@ def uniformity(z:Tensor)->Tensor:
 # %% ../nbs/02_simclr_loss.ipynb #16d6d402
 def by_view(
     z:Tensor,  # (M,P)
-    ids:Tensor # (M,), each id equally often
+    ids:Tensor, # (M,), each id equally often
+    n_views:int=None # How often; counted when left out, for which a GPU's host must wait
 )->Tensor: # (V,N,P): the images in the same order in every view
     "Projections sorted into views; the first row of an image is its first view"
-    n = len(ids.unique())
-    if len(ids)%n: raise ValueError(f"{len(ids)} rows of {n} images; every image should have the same number of views")
+    n = len(ids)//n_views if n_views else len(ids.unique())
+    if not n or len(ids)%n: raise ValueError(f"{len(ids)} rows of {n} images; every image should have the same number of views")
     return z[ids.argsort(stable=True)].view(n, -1, z.shape[1]).transpose(0,1)
 
 # %% ../nbs/02_simclr_loss.ipynb #7f6ddb58
 def barlow_twins(
     z:Tensor,            # (M,P) projections of all views
     ids:Tensor,          # (M,) which image each row shows, each equally often
-    redundancy:float=5e-3 # The weight lambda of the second term, >= 0
+    redundancy:float=5e-3, # The weight lambda of the second term, >= 0
+    n_views:int=None     # Views of each image; counted when left out
 )->Tensor: # scalar, >= 0
     "Correlation between views: one for the same dimension, none for different ones"
     _check(z, ids, 1.)
-    with torch.autocast(z.device.type, enabled=False):
-        v = by_view(z.float(), ids)
+    with _full_precision(z.device):
+        v = by_view(z.float(), ids, n_views)
         v = (v-v.mean(1, keepdim=True))/(v.std(1, correction=0, keepdim=True)+1e-6)
         pairs = [(a, b) for a in range(len(v)) for b in range(a)]
         total = 0.
