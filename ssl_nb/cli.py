@@ -66,6 +66,7 @@ def _arguments():
     out = dict(metavar='FILE', help='')
     return dict(
         data={'name': dict(nargs='?', help='a data set or a folder'), '--image-size': dict(metavar='N', help='scale images to this many pixels a side'),
+              '--bad-files': dict(default='refuse', metavar='refuse|skip', help='what to do about files that are no images [refuse]'),
               '--out': out | dict(help='save a picture of some images as PNG')},
         presets={'name': dict(nargs='?', help='a preset'), '--settings': dict(metavar='FILE', help='a settings file of your own')},
         evaluate={'run': dict(help='run folder of probe or pretraining'), '--data': dict(help='other labelled data'),
@@ -141,15 +142,15 @@ def _say_probe(m):
     for what, v in comparison(m): print(f"{what:28}  {100*v:5.1f} %")
 
 def _data(a):
-    name, size = a['name'], a['image_size']
+    name, size, bad_files = a['name'], a['image_size'], a['bad_files']
     size = None if size is None else convert(size, Param('image_size', 'int', help='pixels a side, >= 4'))
     from ssl_nb.data import load_data, show_images
     if name is None:
         for n in parameters('data:load_data')['data'].choices:
             try: print(load_data(n))
             except SslNbError as e: print(f'{n}: not here. {e}')
-        print("or a folder of images: one sub-folder per class, or flat without labels"); return
-    d = load_data(name, size); print(d)
+        print("or a folder of images: one sub-folder per class, flat without labels, or with a labels.csv (file,label)"); return
+    d = load_data(name, size, bad_files); print(d)
     if d.classes:
         import torch
         n = torch.bincount(d.train.y, minlength=len(d.classes)).tolist()

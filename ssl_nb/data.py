@@ -6,10 +6,10 @@ Docs: https://ssl-nb.github.io/ssl_nb/data.html.md"""
 
 # %% auto #0
 __all__ = ['Images', 'checksum', 'ImageData', 'to_images', 'show_images', 'split', 'read_idx', 'cache_dir', 'load_data', 'resize',
-           'few_labels', 'Batches']
+           'data_of', 'few_labels', 'Batches']
 
 # %% ../nbs/00_data.ipynb #a403ea74
-import gzip, hashlib, os, struct, zlib
+import gzip, hashlib, lzma, os, struct, zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -51,13 +51,18 @@ class ImageData:
     valid:Images|None = None
     test:Images|None = None
     sha256:str = ''
+    left_out:list = field(default_factory=list) # (file, why) of what was in the folder and is not here
     def __post_init__(self): self.sha256 = self.sha256 or checksum(self.train, self.valid, self.test)
     @property
     def classes(self): return self.train.classes
     def __str__(self):
         parts = [f'{n} {len(p):,}' for n in ('train','valid','test') if (p := getattr(self, n)) is not None]
         lab = f'{len(self.classes)} classes' if self.classes else 'no labels'
-        return f"{self.name}: {', '.join(parts)} images of {'x'.join(map(str, self.train.shape))}, {lab}, sha256 {self.sha256[:12]}"
+        return f"{self.name}: {', '.join(parts)} images of {'x'.join(map(str, self.train.shape))}, {lab}, sha256 {self.sha256[:12]}" + self._omitted()
+    def _omitted(self):
+        if not self.left_out: return ''
+        names = ', '.join(f'{Path(f).name} ({why})' for f,why in self.left_out[:5]) + (', ...' if len(self.left_out)>5 else '')
+        return f"; {len(self.left_out):,} files left out: {names}"
 
 # %% ../nbs/00_data.ipynb #b326f4a4
 def _channels_first(x):
@@ -156,6 +161,7 @@ def read_idx(
 
 # %% ../nbs/00_data.ipynb #0eccbabf
 _fashion = ['T-shirt/top','Trouser','Pullover','Dress','Coat','Sandal','Shirt','Sneaker','Bag','Ankle boot']
+_fashion_first = [9,0,0,3,0,2,7,2,5,5]    # the first labels of the published training part
 _idx_sets = dict(mnist=('MNIST', [str(i) for i in range(10)]), fashion_mnist=('FashionMNIST', _fashion))
 
 def _idx_part(folder, part, classes):
@@ -176,61 +182,174 @@ def cache_dir()->Path:
     "Where downloads are kept: `SSL_NB_CACHE`, or ssl_nb in the user's cache folder"
     return Path(os.environ.get('SSL_NB_CACHE') or Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache')/'ssl_nb')
 
-def _download(folder_name, root):
-    "Let torchvision download a set into `root`"
-    import torchvision
-    getattr(torchvision.datasets, folder_name)(root, train=True, download=True)
-
-def _idx_data(name):
-    folder_name, classes = _idx_sets[name]; tried = []
-    roots = [('SSL_NB_DATA', os.environ.get('SSL_NB_DATA')), ('the cache', cache_dir()), ('the download', cache_dir())]
-    for what, root in roots:
+def _from_places(name, read, download, hint):
+    "The first of `SSL_NB_DATA`, the cache and a download into the cache from which `read(root)` gives (name, train, test)"
+    tried = []
+    for what, root in (('SSL_NB_DATA', os.environ.get('SSL_NB_DATA')), ('the cache', cache_dir()), ('the download', cache_dir())):
         if not root: tried.append(f'{what} is not set'); continue
         try:
-            if what=='the download': _download(folder_name, root)
-            train, test = (_idx_part(Path(root)/folder_name/'raw', p, classes) for p in ('train', 't10k'))
-        except SslNbError: raise
+            if what=='the download': download(root)
+            found, train, test = read(Path(root))
+        except SslNbError: raise                                # the files are there and damaged: say so, do not look elsewhere
         except Exception as e: tried.append(f"{what}: {' '.join(str(e).split())[:160] or type(e).__name__}"); continue
-        train, valid = split(train, 5000)
-        return ImageData(name, train, valid, test)
-    raise SslNbError(f"data set '{name}' was not found ({'; '.join(tried)}); set SSL_NB_DATA to a folder that holds {folder_name}/raw")
+        train, valid = split(train, min(5000, max(len(train)//10, len(train.classes))))
+        return ImageData(found, train, valid, test)
+    raise SslNbError(f"data set '{name}' was not found ({'; '.join(tried)}); set SSL_NB_DATA to a folder that holds {hint}")
+
+def _idx_data(name):
+    "MNIST or Fashion-MNIST"
+    import torchvision
+    folder, classes = _idx_sets[name]
+    def read(root):
+        train, test = (_idx_part(root/folder/'raw', p, classes) for p in ('train', 't10k'))
+        other = name=='fashion_mnist' and train.y[:10].tolist()!=_fashion_first
+        return 'Fashion-MNIST (re-split)' if other else name, train, test
+    def download(root): getattr(torchvision.datasets, folder)(root, train=True, download=True)
+    return _from_places(name, read, download, f'{folder}/raw')
+
+# %% ../nbs/00_data.ipynb #f1388af6
+def _cifar10_jpeg(archive):
+    "Both parts of CIFAR-10 as JPEG files in a tar archive"
+    import io, tarfile
+    found = dict(train=([], []), test=([], []))
+    try:
+        with tarfile.open(archive) as tar:
+            for m in tar:
+                part, *name = Path(m.name).parts[-3:]
+                if not m.isfile() or part not in found or len(name)!=2: continue
+                found[part][0].append(_pixels_of(io.BytesIO(tar.extractfile(m).read()), 32, 'RGB')); found[part][1].append(name[0])
+    except (tarfile.TarError, EOFError, lzma.LZMAError): raise SslNbError(f"{archive} is a truncated or damaged archive; fetch it again") from None
+    classes = sorted(set(found['train'][1]))
+    if not all(y for _,y in found.values()): raise SslNbError(f"{archive} should hold train/CLASS/N.jpg and test/CLASS/N.jpg")
+    return tuple(to_images(np.stack(x), [classes.index(c) for c in y], classes) for x,y in found.values())
+
+def _cifar10():
+    "CIFAR-10, or its copy in JPEG"
+    import torchvision
+    def read(root, download=False):
+        archive = root/'cifar10-jpeg.tar.xz'
+        if archive.is_file() and not (root/'cifar-10-batches-py').is_dir(): return 'CIFAR-10 (JPEG)', *_cifar10_jpeg(archive)
+        sets = [torchvision.datasets.CIFAR10(root, train=t, download=download) for t in (True, False)]
+        return 'cifar10', *(to_images(s.data, s.targets, s.classes) for s in sets)
+    return _from_places('cifar10', read, lambda root: read(root, True), 'cifar-10-batches-py or cifar10-jpeg.tar.xz')
 
 # %% ../nbs/00_data.ipynb #a1f9ecab
-_exts = {'.png','.jpg','.jpeg','.webp','.bmp','.tif','.tiff','.gif','.pgm','.ppm'}
-
-def _read_image(path, size, mode):
-    "One image file as (H,W,C) bytes: turned upright, scaled on its shorter side and cropped in the middle"
+def _pixels_of(source, size, mode):
+    "One image (a path or an open file) as (H,W) or (H,W,3) bytes: upright, scaled on its shorter side and cropped in the middle"
     from PIL import Image, ImageOps
-    try:
-        with Image.open(path) as im: return np.asarray(ImageOps.fit(ImageOps.exif_transpose(im).convert(mode), (size, size)))
-    except Exception as e: raise SslNbError(f"{path} cannot be read as an image ({type(e).__name__}); remove or replace it") from None
+    with Image.open(source) as im:
+        im = ImageOps.exif_transpose(im)
+        if im.mode.startswith('I'):                             # 16 bits
+            a = np.asarray(im).astype(np.float64); im = Image.fromarray((a/257 if a.max()>255 else a).astype(np.uint8))
+        if im.has_transparency_data: im = im.convert('RGBA'); im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
+        im = im.convert(mode)
+        return np.asarray(im if im.size==(size, size) else ImageOps.fit(im, (size, size)))
 
-def _folder_pile(root, size, classes=None):
-    files = sorted(p for p in root.rglob('*') if p.suffix.lower() in _exts and not any(q.startswith('.') for q in p.relative_to(root).parts))
-    if not files: raise SslNbError(f"{root} holds no images ({', '.join(sorted(_exts))})")
+def _look(source):
+    "Mode and shorter side of an image file; an error when it is none"
     from PIL import Image
-    def probe(f):
-        try:
-            with Image.open(f) as im: return im.mode, min(im.size)
-        except Exception as e: raise SslNbError(f"{f} cannot be read as an image ({type(e).__name__}); remove or replace it") from None
-    seen = [probe(f) for f in files[:100]]
-    mode = 'L' if all(m in ('L','1','LA') for m,_ in seen) else 'RGB'
+    with Image.open(source) as im: return im.mode, min(im.size)
+
+def _why_bad(path):
+    "Why a file cannot be used, '' when it can"
+    try: _look(path)
+    except Exception as e: return 'no image' if type(e).__name__=='UnidentifiedImageError' else type(e).__name__
+    return ''
+
+# %% ../nbs/00_data.ipynb #f8ef42f3
+_side_files = {'labels.csv', 'thumbs.db', 'desktop.ini'}
+
+def _files_in(root):
+    "All files below a folder but hidden ones and those that systems put there"
+    return sorted(p for p in Path(root).rglob('*') if p.is_file() and p.name.lower() not in _side_files
+                  and not any(q.startswith('.') for q in p.relative_to(root).parts))
+
+def _read_csv(path):
+    "{file: (label, split)} of a labels CSV"
+    import csv
+    try:
+        with open(path, newline='', encoding='utf-8-sig') as f: rows = list(csv.DictReader(f))
+    except (OSError, UnicodeDecodeError, csv.Error) as e: raise SslNbError(f"cannot read {path}: {getattr(e, 'strerror', None) or e}") from None
+    if not rows or not {'file', 'label'}<=rows[0].keys():
+        raise SslNbError(f"{path} should have a first line with the columns file,label and then a line for each image")
+    out = {}
+    for n,r in enumerate(rows, 2):
+        f, label, part = (r.get(k) or '' for k in ('file', 'label', 'split'))
+        f, label, part = f.strip(), label.strip(), part.strip().lower() or None
+        if not f or not label: raise SslNbError(f"{path}, line {n}: there should be a file and a label")
+        if part not in (None, 'train', 'valid', 'test'): raise SslNbError(f"{path}, line {n}: split = {part}; it should be train, valid or test")
+        if out.setdefault(f, (label, part))!=(label, part): raise SslNbError(f"{path}, line {n}: {f} stands there twice, with different labels or parts")
+    if len({p is None for _,p in out.values()})>1: raise SslNbError(f"{path} names a split for some images and none for others; name it for all or none")
+    return out
+
+# %% ../nbs/00_data.ipynb #e5ac4465
+def _folder_items(root):
+    "[(file, class or None, part or None)] of a folder or a labels CSV, and [(file, why not)]"
+    root = Path(root); table = root if root.is_file() else root/'labels.csv' if (root/'labels.csv').is_file() else None
+    if table is not None:
+        home, rows = table.parent, _read_csv(table)
+        items = [(home/f, label, part) for f,(label,part) in rows.items()]
+        lost = [(f, 'not there') for f,*_ in items if not f.is_file()]
+        # a CSV in the folder speaks for the whole folder; one that was named speaks for its own lines
+        others = [] if root.is_file() else [f for f in _files_in(home) if f.relative_to(home).as_posix() not in rows]
+        return [i for i in items if i[0].is_file()], lost + [(f, _why_bad(f) or f'not in {table.name}') for f in others]
+    parts = [p for p in ('train', 'valid', 'test') if (root/p).is_dir()]
+    if 'train' in parts:
+        found = [(p, _folder_items(root/p)) for p in parts]
+        outside = [(f, 'outside of train, valid and test') for f in _files_in(root) if f.relative_to(root).parts[0] not in parts]
+        return [(f, c, p) for p,(items,_) in found for f,c,_ in items], [b for _,(_,bad) in found for b in bad] + outside
+    files = _files_in(root)
+    return [(f, f.relative_to(root).parts[0] if f.parent!=root else None, None) for f in files], []
+
+# %% ../nbs/00_data.ipynb #0ceb7dd7
+def _say_bad(root, bad, n_good, how):
+    "What is wrong with a folder, in one line; an error unless `how` is 'skip' and something is left"
+    if not bad: return
+    names = ', '.join(f'{Path(f).name} ({why})' for f,why in bad[:3]) + (', ...' if len(bad)>3 else '')
+    what = f"{len(bad):,} of {n_good+len(bad):,} files in {root} cannot be used: {names}"
+    if how!='skip': raise SslNbError(f"{what}; mend or remove them, or leave them out with --bad-files skip")
+
+def _decoded(items, size, bad, progress_label='reading images'):
+    "(N,H,W) or (N,H,W,3) bytes of all items that can be read, and these items; the others go to `bad`"
+    from ssl_nb.core import progress
+    good = [f for f,*_ in items[::max(1, len(items)//200)] if not _why_bad(f)] or [f for f,*_ in items if not _why_bad(f)]
+    if not good: bad += [(f, _why_bad(f)) for f,*_ in items]; return None, []
+    seen = [_look(f) for f in good]
+    mode = 'L' if all(m in ('1','L','LA') or m.startswith('I') for m,_ in seen) else 'RGB'
     size = size or min(64, max(8, min(s for _,s in seen)))
-    x = np.stack([_read_image(f, size, mode) for f in files])
-    parents = [f.relative_to(root).parts[0] if f.parent!=root else None for f in files]
-    if None in parents: return to_images(x)
-    classes = classes or sorted(set(parents))
-    if bad := set(parents)-set(classes): raise SslNbError(f"{root} holds the class '{sorted(bad)[0]}', which the training part has not")
-    return to_images(x, [classes.index(p) for p in parents], classes)
+    arrays, kept = [], []
+    for it in progress(items, progress_label, len(items)<20_000):
+        try: arrays.append(_pixels_of(it[0], size, mode)); kept.append(it)
+        except Exception as e: bad.append((it[0], 'no image' if type(e).__name__=='UnidentifiedImageError' else 'damaged'))
+    return (np.stack(arrays) if arrays else None), kept
 
-def _folder(root, size):
-    "A folder of images, with or without classes, with or without train and test"
-    root = Path(root)
-    if not (root/'train').is_dir(): return ImageData(root.resolve().name, *_three_parts(_folder_pile(root, size)))
-    train = _folder_pile(root/'train', size)
-    test = _folder_pile(root/'test', train.shape[-1], train.classes) if (root/'test').is_dir() else None
-    return ImageData(root.resolve().name, *_three_parts(train, test))
+# %% ../nbs/00_data.ipynb #2f8a22fa
+def _folder(root, size, bad_files='refuse'):
+    "A folder of images, or a labels CSV, as a data set"
+    if bad_files not in ('refuse', 'skip'): raise unknown('way with bad files', bad_files, ['refuse', 'skip'])
+    items, bad = _folder_items(root)
+    x, kept = _decoded(items, size, bad)
+    if x is None: raise SslNbError(f"{root} holds no images ({len(bad):,} other files)" if bad else f"{root} holds no images")
+    _say_bad(root, bad, len(kept), bad_files)
+    labels, parts = [c for _,c,_ in kept], np.array([p or '' for *_,p in kept])
+    classes = sorted({c for c in labels if c is not None}, key=_natural)
+    if None in labels and classes:
+        raise SslNbError(f"{root} holds images beside the folders of classes, such as {kept[labels.index(None)][0].name}; give them a class, or move them")
+    im = to_images(x, [classes.index(c) for c in labels] if classes else None, classes or None)
+    name, left = Path(root).resolve().stem if Path(root).is_file() else Path(root).resolve().name, [(str(f), why) for f,why in bad]
+    if not (parts!='').any(): return ImageData(name, *_three_parts(im), left_out=left)
+    train, valid, test = (im[np.flatnonzero(parts==p)] if (parts==p).any() else None for p in ('train', 'valid', 'test'))
+    if train is None: raise SslNbError(f"{root} names no image for training")
+    if classes and (odd := set(im.y.tolist())-set(train.y.tolist())): raise SslNbError(f"the class '{classes[min(odd)]}' in {root} has no image for training")
+    if valid is None: train, valid, test = _three_parts(train, test)
+    return ImageData(name, train, valid, test, left_out=left)
 
+def _natural(s):
+    "A key that sorts 2 before 10"
+    import re
+    return [int(t) if t.isdigit() else t for t in re.split(r'(\d+)', str(s))]
+
+# %% ../nbs/00_data.ipynb #dce13de6
 def _three_parts(im, test=None):
     "Hold back a tenth for validation and, if there is no test part yet, a fifth for that; nothing when there are no labels"
     if im.y is None or len(im.classes)<2: return im, None, test
@@ -242,22 +361,25 @@ def _three_parts(im, test=None):
 
 # %% ../nbs/00_data.ipynb #3649ef65
 def load_data(
-    data:Literal['digits','mnist','fashion_mnist']|Path='digits', # A name, a folder, an array, a `Dataset`, (images, labels), `Images` or `ImageData`
-    image_size:int=None # Scale images to this many pixels a side, >= 4
+    data:Literal['digits','mnist','fashion_mnist','cifar10']|Path='digits', # A name, a folder, a CSV, an array, a `Dataset`, (images, labels), ...
+    image_size:int=None, # Scale images to this many pixels a side, >= 4
+    bad_files:Literal['refuse','skip']='refuse' # What to do about files in a folder that are no images
 )->ImageData:
     "Images from whatever holds them, split before anything else happens"
     if image_size is not None and image_size<4: raise SslNbError(f"image_size = {image_size} is too small; use 4 or more")
-    d = _load(data, image_size)
+    d = _load(data, image_size, bad_files)
     return resize(d, image_size) if image_size else d
 
-def _load(data, size):
+def _load(data, size, bad_files):
     if isinstance(data, ImageData): return data
     if isinstance(data, Images): return ImageData('images', *_three_parts(data))
     if isinstance(data, (str, os.PathLike)):
         if data=='digits': return _digits()
         if str(data) in _idx_sets: return _idx_data(str(data))
-        if Path(data).is_dir(): return _folder(data, size)
-        raise unknown('data set (and no file or folder of that name exists)', str(data), ['digits', *_idx_sets])
+        if data=='cifar10': return _cifar10()
+        if Path(data).is_dir() or (Path(data).is_file() and Path(data).suffix.lower()=='.csv'): return _folder(data, size, bad_files)
+        if Path(data).is_file(): raise SslNbError(f"{data} is one file; give a folder of images, or a CSV with the columns file,label")
+        raise unknown('data set (and no file or folder of that name exists)', str(data), ['digits', *_idx_sets, 'cifar10'])
     if isinstance(data, (np.ndarray, Tensor)): return ImageData('array', to_images(data))
     if isinstance(data, (tuple, list)) and len(data)==2 and np.ndim(data[0])>=3: return ImageData('array', *_three_parts(to_images(*data)))
     if hasattr(data, '__getitem__') and hasattr(data, '__len__'): return _dataset(data)
@@ -283,7 +405,15 @@ def resize(
         if im is None or im.shape[1:]==(size,size): return im
         f = lambda x: torch.nn.functional.interpolate(x.float(), (size,size), mode='bilinear', antialias=True).round().clamp(0,255).to(torch.uint8)
         return Images(torch.cat([f(x) for x in im.x.split(4096)]), im.y, im.classes)
-    return ImageData(d.name, *(one(p) for p in (d.train, d.valid, d.test)))
+    return ImageData(d.name, *(one(p) for p in (d.train, d.valid, d.test)), left_out=d.left_out)
+
+# %% ../nbs/00_data.ipynb #a51e082c
+def data_of(
+    settings:dict, # Of a run
+    data=None      # Other data
+)->ImageData:
+    "The images that a run was made from, or other data read in the same way"
+    return load_data(settings['data'] if data is None else data, settings['image_size'], settings.get('bad_files') or 'refuse')
 
 # %% ../nbs/00_data.ipynb #74df72b4
 def few_labels(

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal
 import numpy as np, torch, torch.nn.functional as F
 from .core import SslNbError, about, atomic_path, check_out, figure_style, finish_run, pick_device, run_state, save_figure, stage, start_run
-from .data import Images, load_data, show_images
-from .pretrain import Run, features, load_run
+from .data import Images, show_images
+from .pretrain import Run, data_name, features, load_run
 from .probe import _run, parent_of, plot_map, show_neighbours, stage_out, tsne
 
 # %% ../nbs/05_deepcluster.ipynb #42190797
@@ -126,7 +126,7 @@ def all_images(d)->Images:
 @stage('cluster')
 def cluster_run(
     run:str,                 # A run folder of pretraining
-    data:Literal['digits','mnist','fashion_mnist']|Path=None, # Images; those of the run when left out
+    data:Literal['digits','mnist','fashion_mnist','cifar10']|Path=None, # Images; those of the run when left out
     preset:str=None,         # A named set of settings; that of the run when left out
     settings:str=None,       # A settings file of your own, laid over the preset
     k:int=10,                # Clusters, >= 1
@@ -142,12 +142,10 @@ def cluster_run(
     t, run, dev = time.perf_counter(), _run(run), pick_device(device)
     out = stage_out(run, out, 'cluster'); force = force or (resume and run_state(out)=='unfinished')
     check_out(out, force)
-    src = run.settings['data'] if data is None else data
-    if src is None: raise SslNbError(f"{run.path} was pretrained on images that only lived in Python; pass them as data=")
-    d = load_data(src, run.encoder.size); im = all_images(d)
+    d = run.data(data); im = all_images(d)
     h = features(run.encoder.to(dev), im, quiet=quiet); _points(h, k)
-    start_run(out, dict(stage='cluster', preset=preset, parent=parent_of(run), data=str(src), image_size=run.encoder.size, k=k, n_init=n_init,
-                        seed=seed, data_name=d.name, data_n=len(im), data_sha256=d.sha256, **about(dev)), force)
+    start_run(out, dict(stage='cluster', preset=preset, parent=parent_of(run), data=data_name(data) or run.settings['data'], image_size=run.encoder.size,
+                        k=k, n_init=n_init, seed=seed, data_name=d.name, data_n=len(im), data_sha256=d.sha256, **about(dev)), force)
     km = kmeans(h, k, n_init, seed)
     with atomic_path(out/'assignments.npz') as p, open(p, 'wb') as f: np.savez_compressed(f, labels=km.labels_, centers=km.centers_)
     _cluster_pictures(out, im, h, km)

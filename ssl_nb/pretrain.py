@@ -29,7 +29,7 @@ with warnings.catch_warnings():
 from .augment import Views, augmentation
 from .core import (SslNbError, about, atomic_path, check_out, check_same, finish_run, make_callable, pick_device, progress, read_settings,
                          stage, start_run, unknown)
-from .data import Batches, ImageData, Images, load_data
+from .data import Batches, ImageData, Images, data_of, load_data
 from .simclr_loss import alignment, barlow_twins, chance, contrastive_accuracy, nt_xent_from, positives, similarities, uniformity
 
 # %% ../nbs/03_pretrain.ipynb #d7f36be7
@@ -390,10 +390,12 @@ def health_verdict(
     "In words what is wrong with a run, and the likely cause"
     if not math.isfinite(row['loss']): return 'the loss is not a number; likely the learning rate is too high'
     if row['spread']<.2: return 'collapsed: all projections are nearly the same; likely the learning rate is too high, or all images of a batch are alike'
-    if row.get('effective_rank', 9)<1.5: return 'collapsed: the representation varies along one direction only; likely the learning rate is too high, or all images are alike'
+    if row.get('effective_rank', 9)<1.5:
+        return 'collapsed: the representation varies along one direction only; likely the learning rate is too high, or all images are alike'
     if row['loss']>row['chance_loss']-.05 and row['epoch']>=3:
-        return 'no better than chance after three epochs; likely the views of an image have too little in common (weaken the augmentation), or the rate is too low'
-    if row['accuracy']>.995: return 'every view finds its partner; likely the views are too alike to teach anything (strengthen the augmentation), or the batch is small'
+        return 'no better than chance after three epochs; likely views of an image have too little in common (weaken the augmentation), or the rate is too low'
+    if row['accuracy']>.995:
+        return 'every view finds its partner; likely the views are too alike to teach anything (strengthen the augmentation), or the batch is small'
     return ''
 
 # %% ../nbs/03_pretrain.ipynb #a12246bf
@@ -412,7 +414,7 @@ class History(Callback):
         if self.epoch<self.start: return
         loss, acc, top5 = (self.sums/len(self.dls.train)).tolist(); secs = time.perf_counter()-self.t
         if not math.isfinite(loss):
-            raise SslNbError(f"the loss is not a number in epoch {self.epoch+1}; likely the learning rate is too high, so start over with --force and a lower --lr")
+            raise SslNbError(f"the loss is not a number in epoch {self.epoch+1}; likely the learning rate is too high; start again with a lower --lr")
         c_loss, c_acc = self.learn.loss_func.chance(self.dls.train.batch_size, self.n_views)
         z, ids = self.last
         row = dict(epoch=self.epoch+1, loss=loss, chance_loss=c_loss, accuracy=acc, accuracy_top5=top5, chance_accuracy=c_acc,
@@ -572,7 +574,11 @@ class Run:
         if not hasattr(self, '_encoder'): self._encoder = load_encoder(self.path)
         return self._encoder
     def features(self, x, **kw): return features(self.encoder, x, **kw)
-    def data(self): return load_data(self.settings['data'], self.settings['image_size'])
+    def data(self, other=None)->ImageData:
+        "The images it was made from, or other ones read in the same way"
+        if other is None and self.settings['data'] is None:
+            raise SslNbError(f"{self.path} was pretrained on images that only lived in Python; pass them as data=")
+        return data_of(self.settings, other)
     def __repr__(self): return f"Run('{self.path}')"
 
 # %% ../nbs/03_pretrain.ipynb #367974f8
@@ -593,11 +599,12 @@ def _statistics(x):
 # %% ../nbs/03_pretrain.ipynb #98726fa1
 @stage('pretrain')
 def pretrain(
-    data:Literal['digits','mnist','fashion_mnist']|Path='digits', # Images: a name, a folder, an array or tensor, a Dataset
+    data:Literal['digits','mnist','fashion_mnist','cifar10']|Path='digits', # Images: a name, a folder, a labels CSV, an array or tensor, a Dataset
     preset:str=None,         # A named set of settings; the one called like the data when left out
     settings:str=None,       # A settings file of your own, laid over the preset
     image_size:int=None,     # Scale images to this many pixels a side, >= 8
-    encoder:Literal['small_cnn','resnet_small','resnet18','resnet34','resnet50']|Path='small_cnn', # The network, or a run folder to go on from; any nn.Module from Python
+    bad_files:Literal['refuse','skip']='refuse', # What to do about files in a folder that are no images
+    encoder:Literal['small_cnn','resnet_small','resnet18','resnet34','resnet50']|Path='small_cnn', # The network, or a run to go on from; any nn.Module
     width:int=None,          # Width of resnet_small, >= 1
     projector:Literal['mlp','linear','none']='mlp', # The projection head
     projection_dim:int=128,  # Of the projection z, >= 2
@@ -626,17 +633,18 @@ def pretrain(
     t, dev = time.perf_counter(), pick_device(device)
     out = Path(out or Path('runs')/(preset or Path(data_name(data) or 'run').name))
     state = check_out(out, force, resume)
-    d = load_data(data, image_size)
+    d = load_data(data, image_size, bad_files)
+    if d.left_out and not quiet: print(d, file=sys.stderr)
     if len(d.train)<2: raise SslNbError(f"contrastive learning compares images and needs 2 or more, not {len(d.train)}")
     x, dtype = d.train.x.to(dev), pick_precision(precision, dev)
     lr, weight_decay = optimizer_defaults(optimizer, min(batch_size, len(x)), lr, weight_decay)
     torch.manual_seed(seed)
     enc, parent = _start_from(encoder, x, width)
     model = SimCLR(enc, make_projector(projector, feature_dim(enc), projection_dim), dtype)
-    asked = dict(data=data_name(data), image_size=x.shape[2], encoder=enc.arch, **enc.options, projector=projector, projection_dim=projection_dim,
-                 views=views, objective=objective, temperature=temperature, epochs=epochs, batch_size=batch_size, optimizer=optimizer, lr=lr,
-                 weight_decay=weight_decay, warmup=warmup, precision=str(dtype or torch.float32).removeprefix('torch.'), compile=compile,
-                 seed=seed, **augment)
+    asked = dict(data=data_name(data), image_size=x.shape[2], bad_files=bad_files, encoder=enc.arch, **enc.options, projector=projector,
+                 projection_dim=projection_dim, views=views, objective=objective, temperature=temperature, epochs=epochs, batch_size=batch_size,
+                 optimizer=optimizer, lr=lr, weight_decay=weight_decay, warmup=warmup, precision=str(dtype or torch.float32).removeprefix('torch.'),
+                 compile=compile, seed=seed, **augment)
     if resume and state=='unfinished': check_same(out, asked)
     where = dict(data_name=d.name, data_n=len(d.train), data_sha256=d.sha256)
     draw = Views(transform or augmentation(**augment), views)
@@ -658,7 +666,8 @@ def _start_from(encoder, x, width):
     if not path.exists(): raise unknown('encoder (and no file or folder of that name exists)', str(encoder), _makers)
     enc, file = load_encoder(path).train(), path/'model.safetensors' if path.is_dir() else path
     if (enc.channels, enc.size)!=tuple(x.shape[1:3]):
-        raise SslNbError(f"{path} takes images of {enc.channels}x{enc.size}x{enc.size}, these are {'x'.join(map(str, x.shape[1:]))}; use --image-size {enc.size}")
+        these = 'x'.join(map(str, x.shape[1:]))
+        raise SslNbError(f"{path} takes images of {enc.channels}x{enc.size}x{enc.size}, these are {these}; use --image-size {enc.size}")
     return enc, dict(path=path.name, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
 
 def _say_estimate(learn, views, x, epochs, batch_size, least=200):

@@ -18,7 +18,7 @@ from torch import nn, Tensor
 from .augment import augmentation
 from .core import (SslNbError, about, check_out, class_colour, figure_style, finish_run, make_callable, parameters, pick_device, progress,
                          run_state, save_figure, stage, start_run)
-from .data import Images, few_labels, load_data, show_images
+from .data import Images, data_of, few_labels, show_images
 from .pretrain import (Encoder, Run, autocast, data_name, feature_dim, features, fit_weights, knn_predict, load_run, make_encoder,
                              pick_precision, read_weights, warmup_cosine, write_weights)
 
@@ -295,9 +295,7 @@ def is_labelled(d)->bool:
 # %% ../nbs/04_probe.ipynb #1d7fd9c7
 def labelled_data(run:Run, data=None):
     "The data of a run, or other data at its size, which must have labels and test images"
-    src = run.settings['data'] if data is None else data
-    if src is None: raise SslNbError(f"{run.path} was pretrained on images that only lived in Python; pass them as data=")
-    d = load_data(src, run.encoder.size)
+    d = run.data(data)
     if not is_labelled(d): raise SslNbError(f"{d.name} has no labels to probe with; use a folder with a sub-folder per class")
     return d
 
@@ -305,7 +303,7 @@ def labelled_data(run:Run, data=None):
 @stage('probe')
 def probe(
     run:str,                 # A run folder of pretraining
-    data:Literal['digits','mnist','fashion_mnist']|Path=None, # Labelled images; those of the run when left out
+    data:Literal['digits','mnist','fashion_mnist','cifar10']|Path=None, # Labelled images; those of the run when left out
     preset:str=None,         # A named set of settings; that of the run when left out
     settings:str=None,       # A settings file of your own, laid over the preset
     labels_per_class:int=None, # Labels of each class, >= 1; all when left out
@@ -327,8 +325,9 @@ def probe(
     i = torch.arange(len(d.train)) if labels_per_class is None else few_labels(d.train.y, labels_per_class, seed)
     lab = d.train[i]
     start_run(out, dict(stage='probe', preset=preset, parent=parent_of(run), data=data_name(data) or run.settings['data'], image_size=run.encoder.size,
-                        labels_per_class=labels_per_class, n_labels=len(lab), knn_k=knn_k, supervised_steps=supervised_steps, supervised_batch=supervised_batch, seed=seed,
-                        data_name=d.name, data_sha256=d.sha256, **about(dev)), force)
+                        bad_files=run.settings.get('bad_files', 'refuse'), labels_per_class=labels_per_class, n_labels=len(lab), knn_k=knn_k,
+                        supervised_steps=supervised_steps,
+                        supervised_batch=supervised_batch, seed=seed, data_name=d.name, data_sha256=d.sha256, **about(dev)), force)
     strengths = {k: run.settings[k] for k in parameters('augment:augmentation')}
     scores, lp, ht = _arms(run, d, lab, knn_k, dict(steps=supervised_steps, batch_size=supervised_batch), augmentation(**strengths), seed, dev, quiet)
     model = Classifier(run.encoder.cpu(), lp.as_linear(), d.classes)
@@ -373,7 +372,7 @@ def evaluate(
     if (path/'probe').is_dir(): path = path/'probe'
     model = load_classifier(path)
     s = load_run(path).settings
-    d = load_data(s['data'] if data is None else data, s['image_size'])
+    d = data_of(s, data)
     if d.test is None: raise SslNbError(f"{d.name} has no labelled test images")
     if d.classes!=model.classes:
         raise SslNbError(f"the classifier knows the classes {', '.join(model.classes)}; {d.name} has {', '.join(d.classes)}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np, torch
 from .augment import Views, augmentation
 from .core import SslNbError, figure_style, make_callable, parameters, read_json, read_settings, run_state, write_text
-from .data import Images, load_data, show_images
+from .data import Images, show_images
 from .pretrain import Run, load_run
 from .probe import ARMS
 
@@ -147,7 +147,7 @@ def report(
         raise SslNbError(f"{run.path} is a run of '{s['stage']}'; name the folder of a pretraining run, its probe and clusters are included")
     if run_state(run.path)!='finished': raise SslNbError(f"{run.path} is not finished; go on with --resume first")
     m = read_json(run.path/'metrics.json'); (ps, p), (cs, c) = (_read_stage(run.path/n) for n in ('probe', 'cluster'))
-    im = (load_data(data if data is not None else s['data'], s['image_size']).train) if (data is not None or s['data']) else None
+    im = run.data(data).train if data is not None or s['data'] else None
     with plt.rc_context():
         figure_style()
         parts = [*_head(s, m, p, c), *_probe_part(run.path, p), *_cluster_part(run.path, c, p), *_pretrain_part(run, s, m, im), *_settings_part(s, ps, cs)]

@@ -15,3 +15,14 @@ def test_benchmark_writes_its_record(script, peer, tmp_path):
     assert len(times["ours"]) == len(times["peer"]) == 2 and all(seconds > 0 for seconds in times["ours"] + times["peer"])
     assert times["ratio"] == pytest.approx([peer / ours for ours, peer in zip(times["ours"], times["peer"])])
     assert str(tmp_path) not in json.dumps(record)
+
+
+def test_parts_of_the_step(tmp_path):
+    done = run("python", str(ROOT / "benchmarks" / "parts.py"), "--rounds", "2", "--images", "8", "--results", str(tmp_path), "--no-compile", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = json.loads((tmp_path / "bench-step-parts.json").read_text(encoding="utf-8"))
+    parts = record["extra"]["parts"]
+    assert parts["names"] == ["views", "forward", "loss", "backward", "optimiser"] and len(record["metrics"]) == 5
+    for name, totals in record["metrics"].items():
+        assert totals == pytest.approx([sum(r) for r in parts["seconds"][name]]) and min(totals) > 0
+

@@ -41,7 +41,8 @@ def history(folder):
     ("pretrian", "did you mean 'pretrain'"), ("pretrain --epoch 3", "did you mean '--epochs'"), ("pretrain --preset mnits", "did you mean 'mnist'"),
     ("pretrain --data mnits", "did you mean 'mnist'"), ("demo --temprature 1", "did you mean '--temperature'"), ("probe runs/nothing", "no run folder at"),
     ("reproduce digits-dem", "did you mean 'digits-demo'"), ("pretrain --epochs 0", "out of range"), ("pretrain --device gpu", "unknown device"),
-    ("data no/such/folder", "no file or folder of that name"), ("presets mnits", "did you mean 'mnist'"), ("pretrain --settings gone.ini", "cannot read settings"),
+    ("data no/such/folder", "no file or folder of that name"),
+    ("presets mnits", "did you mean 'mnist'"), ("pretrain --settings gone.ini", "cannot read settings"),
 ])
 def test_a_mistake_is_one_line_and_changes_nothing(words, says, tmp_path):
     start = time.perf_counter()
