@@ -7,7 +7,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/probe.html.md"""
 # %% auto #0
 __all__ = ['ARMS', 'LinearProbe', 'linear_probe', 'raw_pixels', 'random_encoder', 'Classifier', 'train_supervised', 'confusion',
            'plot_confusion', 'tsne', 'plot_map', 'nearest', 'show_neighbours', 'save_classifier', 'load_classifier',
-           'parent_of', 'stage_out', 'is_labelled', 'labelled_data', 'probe', 'class_scores', 'evaluate']
+           'parent_of', 'stage_out', 'is_labelled', 'labelled_data', 'probe', 'class_scores', 'evaluate', 'plot_arms']
 
 # %% ../nbs/04_probe.ipynb #c9b23d87
 import time
@@ -353,11 +353,12 @@ def _probe_pictures(out, run, d, ht, pred):
     with plt.rc_context():
         figure_style()
         save_figure(plot_confusion(confusion(d.test.y, pred, len(d.classes)), d.classes).figure, out/'confusion.png')
+        save_figure(show_neighbours(d.test, ht), out/'neighbours.png')
+        if len(d.test)<10: return                               # too few for a map
         fig, axs = plt.subplots(1, 2, figsize=(8,3.9), gridspec_kw=dict(wspace=.12))
         for ax,f,t in ((axs[0], raw_pixels(d.test), 'raw pixels'), (axs[1], ht, 'representation h')):
             xy, j = tsne(f); plot_map(xy, d.test.y[j], d.classes, t, ax)
         save_figure(fig, out/'map.png')
-        save_figure(show_neighbours(d.test, ht), out/'neighbours.png')
 
 make_callable(__name__)
 
@@ -377,3 +378,17 @@ def evaluate(
     if d.classes!=model.classes:
         raise SslNbError(f"the classifier knows the classes {', '.join(model.classes)}; {d.name} has {', '.join(d.classes)}")
     return class_scores(d.test.y, model.to(pick_device(device)).predict(d.test.x), d.classes)
+
+# %% ../nbs/04_probe.ipynb #884eda64
+def plot_arms(
+    record:dict # With the metrics of `ARMS`
+):
+    "The rows of a record, a dot for each seed; returns the figure"
+    import matplotlib.pyplot as plt
+    names = list(ARMS)[::-1]; fig, ax = plt.subplots(figsize=(5.4,2.6))
+    for k,n in enumerate(names):
+        v = 100*np.array(record['metrics'][ARMS[n]]); c = class_colour(0 if n.startswith('SimCLR') else 6)
+        ax.plot(v, [k]*len(v), 'o', color=c, alpha=.5, ms=5); ax.errorbar(v.mean(), k, xerr=v.std(ddof=1), fmt='|', color=c, ms=16, capsize=0, lw=2)
+    ax.set(yticks=range(len(names)), yticklabels=names, xlabel='test accuracy in %; a dot is a seed, the bar mean ± sd', title=record['data']['name'])
+    ax.grid(axis='y')
+    return fig

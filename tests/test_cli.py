@@ -1,5 +1,6 @@
 "The command line as a user meets it: in a process of its own, with mistakes, interrupted, and killed."
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -190,3 +191,76 @@ def test_data_and_presets(tmp_path):
 def test_mnist_loads(tmp_path):
     shown = ssl_nb("data", "mnist", cwd=tmp_path)
     assert shown.returncode == 0 and "train 55,000, valid 5,000, test 10,000" in shown.stdout, shown.stderr
+
+
+# --- records
+
+TWIN = """
+import sys
+from ssl_nb.cli import reproduce
+out, results = sys.argv[1:]
+reproduce("mnist-linear", 2, out, results, quiet=True, data="digits", image_size=16, batch_size=128, epochs=6, supervised_steps=5, labels_per_class=5)
+"""
+
+
+def test_a_killed_reproduce_goes_on_and_the_record_is_as_if_nothing_had_happened(tmp_path):
+    def timeless(name):
+        record = json.loads((tmp_path / name / "mnist-linear.json").read_text(encoding="utf-8"))
+        del record["seconds"], record["extra"]["stage_seconds"]
+        return record
+
+    done = run("python", "-c", TWIN, "whole", "r-whole", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    python = Path(sys.executable)
+    process = subprocess.Popen([python, "-c", TWIN, "killed", "r-killed"], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    limit = time.monotonic() + 180
+    while not (tmp_path / "killed" / "mnist" / "seed-1" / "last.ckpt").exists():  # seed 0 is done, seed 1 is under way
+        assert process.poll() is None and time.monotonic() < limit, "it ended before it could be killed"
+        time.sleep(.01)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "r-killed" / "mnist-linear.json").exists()
+    first = (tmp_path / "killed" / "mnist" / "seed-0" / "model.safetensors").stat().st_mtime_ns
+    done = run("python", "-c", TWIN, "killed", "r-killed", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "killed" / "mnist" / "seed-0" / "model.safetensors").stat().st_mtime_ns == first
+    assert timeless("r-killed") == timeless("r-whole")
+    for kept in sorted((tmp_path / "r-whole" / "encoders").iterdir()):
+        assert kept.read_bytes() == (tmp_path / "r-killed" / "encoders" / kept.name).read_bytes()
+
+
+# --- folders
+
+@pytest.fixture
+def photos(tmp_path):
+    "Ten images of two classes, and two files that are none"
+    import numpy as np
+    from PIL import Image
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(10): Image.fromarray(np.random.default_rng(i).integers(0, 256, (12, 12), dtype=np.uint8)).save(tmp_path / "photos" / name / f"{i}.png")
+    (tmp_path / "photos" / "cat" / "broken.png").write_bytes(b"no image")
+    (tmp_path / "photos" / "notes.txt").write_text("mine")
+    return tmp_path
+
+
+def test_files_that_are_no_images_are_refused_or_skipped_as_the_user_says(photos):
+    refused = ssl_nb("pretrain", "--data", "photos", *TINY, "--out", "run", cwd=photos)
+    assert refused.returncode == 2 and refused.stderr.count("\n") == 1 and not (photos / "run").exists()
+    assert "2 of 22 files" in refused.stderr and "broken.png (no image)" in refused.stderr and "--bad-files skip" in refused.stderr
+    told = ssl_nb("data", "photos", "--bad-files", "skip", cwd=photos)
+    assert told.returncode == 0 and "2 files left out: " in told.stdout and "notes.txt" in told.stdout, told.stderr
+    wrong = ssl_nb("data", "photos", "--bad-files", "ignore", cwd=photos)
+    assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1
+    done = ssl_nb("pretrain", "--data", "photos", "--bad-files", "skip", "--batch-size", "8", *TINY, "--out", "run", cwd=photos)
+    assert done.returncode == 0, done.stderr
+    probed = ssl_nb("probe", "run", "--supervised-steps", "5", "--quiet", cwd=photos)     # reads the folder in the same way
+    assert probed.returncode == 0 and ssl_nb("evaluate", "run", cwd=photos).returncode == 0, probed.stderr
+
+
+def test_training_goes_on_from_an_encoder_on_the_command_line(runs):
+    done = ssl_nb("pretrain", "--preset", "digits", *TINY, "--encoder", "whole", "--out", "more", cwd=runs)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((runs / "more" / "settings.json").read_text(encoding="utf-8"))["parent"]["path"] == "whole"
+    unknown = ssl_nb("pretrain", "--preset", "digits", *TINY, "--encoder", "whale", "--out", "none", cwd=runs)
+    assert unknown.returncode == 2 and "no file or folder of that name" in unknown.stderr and not (runs / "none").exists()
