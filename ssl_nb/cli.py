@@ -198,7 +198,8 @@ _linear = ('linear_acc', 'knn_acc', 'raw_linear_acc', 'random_linear_acc', 'supe
 RECORDS = {
     'digits-demo': dict(preset='digits', seeds=5, stages=('probe', 'cluster'), metrics=(*_linear, 'cluster_acc', 'nmi', 'purity')),
     'mnist-linear': dict(preset='mnist', seeds=3, stages=('probe',), metrics=_linear, keep=True),
-    'fashion-linear': dict(preset='fashion_mnist', seeds=3, stages=('probe',), metrics=_linear, keep=True)}
+    'fashion-linear': dict(preset='fashion_mnist', seeds=3, stages=('probe',), metrics=_linear, keep=True),
+    'fashion-linear-gpu': dict(preset='fashion_mnist_gpu', seeds=3, stages=('probe',), metrics=_linear)}
 _curves = ('loss', 'chance_loss', 'accuracy', 'chance_accuracy', 'knn_accuracy')
 
 def reproduce(name, seeds=None, out='runs', results='results', device='auto', quiet=False, **given)->Path: # the record
