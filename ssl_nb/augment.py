@@ -44,10 +44,12 @@ def sampling_grid(
     h:int, w:int # Size of the image
 )->Tensor: # (N,h,w,2), x and y from -1 to 1 across the image
     "Where each pixel of the result comes from, as `grid_sample` counts"
-    u = torch.arange(w, device=M.device) - (w-1)/2
-    v = (torch.arange(h, device=M.device) - (h-1)/2)[:,None]
-    a, b, tx, c, d, ty = (M[:,i,j,None,None] for i in (0,1) for j in (0,1,2))
-    return torch.stack([(a*u + b*v + tx)*(2/w), (c*u + d*v + ty)*(2/h)], -1)
+    u, v = torch.arange(w, device=M.device) - (w-1)/2, torch.arange(h, device=M.device) - (h-1)/2
+    grid = torch.empty(len(M), h, w, 2, device=M.device)
+    for i,side in ((0,w), (1,h)):
+        a, b, t = (M[:,i,j,None]*(2/side) for j in (0,1,2))
+        torch.add((a*u + t)[:,None], (b*v)[...,None], out=grid[...,i])
+    return grid
 
 # %% ../nbs/01_augment.ipynb #33558850
 def warp(
@@ -131,7 +133,7 @@ class Brightness(Transform):
     "Multiply by a factor from 1-`change` to 1+`change`"
     def __init__(self, change:float, p:float=1.): self.change, self.p = change, p
     def draw(self, n, shape, gen): return dict(factor=uniform(n, max(0, 1-self.change), 1+self.change, gen))
-    def apply(self, x, factor): return (x*_per_image(factor, x)).clamp(0, 1)
+    def apply(self, x, factor): return (x*_per_image(factor, x)).clamp_(0, 1)
 
 # %% ../nbs/01_augment.ipynb #740fee16
 def grey_mean(x:Tensor)->Tensor:
@@ -146,7 +148,7 @@ class Contrast(Transform):
     draw = Brightness.draw
     def apply(self, x, factor):
         m = grey_mean(x)
-        return (m + (x-m)*_per_image(factor, x)).clamp(0, 1)
+        return (m + (x-m)*_per_image(factor, x)).clamp_(0, 1)
 
 # %% ../nbs/01_augment.ipynb #d242fe58
 class Gamma(Transform):

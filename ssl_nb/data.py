@@ -191,7 +191,7 @@ def _from_places(name, read, download, hint):
             if what=='the download': download(root)
             found, train, test = read(Path(root))
         except SslNbError: raise                                # the files are there and damaged: say so, do not look elsewhere
-        except Exception as e: tried.append(f"{what}: {' '.join(str(e).split())[:160] or type(e).__name__}"); continue
+        except (OSError, RuntimeError) as e: tried.append(f"{what}: {' '.join(str(e).split())[:160] or type(e).__name__}"); continue
         train, valid = split(train, min(5000, max(len(train)//10, len(train.classes))))
         return ImageData(found, train, valid, test)
     raise SslNbError(f"data set '{name}' was not found ({'; '.join(tried)}); set SSL_NB_DATA to a folder that holds {hint}")
@@ -206,32 +206,6 @@ def _idx_data(name):
         return 'Fashion-MNIST (re-split)' if other else name, train, test
     def download(root): getattr(torchvision.datasets, folder)(root, train=True, download=True)
     return _from_places(name, read, download, f'{folder}/raw')
-
-# %% ../nbs/00_data.ipynb #f1388af6
-def _cifar10_jpeg(archive):
-    "Both parts of CIFAR-10 as JPEG files in a tar archive"
-    import io, tarfile
-    found = dict(train=([], []), test=([], []))
-    try:
-        with tarfile.open(archive) as tar:
-            for m in tar:
-                part, *name = Path(m.name).parts[-3:]
-                if not m.isfile() or part not in found or len(name)!=2: continue
-                found[part][0].append(_pixels_of(io.BytesIO(tar.extractfile(m).read()), 32, 'RGB')); found[part][1].append(name[0])
-    except (tarfile.TarError, EOFError, lzma.LZMAError): raise SslNbError(f"{archive} is a truncated or damaged archive; fetch it again") from None
-    classes = sorted(set(found['train'][1]))
-    if not all(y for _,y in found.values()): raise SslNbError(f"{archive} should hold train/CLASS/N.jpg and test/CLASS/N.jpg")
-    return tuple(to_images(np.stack(x), [classes.index(c) for c in y], classes) for x,y in found.values())
-
-def _cifar10():
-    "CIFAR-10, or its copy in JPEG"
-    import torchvision
-    def read(root, download=False):
-        archive = root/'cifar10-jpeg.tar.xz'
-        if archive.is_file() and not (root/'cifar-10-batches-py').is_dir(): return 'CIFAR-10 (JPEG)', *_cifar10_jpeg(archive)
-        sets = [torchvision.datasets.CIFAR10(root, train=t, download=download) for t in (True, False)]
-        return 'cifar10', *(to_images(s.data, s.targets, s.classes) for s in sets)
-    return _from_places('cifar10', read, lambda root: read(root, True), 'cifar-10-batches-py or cifar10-jpeg.tar.xz')
 
 # %% ../nbs/00_data.ipynb #a1f9ecab
 def _pixels_of(source, size, mode):
@@ -324,6 +298,10 @@ def _decoded(items, size, bad, progress_label='reading images'):
     return (np.stack(arrays) if arrays else None), kept
 
 # %% ../nbs/00_data.ipynb #2f8a22fa
+def _mixed(n):
+    "The numbers 0..n-1 in an order that is always the same"
+    return np.random.default_rng(0).permutation(n)
+
 def _folder(root, size, bad_files='refuse'):
     "A folder of images, or a labels CSV, as a data set"
     if bad_files not in ('refuse', 'skip'): raise unknown('way with bad files', bad_files, ['refuse', 'skip'])
@@ -331,6 +309,7 @@ def _folder(root, size, bad_files='refuse'):
     x, kept = _decoded(items, size, bad)
     if x is None: raise SslNbError(f"{root} holds no images ({len(bad):,} other files)" if bad else f"{root} holds no images")
     _say_bad(root, bad, len(kept), bad_files)
+    if kept[0][1] is not None: order = _mixed(len(kept)); x, kept = x[order], [kept[i] for i in order]
     labels, parts = [c for _,c,_ in kept], np.array([p or '' for *_,p in kept])
     classes = sorted({c for c in labels if c is not None}, key=_natural)
     if None in labels and classes:
@@ -358,6 +337,32 @@ def _three_parts(im, test=None):
     if test is None: im, test = split(im, max(len(im)//5, len(im.classes)))
     train, valid = split(im, max(len(im)//10, len(im.classes)), seed=1)
     return train, valid, test
+
+# %% ../nbs/00_data.ipynb #f1388af6
+def _cifar10_jpeg(archive):
+    "Both parts of CIFAR-10 as JPEG files in a tar archive"
+    import io, tarfile
+    found = dict(train=([], []), test=([], []))
+    try:
+        with tarfile.open(archive) as tar:
+            for m in tar:
+                part, *name = Path(m.name).parts[-3:]
+                if not m.isfile() or part not in found or len(name)!=2: continue
+                found[part][0].append(_pixels_of(io.BytesIO(tar.extractfile(m).read()), 32, 'RGB')); found[part][1].append(name[0])
+    except (tarfile.TarError, EOFError, lzma.LZMAError): raise SslNbError(f"{archive} is a truncated or damaged archive; fetch it again") from None
+    classes = sorted(set(found['train'][1]))
+    if not all(y for _,y in found.values()): raise SslNbError(f"{archive} should hold train/CLASS/N.jpg and test/CLASS/N.jpg")
+    return tuple(to_images(np.stack(x), [classes.index(c) for c in y], classes)[_mixed(len(y))] for x,y in found.values())
+
+def _cifar10():
+    "CIFAR-10, or its copy in JPEG"
+    import torchvision
+    def read(root, download=False):
+        archive = root/'cifar10-jpeg.tar.xz'
+        if archive.is_file() and not (root/'cifar-10-batches-py').is_dir(): return 'CIFAR-10 (JPEG)', *_cifar10_jpeg(archive)
+        sets = [torchvision.datasets.CIFAR10(root, train=t, download=download) for t in (True, False)]
+        return 'cifar10', *(to_images(s.data, s.targets, s.classes) for s in sets)
+    return _from_places('cifar10', read, lambda root: read(root, True), 'cifar-10-batches-py or cifar10-jpeg.tar.xz')
 
 # %% ../nbs/00_data.ipynb #3649ef65
 def load_data(

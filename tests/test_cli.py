@@ -2,6 +2,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -264,3 +265,23 @@ def test_training_goes_on_from_an_encoder_on_the_command_line(runs):
     assert json.loads((runs / "more" / "settings.json").read_text(encoding="utf-8"))["parent"]["path"] == "whole"
     unknown = ssl_nb("pretrain", "--preset", "digits", *TINY, "--encoder", "whale", "--out", "none", cwd=runs)
     assert unknown.returncode == 2 and "no file or folder of that name" in unknown.stderr and not (runs / "none").exists()
+
+
+# --- torch.compile
+
+def test_a_compiled_run_leaves_an_ordinary_encoder(tmp_path):
+    if not shutil.which("g++") and not shutil.which("clang++"): pytest.skip("torch.compile needs a C++ compiler")
+    done = ssl_nb("pretrain", "--preset", "digits", *TINY, "--epochs", "1", "--compile", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    plain = ssl_nb("pretrain", "--preset", "digits", *TINY, "--epochs", "1", "--out", "plain", cwd=tmp_path)
+    assert plain.returncode == 0
+    from ssl_nb.pretrain import load_encoder
+    a, b = (load_encoder(tmp_path / name).state_dict() for name in ("run", "plain"))
+    assert a.keys() == b.keys() and not any("_orig_mod" in name for name in a)
+    assert float(history(tmp_path / "run")[0]["loss"]) == pytest.approx(float(history(tmp_path / "plain")[0]["loss"]), rel=.02)
+
+
+def test_without_a_compiler_compile_is_refused_in_one_line(tmp_path):
+    done = ssl_nb("pretrain", "--preset", "digits", *TINY, "--compile", "--out", "run", cwd=tmp_path, CXX="/no/compiler",
+                  TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"))
+    assert done.returncode == 2 and "run without --compile" in done.stderr and "Traceback" not in done.stderr
