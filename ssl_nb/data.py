@@ -213,8 +213,9 @@ def _pixels_of(source, size, mode):
     from PIL import Image, ImageOps
     with Image.open(source) as im:
         im = ImageOps.exif_transpose(im)
-        if im.mode.startswith('I'):                             # 16 bits
-            a = np.asarray(im).astype(np.float64); im = Image.fromarray((a/257 if a.max()>255 else a).astype(np.uint8))
+        if im.mode.startswith(('I', 'F')):                      # 16 or 32 bits
+            a = np.asarray(im).astype(np.float64); deep = im.mode.startswith('I;16') or a.max()>255
+            im = Image.fromarray((a/257 if deep else a*255 if im.mode=='F' and a.max()<=1 else a).round().clip(0, 255).astype(np.uint8))
         if im.has_transparency_data: im = im.convert('RGBA'); im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
         im = im.convert(mode)
         return np.asarray(im if im.size==(size, size) else ImageOps.fit(im, (size, size)))
@@ -289,7 +290,7 @@ def _decoded(items, size, bad, progress_label='reading images'):
     good = [f for f,*_ in items[::max(1, len(items)//200)] if not _why_bad(f)] or [f for f,*_ in items if not _why_bad(f)]
     if not good: bad += [(f, _why_bad(f)) for f,*_ in items]; return None, []
     seen = [_look(f) for f in good]
-    mode = 'L' if all(m in ('1','L','LA') or m.startswith('I') for m,_ in seen) else 'RGB'
+    mode = 'L' if all(m in ('1','L','LA') or m[0] in 'IF' for m,_ in seen) else 'RGB'
     size = size or min(64, max(8, min(s for _,s in seen)))
     arrays, kept = [], []
     for it in progress(items, progress_label, len(items)<20_000):

@@ -488,9 +488,9 @@ def write_weights(
     half=False      # In float16, half the size?
 ):
     "Write a network as safetensors"
-    from safetensors.torch import save_file
+    from safetensors.torch import save
     cast = lambda v: v.half() if half and v.is_floating_point() else v
-    with atomic_path(path) as p: save_file({k: cast(v).contiguous() for k,v in model.state_dict().items()}, p, dict(ssl_nb=json.dumps(info)))
+    with atomic_path(path) as p: p.write_bytes(save({k: cast(v).contiguous() for k,v in model.state_dict().items()}, dict(ssl_nb=json.dumps(info))))
 
 # %% ../nbs/03_pretrain.ipynb #cd47e981
 def read_weights(path)->tuple: # (info, {name: tensor})
