@@ -3,14 +3,22 @@
     python benchmarks/views.py torchvision     # transforms.v2, image by image, as a DataLoader's worker runs them
     python benchmarks/views.py kornia          # batch by batch; needs kornia installed
 
-All arms have the same strengths, start from uint8 and end with one float batch of both views, on the CPU in one process.
+All arms have the same strengths, start from uint8 and end with one float batch of both views, on the CPU in one process. A round is a few batches, so
+that what one arm left in the caches does not count for the other.
 """
 import torch
 
 from common import alternate, arguments, write
 from ssl_nb.augment import Brightness, Compose, Contrast, Crop, Flip, Views
 
-AREA, CHANGE = .5, .4
+AREA, CHANGE, BATCHES = .5, .4, 5
+
+
+def times(call):
+    "A round: several batches"
+    def round_():
+        for _ in range(BATCHES): call()
+    return round_
 
 
 def ours(x):
@@ -47,8 +55,8 @@ def main():
     mine, (theirs, version) = ours(x), arms[args.peer](x)
     a, b = mine(), theirs()
     assert a.shape == b.shape == (2 * args.images, 1, 28, 28) and a.dtype == b.dtype == torch.float32
-    with torch.no_grad(): measured = alternate(mine, theirs, args.rounds)
-    settings = dict(script="views.py", images=args.images, side=28, views=2, crop=AREA, flip=.5, brightness=CHANGE, contrast=CHANGE)
+    with torch.no_grad(): measured = alternate(times(mine), times(theirs), args.rounds)
+    settings = dict(script="views.py", images=args.images, batches=BATCHES, side=28, views=2, crop=AREA, flip=.5, brightness=CHANGE, contrast=CHANGE)
     write(f"bench-views-{args.peer}", args, *measured, version, settings)
 
 
