@@ -22,7 +22,7 @@ from torch import nn, Tensor
 with warnings.catch_warnings():
     warnings.simplefilter('ignore', FutureWarning) # torch's, about what fastai uses of it
     from fastai.callback import progress as _bars, schedule as _schedule # noqa: F401 (they add `no_bar` and `lr_find` to Learner)
-    from fastai.callback.core import CancelStepException, Callback
+    from fastai.callback.core import CancelStepException, CancelValidException, Callback
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner, Recorder
     from fastai.optimizer import OptimWrapper
@@ -259,6 +259,8 @@ class SimCLRCallback(Callback):
     def before_epoch(self):
         self.gen.manual_seed(self.seed*1_000_003 + self.epoch)
         if hasattr(self.dls.train, 'order'): self.dls.train.epoch = self.epoch
+    def before_validate(self):
+        if not len(self.dls.valid): raise CancelValidException()  # or fastai draws a bar of no length
     def before_batch(self):
         v, ids = self.views(self.x, self.y, self.gen)
         self.learn.xb, self.learn.yb = (v,), (ids,)
@@ -537,7 +539,7 @@ def estimate(
     loss_func,
     batch_size:int,  # >= 2
     epochs:int,      # >= 1
-    steps:int=3      # How many steps to time, >= 1; the fastest counts
+    steps:int=8      # At most so many steps are timed, and no more after ten seconds, >= 1; the fastest counts
 )->dict: # steps, seconds (of all steps), bytes (beside the program itself)
     "What a run will take, measured on a copy of the model"
     net, ids, gen, kept, times = copy.deepcopy(model).train(), torch.arange(batch_size, device=x.device), torch.Generator().manual_seed(0), {}, []
@@ -547,6 +549,7 @@ def estimate(
     with torch.random.fork_rng(devices=[x.device] if cuda else []):
         if cuda: before = torch.cuda.memory_allocated(x.device); torch.cuda.reset_peak_memory_stats(x.device)
         for i in range(steps+2):                                # one to warm up, one to count bytes
+            if sum(times)>10: break
             if cuda: torch.cuda.synchronize(x.device)
             t = time.perf_counter()
             with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t) if i==1 else contextlib.nullcontext():

@@ -222,7 +222,8 @@ def show_neighbours(
     if i is None: i = _one_each(im) if im.y is not None else torch.arange(min(8, len(im)))
     rows = torch.cat([torch.as_tensor(i)[:,None], nearest(h, i, k)], 1)
     names = None if im.y is None else [im.classes[c] for c in im.y[rows.flatten()].tolist()]
-    fig = show_images(im.x[rows.flatten()], names, ncols=rows.shape[1], n=rows.numel(), title=title)
+    size = max(.6, .078*max(map(len, names))) if names else .6      # wide enough for the longest name
+    fig = show_images(im.x[rows.flatten()], names, ncols=rows.shape[1], n=rows.numel(), size=size, title=title)
     if names:
         for r,ax in enumerate(fig.axes):
             if names[r]!=names[r-r%rows.shape[1]]: ax.title.set_color('#CC3311')
