@@ -62,7 +62,7 @@ class ImageData:
     def _omitted(self):
         if not self.left_out: return ''
         names = ', '.join(f'{Path(f).name} ({why})' for f,why in self.left_out[:5]) + (', ...' if len(self.left_out)>5 else '')
-        return f"; {len(self.left_out):,} files left out: {names}"
+        return f"; {len(self.left_out):,} file{'s'*(len(self.left_out)>1)} left out: {names}"
 
 # %% ../nbs/00_data.ipynb #b326f4a4
 def _channels_first(x):

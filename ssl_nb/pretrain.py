@@ -532,6 +532,11 @@ def load_encoder(
     return enc.to(device).eval()
 
 # %% ../nbs/03_pretrain.ipynb #d1280389
+def _resident():
+    "Bytes of memory that this process holds; 0 where the system does not say"
+    try: return int(Path('/proc/self/statm').read_text().split()[1])*4096
+    except (OSError, ValueError, IndexError): return 0
+
 def estimate(
     model:SimCLR,
     x:Tensor,        # (N,C,H,W) uint8, on the device
@@ -540,10 +545,10 @@ def estimate(
     batch_size:int,  # >= 2
     epochs:int,      # >= 1
     steps:int=8      # At most so many steps are timed, and no more after ten seconds, >= 1; the fastest counts
-)->dict: # steps, seconds (of all steps), bytes (beside the program itself)
+)->dict: # steps, seconds (of all steps), bytes (beside the program itself), kept (bytes for the backward pass)
     "What a run will take, measured on a copy of the model"
     net, ids, gen, kept, times = copy.deepcopy(model).train(), torch.arange(batch_size, device=x.device), torch.Generator().manual_seed(0), {}, []
-    cuda, b = x.is_cuda, x[:batch_size]
+    cuda, b, held = x.is_cuda, x[:batch_size], _resident()
     ids = ids[:len(b)]
     def keep(t): kept[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes(); return t
     with torch.random.fork_rng(devices=[x.device] if cuda else []):
@@ -557,8 +562,9 @@ def estimate(
             if cuda: torch.cuda.synchronize(x.device)
             if i>1: times.append(time.perf_counter()-t)
     own, n = 4*sum(p.numel()*p.element_size() for p in model.parameters()), max(1, len(x)//len(b))*epochs
-    n_bytes = torch.cuda.max_memory_allocated(x.device)-before+own if cuda else sum(kept.values())+own+3*4*len(views.transforms)*b.numel()
-    return dict(steps=n, seconds=n*min(times), bytes=n_bytes+x.numel())
+    counted = sum(kept.values()) + own + 3*4*len(views.transforms)*b.numel()
+    n_bytes = torch.cuda.max_memory_allocated(x.device)-before+own if cuda else max(counted, _resident()-held)
+    return dict(steps=n, seconds=n*min(times), bytes=n_bytes+x.numel(), kept=sum(kept.values()))
 
 # %% ../nbs/03_pretrain.ipynb #79ce0d30
 def duration(seconds:float)->str:
