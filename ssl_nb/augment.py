@@ -6,8 +6,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/augment.html.md"""
 
 # %% auto #0
 __all__ = ['uniform', 'where_on', 'Transform', 'sampling_grid', 'warp', 'matrix', 'Movement', 'Rotation', 'Translation', 'Scale',
-           'Shear', 'Flip', 'Crop', 'Brightness', 'grey_mean', 'Contrast', 'Gamma', 'Blur', 'Cutout', 'Elastic',
-           'hash_normal', 'Noise', 'apply_drawn', 'Compose', 'Views', 'augmentation']
+           'Shear', 'Flip', 'VerticalFlip', 'Crop', 'Brightness', 'grey_mean', 'Contrast', 'Gamma', 'Blur', 'Cutout',
+           'Elastic', 'hash_normal', 'Noise', 'apply_drawn', 'Compose', 'Views', 'augmentation', 'enlarge']
 
 # %% ../nbs/01_augment.ipynb #6722da8e
 import math
@@ -112,6 +112,13 @@ class Flip(Movement):
     def __init__(self, p:float=.5): self.p = p
     def draw(self, n, shape, gen): return dict(sign=-torch.ones(n))
     def matrix(self, shape, sign): return matrix(a=sign)
+
+# %% ../nbs/01_augment.ipynb #14d4f306
+class VerticalFlip(Movement):
+    "Mirror top and bottom"
+    def __init__(self, p:float=.5): self.p = p
+    draw = Flip.draw
+    def matrix(self, shape, sign): return matrix(d=sign)
 
 # %% ../nbs/01_augment.ipynb #c8f5c9fa
 class Crop(Movement):
@@ -284,6 +291,7 @@ def augmentation(
     scale:float=0.,       # Largest relative change of size, >= 0
     shear:float=0.,       # Largest slant either way in degrees, in 0..80
     flip:float=0.,        # Probability of a horizontal flip, in 0..1
+    flip_vertical:float=0., # Probability of a vertical flip, in 0..1
     elastic:float=0.,     # Largest shift of an elastic deformation as a share of the side, in 0..1
     brightness:float=.4,  # Largest relative change of brightness, >= 0
     contrast:float=.4,    # Largest relative change of contrast, >= 0
@@ -294,7 +302,19 @@ def augmentation(
 )->Compose:
     "The augmentation that these strengths describe"
     steps = [(crop<1, Crop(crop)), (rotation, Rotation(rotation)), (translation, Translation(translation)), (scale, Scale(scale)),
-             (shear, Shear(shear)), (flip, Flip(flip)), (elastic, Elastic(elastic)),
+             (shear, Shear(shear)), (flip, Flip(flip)), (flip_vertical, VerticalFlip(flip_vertical)), (elastic, Elastic(elastic)),
              (brightness, Brightness(brightness)), (contrast, Contrast(contrast)), (gamma, Gamma(gamma)),
              (blur, Blur(blur, p=.5)), (noise, Noise(noise, p=.5)), (cutout, Cutout(cutout, p=.5))]
     return Compose(*(t for strength,t in steps if strength))
+
+# %% ../nbs/01_augment.ipynb #365d820e
+def enlarge(
+    x:Tensor,      # (N,C,H,W) uint8
+    transform,     # A `Transform`, or any callable on a float batch
+    copies:int=10, # Transformed copies of each image, >= 0
+    seed:int=0     # Of the copies
+)->tuple: # (N*(1+copies),C,H,W) uint8, the originals first, and (N*(1+copies),) the index of the image that each came from
+    "Images and fixed transformed copies of them"
+    gen, f = torch.Generator().manual_seed(seed), x.float()/255
+    once = lambda: (transform(f, gen) if isinstance(transform, Transform) else transform(f)).clamp(0, 1).mul(255).round().to(torch.uint8)
+    return torch.cat([x, *(once() for _ in range(copies))]), torch.arange(len(x), device=x.device).repeat(1+copies)

@@ -200,6 +200,12 @@ RECORDS = {
     'mnist-linear': dict(preset='mnist', seeds=3, stages=('probe',), metrics=_linear, keep=True),
     'fashion-linear': dict(preset='fashion_mnist', seeds=3, stages=('probe',), metrics=_linear, keep=True),
     'fashion-linear-gpu': dict(preset='fashion_mnist_gpu', seeds=3, stages=('probe',), metrics=_linear)}
+_sweep = {'t = 0.2': {}} | {f't = {t:g}': dict(temperature=t) for t in (.05, .1, .5, 1., 2.)} | {
+    'horizontal flips': dict(flip=.5), 'flips along both axes': dict(flip=.5, flip_vertical=.5),
+    'as written': dict(crop=1., translation=0., scale=0., contrast=0., noise=0., flip=.5, flip_vertical=.5), 'Barlow Twins': dict(objective='barlow_twins')}
+_sweep = {v: change | ({} if v=='t = 0.2' else dict(baselines=False)) for v,change in _sweep.items()}
+_w1 = dict(seeds=3, stages=('probe',), metrics=_linear, variants=_sweep, variant_metrics=('valid_linear_acc', 'valid_knn_acc', 'loss'))
+RECORDS |= {'w1': dict(preset='w1', **_w1), 'w1-cpu': dict(preset='w1_cpu', says='20,000 digits and 10 epochs in place of 55,000 and 60', **_w1)}
 _curves = ('loss', 'chance_loss', 'accuracy', 'chance_accuracy', 'knn_accuracy')
 
 def reproduce(name, seeds=None, out='runs', results='results', device='auto', quiet=False, **given)->Path: # the record
@@ -209,12 +215,17 @@ def reproduce(name, seeds=None, out='runs', results='results', device='auto', qu
     check_record(name, n, out, results)
     home = Path(out)/(spec['preset'] if spec.get('keep') else name)     # records of one data set share its encoders
     for s in range(n):
-        d = home/f'seed-{s}'
-        if not quiet: print(f"{name}: run {s+1} of {n}, seed {s}{', done before' if _done(d, spec) else ''}", file=sys.stderr)
-        m = _one_seed(name, spec, d, s, results, device=device, quiet=quiet, **given)
-        seconds = {p: m[p]['seconds'] for p in ('pretrain', *spec['stages'])}
-        rows.append({k: v for p in spec['stages'] for k,v in m[p].items()} | dict(seconds=seconds, run=d))
+        for v,change in spec.get('variants', {None: {}}).items():
+            d = home/f'seed-{s}' if not v else home/v.replace(' ', '')/f'seed-{s}'
+            if not quiet: print(f"{name}{f', {v}' if v else ''}: run {s+1} of {n}, seed {s}{', done before' if _done(d, spec) else ''}", file=sys.stderr)
+            m = _one_seed(name, spec, d, s, results, device=device, quiet=quiet, **(given | change))
+            rows.append(_row(m, spec, d) | dict(variant=v, seed=s))
     return write_record(results, _record(name, spec, n, rows, given))
+
+def _row(m, spec, d):
+    "The metrics of all stages of one run in one dict, its seconds stage by stage"
+    seconds = {p: m[p]['seconds'] for p in ('pretrain', *spec['stages'])}
+    return {k: v for p in ('pretrain', *spec['stages']) for k,v in m[p].items()} | dict(seconds=seconds, run=d)
 
 def check_record(name, n, out, results):
     "Refuse before hours of work what could not be written after them"
@@ -248,20 +259,25 @@ def _encoder_file(results, spec, seed):
 
 # %% ../nbs/cli.ipynb #b1875240
 def _record(name, spec, n, rows, given):
-    "The record of finished runs"
+    "The record of finished runs; what a variant gave stands as METRIC@VARIANT"
     from ssl_nb.pretrain import read_history
+    every, rows = rows, [r for r in rows if r['variant']==rows[0]['variant']]
     s = [read_settings(r['run']) for r in rows]
     pick = lambda k: s[0][k] if all(x[k]==s[0][k] for x in s) else [x[k] for x in s]
-    hist = [read_history(r['run']/'history.csv') for r in rows]
+    curves = lambda r: {k: [e[k] for e in read_history(r['run']/'history.csv')] for k in _curves}
+    of = {v: [r for r in every if r['variant']==v] for v in spec.get('variants', ())}
+    metrics = {k: [r[k] for r in rows] for k in spec['metrics']} | {f'{k}@{v}': [r[k] for r in rs] for v,rs in of.items() for k in spec['variant_metrics']}
+    variants = {v: dict(change=spec['variants'][v], seconds=[r['seconds'] for r in rs], valid_confusion=[r.get('valid_confusion') for r in rs],
+                        history=[curves(r) for r in rs]) for v,rs in of.items()}
     return dict(
         name=name, stage='demo' if 'cluster' in spec['stages'] else 'probe', command=f'ssl_nb reproduce {name}' + (f' --seeds {n}' if n!=spec['seeds'] else ''),
         preset=spec['preset'], data=dict(name=pick('data_name'), n=pick('data_n'), sha256=pick('data_sha256')), settings=_own_settings(rows[0]['run'], spec),
         seeds=list(range(n)), device=pick('device'), threads=pick('threads'), seconds=[round(sum(r['seconds'].values()), 1) for r in rows],
         versions=pick('versions'), commit=pick('commit'), dirty=any(x['dirty'] for x in s),
-        deviation=', '.join(f'{k} = {v}' for k,v in given.items()) or None, metrics={k: [r[k] for r in rows] for k in spec['metrics']},
+        deviation='; '.join(filter(None, [spec.get('says'), ', '.join(f'{k} = {v}' for k,v in given.items())])) or None, metrics=metrics,
         extra=dict(date=pick('date'), n_labels=rows[0]['n_labels'], n_test=rows[0]['n_test'], classes=rows[0]['classes'],
                    stage_seconds={k: [r['seconds'][k] for r in rows] for k in rows[0]['seconds']}, confusion=[r['confusion'] for r in rows],
-                   history=[{k: [e[k] for e in h] for k in _curves} for h in hist]))
+                   history=[curves(r) for r in rows]) | (dict(variants=variants) if variants else {}))
 
 def _own_settings(run, spec):
     "The settings of each stage of a run, without what differs by seed or stands in the record already"

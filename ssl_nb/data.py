@@ -6,7 +6,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/data.html.md"""
 
 # %% auto #0
 __all__ = ['Images', 'checksum', 'ImageData', 'to_images', 'show_images', 'split', 'read_idx', 'cache_dir', 'load_data', 'resize',
-           'data_of', 'few_labels', 'Batches']
+           'data_of', 'few_labels', 'part_of', 'Batches']
 
 # %% ../nbs/00_data.ipynb #a403ea74
 import gzip, hashlib, lzma, os, struct, zlib
@@ -419,7 +419,9 @@ def data_of(
     data=None      # Other data
 )->ImageData:
     "The images that a run was made from, or other data read in the same way"
-    return load_data(settings['data'] if data is None else data, settings['image_size'], settings.get('bad_files') or 'refuse')
+    how = settings['image_size'], settings.get('bad_files') or 'refuse'
+    if data is not None: return load_data(data, *how)
+    return part_of(load_data(settings['data'], *how), settings.get('n_images'), settings.get('images_per_class'), settings.get('seed', 0))
 
 # %% ../nbs/00_data.ipynb #74df72b4
 def few_labels(
@@ -435,6 +437,23 @@ def few_labels(
         if len(i)<k: raise SslNbError(f"class {int(c)} has {len(i)} images, fewer than the {k} labels per class asked for")
         out.append(i[torch.randperm(len(i), generator=g)[:k]])
     return torch.cat(out).sort()[0]
+
+# %% ../nbs/00_data.ipynb #9b5997a6
+def part_of(
+    d:ImageData,
+    n_images:int=None,         # So many training images, drawn at random, >= 2
+    images_per_class:int=None, # So many training images of each class, >= 1; then there is no validation part
+    seed:int=0                 # Of the draw
+)->ImageData:
+    "The data set with fewer training images and the same test images"
+    if n_images is None and images_per_class is None: return d
+    if images_per_class is None:
+        if n_images>len(d.train): raise SslNbError(f"n_images = {n_images:,}, but {d.name} has {len(d.train):,} images for training")
+        i = torch.randperm(len(d.train), generator=torch.Generator().manual_seed(seed))[:n_images].sort()[0]
+        return ImageData(d.name, d.train[i], d.valid, d.test, left_out=d.left_out)
+    if n_images is not None: raise SslNbError("n_images and images_per_class contradict each other; give one of them")
+    if d.train.y is None: raise SslNbError(f"{d.name} has no labels, so there is nothing to draw images_per_class by; use n_images")
+    return ImageData(d.name, d.train[few_labels(d.train.y, images_per_class, seed)], None, d.test, left_out=d.left_out)
 
 # %% ../nbs/00_data.ipynb #8a968ace
 class Batches:

@@ -26,10 +26,10 @@ with warnings.catch_warnings():
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner, Recorder
     from fastai.optimizer import OptimWrapper
-from .augment import Views, augmentation
+from .augment import Views, augmentation, enlarge as enlarged
 from .core import (SslNbError, about, atomic_path, check_out, check_same, finish_run, make_callable, pick_device, progress, read_settings,
                          stage, start_run, unknown)
-from .data import Batches, ImageData, Images, data_of, load_data
+from .data import Batches, ImageData, Images, data_of, load_data, part_of
 from .simclr_loss import alignment, barlow_twins, chance, contrastive_accuracy, nt_xent_from, positives, similarities, uniformity
 
 # %% ../nbs/03_pretrain.ipynb #d7f36be7
@@ -613,6 +613,9 @@ def pretrain(
     settings:str=None,       # A settings file of your own, laid over the preset
     image_size:int=None,     # Scale images to this many pixels a side, >= 8
     bad_files:Literal['refuse','skip']='refuse', # What to do about files in a folder that are no images
+    n_images:int=None,       # Use only so many of the training images, drawn at random, >= 2
+    images_per_class:int=None, # Use only so many training images of each class, and no validation images, >= 1
+    enlarge:int=0,           # Fixed augmented copies of each image, made beforehand, >= 0
     encoder:Literal['small_cnn','resnet_small','resnet18','resnet34','resnet50']|Path='small_cnn', # The network, or a run to go on from; any nn.Module
     width:int=None,          # Width of resnet_small, >= 1
     projector:Literal['mlp','linear','none']='mlp', # The projection head
@@ -642,7 +645,7 @@ def pretrain(
     t, dev = time.perf_counter(), pick_device(device)
     out = Path(out or Path('runs')/(preset or Path(data_name(data) or 'run').name))
     state = check_out(out, force, resume)
-    d = load_data(data, image_size, bad_files)
+    d = part_of(load_data(data, image_size, bad_files), n_images, images_per_class, seed)
     if d.left_out and not quiet: print(d, file=sys.stderr)
     if len(d.train)<2: raise SslNbError(f"contrastive learning compares images and needs 2 or more, not {len(d.train)}")
     x, dtype = d.train.x.to(dev), pick_precision(precision, dev)
@@ -650,13 +653,15 @@ def pretrain(
     torch.manual_seed(seed)
     enc, parent = _start_from(encoder, x, width)
     model = SimCLR(enc, make_projector(projector, feature_dim(enc), projection_dim), dtype)
-    asked = dict(data=data_name(data), image_size=x.shape[2], bad_files=bad_files, encoder=enc.arch, **enc.options, projector=projector,
+    asked = dict(data=data_name(data), image_size=x.shape[2], bad_files=bad_files, n_images=n_images,
+                 images_per_class=images_per_class, enlarge=enlarge, encoder=enc.arch, **enc.options, projector=projector,
                  projection_dim=projection_dim, views=views, objective=objective, temperature=temperature, epochs=epochs, batch_size=batch_size,
                  optimizer=optimizer, lr=lr, weight_decay=weight_decay, warmup=warmup, precision=str(dtype or torch.float32).removeprefix('torch.'),
                  compile=compile, seed=seed, **augment)
     if resume and state=='unfinished': check_same(out, asked)
     where = dict(data_name=d.name, data_n=len(d.train), data_sha256=d.sha256)
-    draw = Views(transform or augmentation(**augment), views)
+    transform = transform or augmentation(**augment); draw = Views(transform, views)
+    if enlarge: x = enlarged(x, transform, enlarge, seed)[0]
     learn = simclr_learner(x, model, draw, temperature, batch_size, lr, weight_decay, seed, objective, optimizer, cbs or ())
     if not quiet: _say_estimate(learn, draw, x, epochs, batch_size)
     start_run(out, dict(stage='pretrain', preset=preset, parent=parent, **asked, **where, **about(dev)), force, resume)

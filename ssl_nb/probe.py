@@ -247,14 +247,19 @@ def load_classifier(path)->Classifier:
     return model.eval()
 
 # %% ../nbs/04_probe.ipynb #70ded570
-def _arms(run, d, lab, knn_k, supervised, augment, seed, dev, quiet):
+def _arms(run, d, lab, knn_k, supervised, augment, seed, dev, quiet, baselines=True):
     "Test accuracy of the encoder and its baselines at the same labels; and the probe"
     y, yt, K = lab.y, d.test.y, len(d.classes)
     hits = lambda pred: (torch.as_tensor(pred)==yt).double().mean().item()
-    bar = progress(range(3), 'linear classifiers', quiet)
+    bar = progress(range(3 if baselines else 1), 'linear classifiers', quiet)
     enc = run.encoder.to(dev); h, ht = features(enc, lab, quiet=quiet), features(enc, d.test, quiet=quiet)
     lp = linear_probe(h, y, seed=seed); bar.update()
     out = dict(linear_acc=lp.score(ht, yt), knn_acc=hits(knn_predict(h, y, ht, knn_k, n_classes=K)))
+    if d.valid is not None and d.valid.y is not None:
+        hv = features(enc, d.valid); pred = lp.predict(hv)
+        out |= dict(valid_linear_acc=lp.score(hv, d.valid.y), valid_confusion=confusion(d.valid.y, pred, K).tolist(),
+                    valid_knn_acc=(knn_predict(h, y, hv, knn_k, n_classes=K)==d.valid.y).double().mean().item())
+    if not baselines: bar.close(); return out, lp, ht
     out['raw_linear_acc'] = linear_probe(raw_pixels(lab), y, seed=seed).score(raw_pixels(d.test), yt); bar.update()
     if enc.arch!='custom':
         rnd = random_encoder(enc, d.train.x, seed).to(dev)
@@ -311,6 +316,7 @@ def probe(
     knn_k:int=10,            # Neighbours that vote, >= 1
     supervised_steps:int=600, # Steps of the supervised baseline, >= 1
     supervised_batch:int=128, # Images in each of them, >= 1
+    baselines:bool=True,     # Measure raw pixels, a random encoder and supervised training too
     device:str='auto',       # auto, cpu, cuda or mps
     seed:int=0,              # Of the draw of labels and the baselines, >= 0
     out:str=None,            # Run folder; RUN/probe when left out
@@ -327,10 +333,9 @@ def probe(
     lab = d.train[i]
     start_run(out, dict(stage='probe', preset=preset, parent=parent_of(run), data=data_name(data) or run.settings['data'], image_size=run.encoder.size,
                         bad_files=run.settings.get('bad_files', 'refuse'), labels_per_class=labels_per_class, n_labels=len(lab), knn_k=knn_k,
-                        supervised_steps=supervised_steps,
-                        supervised_batch=supervised_batch, seed=seed, data_name=d.name, data_sha256=d.sha256, **about(dev)), force)
+                        supervised_steps=supervised_steps, supervised_batch=supervised_batch, baselines=baselines, seed=seed, data_name=d.name, data_sha256=d.sha256, **about(dev)), force)
     strengths = {k: run.settings[k] for k in parameters('augment:augmentation')}
-    scores, lp, ht = _arms(run, d, lab, knn_k, dict(steps=supervised_steps, batch_size=supervised_batch), augmentation(**strengths), seed, dev, quiet)
+    scores, lp, ht = _arms(run, d, lab, knn_k, dict(steps=supervised_steps, batch_size=supervised_batch), augmentation(**strengths), seed, dev, quiet, baselines)
     model = Classifier(run.encoder.cpu(), lp.as_linear(), d.classes)
     save_classifier(model, out/'model.safetensors')
     pred = model.predict(d.test.x)
