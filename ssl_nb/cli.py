@@ -34,7 +34,9 @@ def _add_flags(parser, params, leave_out=()):
 
 def demo_params():
     "The settings of all stages that `demo` runs"
-    return {n: p for stage in reversed(STAGES) for n,p in stage_params(stage).items()}
+    return {n: p for stage in reversed(_line) for n,p in stage_params(stage).items()}
+
+_line = ('pretrain', 'probe', 'cluster')
 
 # %% ../nbs/cli.ipynb #bf988997
 _commands = dict(
@@ -43,7 +45,12 @@ _commands = dict(
     presets='the named settings, or all settings of one',
     pretrain='learn a representation from images without labels',
     probe='how good is a representation with few labels, beside honest baselines',
-    evaluate='score the classifier that probe saved, class by class',
+    finetune='train the encoder on with few labels, beside the same baselines',
+    semi='train with few labels and the unlabelled rest',
+    evaluate='score a saved classifier, class by class',
+    predict='the classes of image files',
+    embed='write representations as a table with file names',
+    export='write the network as ONNX',
     report='write a run as one page, report.html',
     reproduce='run a published experiment and write its record')
 
@@ -56,7 +63,10 @@ def make_parser()->argparse.ArgumentParser:
     add = {n: sub.add_parser(n, help=h, description=h[0].upper()+h[1:]+'.', allow_abbrev=False) for n,h in _commands.items()}
     _add_flags(add['demo'], demo_params())
     _add_flags(add['pretrain'], stage_params('pretrain'))
-    add['probe'].add_argument('run', help='run folder of pretraining'); _add_flags(add['probe'], stage_params('probe'))
+    for n in ('probe', 'finetune', 'semi'): add[n].add_argument('run', help='run folder of pretraining')
+    for n in ('finetune', 'semi'): _add_flags(add[n], stage_params(n))
+    _add_flags(add['probe'], stage_params('curve') | stage_params('probe'))
+    add['probe'].add_argument('--label-curve', action='store_true', default=argparse.SUPPRESS, help='all arms at growing numbers of labels (sizes, draws, semi-up-to)')
     for n, arguments in _arguments().items():
         for name, kw in arguments.items(): add[n].add_argument(name, **kw)
     return top
@@ -70,7 +80,21 @@ def _arguments():
               '--out': out | dict(help='save a picture of some images as PNG')},
         presets={'name': dict(nargs='?', help='a preset'), '--settings': dict(metavar='FILE', help='a settings file of your own')},
         evaluate={'run': dict(help='run folder of probe or pretraining'), '--data': dict(help='other labelled data'),
-                  '--device': dict(default='auto', help='auto, cpu, cuda or mps [auto]'), '--quiet': dict(action='store_true', help='accuracy only')},
+                  '--out': out | dict(metavar='FOLDER', help='write confusion, reliability and mistakes as pictures there'),
+                  '--device': dict(default='auto', help='auto, cpu, cuda or mps [auto]'), '--quiet': dict(action='store_true', help='accuracy only'),
+                  '--verbose': dict(action='store_true', help="scikit-learn's report, calibration and the most frequent confusions")},
+        predict={'run': dict(help='run folder, or a model.safetensors'), 'source': dict(metavar='IMAGE_OR_FOLDER', help='an image file, or a folder of them'),
+                 '--top-k': dict(default='3', metavar='N', help='classes to name for each image, >= 1 [3]'), '--invert': dict(action='store_true', help='turn light and dark round first'),
+                 '--csv': dict(action='store_true', help='as CSV'), '--json': dict(action='store_true', help='as JSON'),
+                 '--bad-files': dict(default='refuse', metavar='refuse|skip', help='what to do about files that are no images [refuse]'),
+                 '--device': dict(default='auto', help='auto, cpu, cuda or mps [auto]')},
+        embed={'run': dict(help='run folder, or a model.safetensors'), 'data': dict(help='a data set, or a folder or file of images'),
+               '--out': dict(required=True, metavar='FILE', help='what to write, ending in .npz or .parquet'),
+               '--bad-files': dict(default='refuse', metavar='refuse|skip', help='what to do about files that are no images [refuse]'),
+               '--device': dict(default='auto', help='auto, cpu, cuda or mps [auto]'), '--quiet': dict(action='store_true', help='no progress bar')},
+        export={'run': dict(help='run folder, or a model.safetensors'), '--onnx': dict(action='store_true', help='as ONNX, which is the only format so far'),
+                '--part': dict(default='auto', metavar='auto|classifier|encoder', help='what to write; the classifier where there is one [auto]'),
+                '--out': out | dict(help='the file; model.onnx in the run folder when left out')},
         report={'run': dict(help='run folder of pretraining'), '--out': out | dict(help='the page; report.html in the run folder when left out')},
         reproduce={'name': dict(nargs='?', help=f"one of: {', '.join(RECORDS)}"), '--seeds': dict(metavar='N', help='how many seeds, >= 1'),
                    '--out': dict(default='runs', metavar='FOLDER', help='where the run folders go [runs]'),
@@ -120,7 +144,7 @@ def _on_digits(given):
 
 def check_demo(out, parts, force, resume):
     "Refuse before anything is done"
-    for s in STAGES: resolve(s, **parts[s])
+    for s in _line: resolve(s, **parts[s])
     if run_state(out)=='finished' and not force:
         if not resume: raise SslNbError(f"{out} holds a finished run; choose another --out, or replace it with --force")
         asked = resolve('pretrain', **parts['pretrain'])
@@ -179,13 +203,74 @@ def _pretrain(a):
     print(f"run: {run.path}   next: ssl_nb probe {run.path}")
 
 def _probe(a):
+    if a.pop('label_curve', False): return _curve(a)
     from ssl_nb.probe import probe
     out = probe(**a); _say_probe(read_json(out.path/'metrics.json')); print(f'run: {out.path}')
 
+def _curve(a):
+    from ssl_nb.semi import label_curve
+    from ssl_nb.probe import FEW_ARMS
+    out = label_curve(**a); arms = read_json(out.path/'metrics.json')['arms']; sizes = max(arms.values(), key=len)
+    print(f"{'labels of each class':24}" + ''.join(f'{k:>14}' for k in sizes))
+    for what,k in FEW_ARMS.items():
+        if k in arms: print(f'{what:24}' + ''.join(f"{percent(arms[k][n]) if n in arms[k] else '':>14}" for n in sizes))
+    print(f"figure: {out.path/'curve.png'}")
+
+def _finetune(a):
+    from ssl_nb.probe import finetune
+    out = finetune(**a); m = read_json(out.path/'metrics.json'); _say_probe(m)
+    if 'valid_acc' in m: print(f"best of the checks on {m['n_valid']} validation images: {100*m['valid_acc']:.1f} %" + (' (they have near-copies in the training part)' if read_settings(out.path)['leaky'] else ''))
+    if 'fold_accuracy' in m: print(f"first_lr = {m['first_lr']:g} was chosen by cross-validation inside the labels")
+    print(f'run: {out.path}')
+
+def _semi(a):
+    from ssl_nb.semi import semi
+    out = semi(**a); m = read_json(out.path/'metrics.json'); _say_probe(m); print(f'run: {out.path}')
+
+def _predict(a):
+    from ssl_nb.probe import predict
+    top = convert(a['top_k'], Param('top_k', 'int', help='classes to name, >= 1'))
+    if a['csv'] and a['json']: raise SslNbError("--csv and --json contradict each other; give one of them")
+    rows = predict(a['run'], a['source'], top, a['invert'], a['bad_files'], a['device'])
+    if a['json']: print(_json(rows)); return
+    if a['csv']: _csv(rows, sys.stdout)
+    else:
+        w, c = (max(map(len, (r[k] for r in rows))) for k in ('file', 'class'))
+        for r in rows: print(f"{r['file']:{w}}  {r['class']:{c}} {100*r['probability']:5.1f} %   {', '.join(f'{n} {100*p:.1f} %' for n,p in r['top'][1:])}{'   looks inverted' if r['inverted'] else ''}")
+    if (n := sum(r['inverted'] for r in rows)) and not a['invert']:
+        print(f"look out: {n} of {len(rows)} image{'s look' if n>1 else ' looks'} dark on light or the other way round than the model was trained on; try --invert", file=sys.stderr)
+
+def _json(rows):
+    import json
+    return json.dumps([r | dict(top=[dict(zip(('class', 'probability'), t)) for t in r['top']]) for r in rows], indent=1, ensure_ascii=False)
+
+def _csv(rows, file):
+    "A line for each image: file, class, probability, looks_inverted, and the next classes"
+    import csv
+    k = len(rows[0]['top']); w = csv.writer(file, lineterminator='\n')
+    w.writerow(['file', 'class', 'probability', 'looks_inverted', *(f'{n}_{i}' for i in range(2, k+1) for n in ('class', 'probability'))])
+    w.writerows([r['file'], r['class'], r['probability'], int(r['inverted']), *(v for t in r['top'][1:] for v in t)] for r in rows)
+
+def _embed(a):
+    from ssl_nb.export import embed
+    names, labels, h = embed(a['run'], a['data'], a['out'], a['bad_files'], a['device'], a['quiet'])
+    print(f"{len(names):,} images, {h.shape[1]} numbers each{'' if labels is None else ', with labels'}: {a['out']}")
+
+def _export(a):
+    from ssl_nb.export import to_onnx
+    e = to_onnx(a['run'], a['out'], a['part'])
+    print(f"{e['part']}: x {' x '.join(map(str, e['input']))}, floats in 0..1 -> {e['output']}; differs from PyTorch by {e['difference']:.1g}\nfile: {e['path']}")
+
 def _evaluate(a):
-    from ssl_nb.probe import evaluate
-    e = evaluate(a['run'], a['data'], a['device']); print(f"accuracy {e['accuracy']:.4f}, macro F1 {e['macro_f1']:.4f}")
+    from ssl_nb.probe import evaluate, worst_pairs
+    e = evaluate(a['run'], a['data'], a['device'], a['out']); print(f"accuracy {e['accuracy']:.4f}, macro F1 {e['macro_f1']:.4f}")
     if a['quiet']: return
+    if a['verbose']:
+        print(f"classifier: {e['classifier']} ({e['kind']}), {e['n_test']:,} test images\n\n{e['report']}\nexpected calibration error {e['ece']:.4f}\nconfidence   images  accuracy")
+        for k,(n,acc) in enumerate(zip(e['calibration']['count'], e['calibration']['accuracy'])):
+            if n: print(f'{k/10:.1f} to {(k+1)/10:.1f} {n:8,}  {acc:8.3f}')
+        for a_,b,n in worst_pairs(e, 5): print(f'{a_} taken for {b}: {n}')
+        return
     w = max(map(len, e['classes'])); print(f"{'class':{w+2}} precision  recall     f1  images")
     for c,s in e['per_class'].items(): print(f"{c:{w+2}} {s['precision']:9.3f} {s['recall']:7.3f} {s['f1-score']:6.3f} {s['support']:7.0f}")
 
@@ -206,6 +291,10 @@ _sweep = {'t = 0.2': {}} | {f't = {t:g}': dict(temperature=t) for t in (.05, .1,
 _sweep = {v: change | ({} if v=='t = 0.2' else dict(baselines=False)) for v,change in _sweep.items()}
 _w1 = dict(seeds=3, stages=('probe',), metrics=_linear, variants=_sweep, variant_metrics=('valid_linear_acc', 'valid_knn_acc', 'loss'))
 RECORDS |= {'w1': dict(preset='w1', **_w1), 'w1-cpu': dict(preset='w1_cpu', says='20,000 digits and 10 epochs in place of 55,000 and 60', **_w1)}
+_few = ('semi_acc', 'finetune_acc', 'linear_acc', 'knn_acc', 'supervised_acc', 'random_linear_acc', 'raw_linear_acc')
+RECORDS |= {f'{n}-few-{k}': dict(preset=p, seeds=3, few=k, metrics=_few, keep=True) for n,p,k in (('mnist','mnist',1), ('mnist','mnist',5), ('mnist','mnist',10), ('fashion','fashion_mnist',10))}
+RECORDS |= {'mnist-label-curve-cpu': dict(preset='mnist', seeds=3, sizes='1,5,10,50,all', keep=True, says='5 of the 9 numbers of labels, the unlabelled images up to 10 labels of each class'),
+            'mnist-500': dict(preset='mnist-500', seeds=3, five_hundred=True)}
 _curves = ('loss', 'chance_loss', 'accuracy', 'chance_accuracy', 'knn_accuracy')
 
 def reproduce(name, seeds=None, out='runs', results='results', device='auto', quiet=False, **given)->Path: # the record
@@ -214,6 +303,11 @@ def reproduce(name, seeds=None, out='runs', results='results', device='auto', qu
     spec = RECORDS[name]; n = spec['seeds'] if seeds is None else seeds; rows = []
     check_record(name, n, out, results)
     home = Path(out)/(spec['preset'] if spec.get('keep') else name)     # records of one data set share its encoders
+    if special := next((f for k,f in dict(few=_few_seed, sizes=_curve_seed, five_hundred=_500_seed).items() if k in spec), None):
+        for s in range(n):
+            if not quiet: print(f"{name}: run {s+1} of {n}, seed {s}", file=sys.stderr)
+            rows.append(special(spec, home, s, results, given | dict(device=device, quiet=quiet)))
+        return write_record(results, _plain_record(name, spec, n, rows, given))
     for s in range(n):
         for v,change in spec.get('variants', {None: {}}).items():
             d = home/f'seed-{s}' if not v else home/v.replace(' ', '')/f'seed-{s}'
@@ -257,6 +351,72 @@ def _encoder_file(results, spec, seed):
     "Where the encoder of a seed is kept, in float16"
     return Path(results)/'encoders'/f"{spec['preset']}-seed-{seed}.safetensors"
 
+# %% ../nbs/cli.ipynb #3eb2d4de
+def _kept_run(spec, home, seed, results, given):
+    "A run folder of pretraining for a seed: around the kept encoder, or trained now"
+    from ssl_nb.core import results_dir
+    from ssl_nb.pretrain import adopt, load_run, pretrain
+    files = [_encoder_file(r, spec, seed) for r in (results, results_dir())]; mine = {k: v for k,v in _split(given)['pretrain'].items() if k not in ('device', 'quiet', 'seed')}
+    if file := next((f for f in files if f.is_file()), None): return adopt(file, home/f'kept-{seed}', spec['preset'], seed=seed, **mine)
+    if run_state(home/f'seed-{seed}')!='finished': pretrain(out=home/f'seed-{seed}', resume=True, **(_split(given | dict(preset=spec['preset'], seed=seed))['pretrain']))
+    return load_run(home/f'seed-{seed}')
+
+def _few_seed(spec, home, seed, results, given):
+    "All arms at `few` labels of each class"
+    from ssl_nb.semi import curve_cell
+    run = _kept_run(spec, home, seed, results, given); folder = run.path/f'draw-{seed}'/f"labels-{spec['few']}"
+    m = curve_cell(run, folder, spec['few'], seed, True, given)
+    s, f = (read_json(folder/k/'metrics.json') for k in ('semi', 'finetune'))
+    return dict(metrics={a: m[a] for a in _few}, runs=dict(finetune=folder/'finetune', semi=folder/'semi'), seconds=f['seconds']+s['seconds'], n_labels=s['n_labels'], n_test=s['n_test'], classes=s['classes'],
+                extra=dict(pseudo_acc=s['pseudo_acc'], method=s['method'], semi_confusion=s['confusion'], finetune_confusion=f['confusion'], ece=dict(semi=s['ece'], finetune=f['ece'])))
+
+def _curve_seed(spec, home, seed, results, given):
+    "All arms at each number of labels, one draw"
+    from ssl_nb.semi import curve_cell, parse_sizes
+    run = _kept_run(spec, home, seed, results, given); m, runs, sec = {}, {}, 0.
+    for k in parse_sizes(spec['sizes']):
+        folder = run.path/f'draw-{seed}'/f"labels-{k or 'all'}"; c = curve_cell(run, folder, k, seed, k is not None and k<=10, given)
+        m |= {f'{a}@{k or "all"}': c[a] for a in _few if a in c}; runs |= {f'{s}, {k or "all"} labels': folder/s for s in ('finetune', 'semi') if (folder/s).is_dir()}; sec += sum(v for a,v in c.items() if a.endswith('_seconds'))
+    f = read_json(list(runs.values())[-1]/'metrics.json')
+    return dict(metrics=m, runs=runs, seconds=sec, n_labels=f['n_labels'], n_test=f['n_test'], classes=f['classes'], extra={})
+
+# %% ../nbs/cli.ipynb #b9eb1ba2
+def _500_seed(spec, home, seed, results, given):
+    "W2's arms for one seed"
+    from ssl_nb.pretrain import pretrain, read_history
+    from ssl_nb.probe import finetune
+    parts = _split(given | dict(preset=spec['preset'], seed=seed)); fresh, large = home/f'seed-{seed}', home/'enlarged'/f'seed-{seed}'
+    for d,change in ((fresh, {}), (large, dict(enlarge=10))):
+        if run_state(d)!='finished': pretrain(out=d, resume=True, **(parts['pretrain'] | change))
+    arms = dict(fresh=(fresh/'finetune', {}), early=(fresh/'early', dict(stop='valid', baselines=False)), enlarged=(large/'finetune', dict(enlarge=10)),
+                plain=(fresh/'plain', dict(baselines=False, crop=1., **dict.fromkeys(('rotation', 'translation', 'scale', 'shear', 'elastic', 'brightness', 'contrast', 'noise'), 0.))),
+                leaky=(large/'leaky', dict(enlarge=10, leaky=True, baselines=False)))
+    for d,change in arms.values():
+        if run_state(d)!='finished': finetune(d.parent, out=d, resume=True, pictures=d.name=='finetune', **(parts['finetune'] | dict(data=None) | change))
+    m = {k: read_json(d/'metrics.json') for k,(d,_) in arms.items()}
+    metrics = {k: m['fresh'][k] for k in _few if k in m['fresh']} | {f'enlarged_{k}': m['enlarged'][k] for k in ('finetune_acc', 'linear_acc', 'supervised_acc')} | dict(
+        plain_finetune_acc=m['plain']['finetune_acc'], early_finetune_acc=m['early']['finetune_acc'], early_valid_acc=m['early']['valid_acc'],
+        leaky_acc=m['leaky']['valid_acc'], leaky_test_acc=m['leaky']['finetune_acc'])
+    curve = lambda f: [{k: v for k,v in r.items()} for r in read_history(f)]
+    return dict(metrics=metrics, runs=dict(pretrain=fresh, pretrain_enlarged=large) | {k: d for k,(d,_) in arms.items()}, n_labels=m['fresh']['n_labels'], n_test=m['fresh']['n_test'], classes=m['fresh']['classes'],
+                seconds=sum(read_json(d/'metrics.json')['seconds'] for d in (fresh, large, *(d for d,_ in arms.values()))),
+                extra=dict(confusion=m['fresh']['confusion'], ece=m['fresh']['ece'], early_step=m['early']['steps_done'], n_valid=dict(early=m['early']['n_valid'], leaky=m['leaky']['n_valid']),
+                           pretraining=curve(fresh/'history.csv'), training={k: curve(d/'history.csv') for k,(d,_) in arms.items()}))
+
+# %% ../nbs/cli.ipynb #e9a407ed
+def _plain_record(name, spec, n, rows, given):
+    "The record of rows with `metrics`, `runs`, `seconds` and `extra`"
+    s = [read_settings(list(r['runs'].values())[-1]) for r in rows]; pick = lambda k: s[0][k] if all(x[k]==s[0][k] for x in s) else [x[k] for x in s]
+    known = 'command versions device threads commit dirty date format_version stage parent seed preset data_name data_n data_sha256'.split()
+    settings = {name: {k: v for k,v in read_settings(p).items() if k not in known} for name,p in rows[0]['runs'].items()}
+    every = [read_settings(p) for r in rows for p in r['runs'].values()]
+    return dict(name=name, stage='few' if 'few' in spec else 'curve' if 'sizes' in spec else 'finetune', command=f'ssl_nb reproduce {name}' + (f' --seeds {n}' if n!=spec['seeds'] else ''),
+                preset=spec['preset'], data=dict(name=pick('data_name'), n=pick('data_n'), sha256=pick('data_sha256')), settings=settings, seeds=list(range(n)), device=pick('device'),
+                threads=pick('threads'), seconds=[round(r['seconds'], 1) for r in rows], versions=pick('versions'), commit=pick('commit'), dirty=any(x['dirty'] for x in every),
+                deviation='; '.join(filter(None, [spec.get('says'), ', '.join(f'{k} = {v}' for k,v in given.items())])) or None,
+                metrics={k: [r['metrics'][k] for r in rows] for k in rows[0]['metrics']},
+                extra=dict(date=pick('date'), n_labels=rows[0]['n_labels'], n_test=rows[0]['n_test'], classes=rows[0]['classes']) | {k: [r['extra'][k] for r in rows] for k in rows[0]['extra']})
+
 # %% ../nbs/cli.ipynb #b1875240
 def _record(name, spec, n, rows, given):
     "The record of finished runs; what a variant gave stands as METRIC@VARIANT"
@@ -294,16 +454,21 @@ def _reproduce(a):
 def _precheck(command, a):
     "Names, numbers and paths, before anything heavy is imported"
     if 'device' in a: check_device(a['device'])
-    if command in ('probe', 'evaluate', 'report'): read_settings(a['run'])
+    if command in ('probe', 'finetune', 'semi', 'report') or (command in ('evaluate', 'predict', 'embed', 'export') and not Path(a['run']).is_file()): read_settings(a['run'])
+    if command in ('predict', 'embed') and a['bad_files'] not in ('refuse', 'skip'): raise unknown('way with bad files', a['bad_files'], ['refuse', 'skip'])
+    if command=='export' and not a['onnx']: raise SslNbError("say which format: --onnx")
     if command=='demo':
         given = _on_digits({k: v for k,v in a.items() if k not in ('out','force','resume')})
         check_demo(Path(a.get('out') or 'runs/demo'), _split(given), a.get('force', False), a.get('resume', False))
     if command=='pretrain':
         s = resolve('pretrain', **a); data = s['data']
         check_out(a.get('out') or Path('runs')/(s['preset'] or Path(data).name), a.get('force', False), a.get('resume', False))
-    if command=='probe':
-        resolve('probe', **{k: v for k,v in a.items() if k!='run'})
-        if not a.get('resume'): check_out(a.get('out') or Path(a['run'])/'probe', a.get('force', False))
+    if command in ('probe', 'finetune', 'semi'):
+        name = 'curve' if a.get('label_curve') else command
+        for k in a.keys()-{'run', 'label_curve'}:
+            if k not in stage_params(name): raise SslNbError(f"--{k.replace('_', '-')} is for the label curve; say --label-curve, too" if name=='probe' else f"--{k.replace('_', '-')} is not for the label curve, whose arms take it from a preset or a --settings file")
+        resolve(name, **{k: v for k,v in a.items() if k not in ('run', 'label_curve')})
+        if not a.get('resume'): check_out(a.get('out') or Path(a['run'])/name, a.get('force', False))
     if command=='reproduce' and a['name'] is not None:
         if a['name'] not in RECORDS: raise unknown('record', a['name'], RECORDS)
         if a['seeds'] is not None: a['seeds'] = convert(a['seeds'], Param('seeds', 'int', help='>= 1'))
@@ -331,4 +496,4 @@ def main(argv=None)->int: # exit status: 0, 1 (the machine failed), 2 (bad input
 def _again(argv):
     "The command line that goes on"
     import shlex
-    return shlex.join(['ssl_nb', *argv] + (['--resume'] if argv and argv[0] in ('demo','pretrain','probe') and '--resume' not in argv else []))
+    return shlex.join(['ssl_nb', *argv] + (['--resume'] if argv and argv[0] in ('demo','pretrain','probe','finetune','semi') and '--resume' not in argv else []))

@@ -143,6 +143,9 @@ def convert(
 STAGES = dict(
     pretrain=('pretrain:pretrain', 'augment:augmentation'),
     probe=('probe:probe',),
+    finetune=('probe:finetune', 'augment:augmentation'),
+    semi=('semi:semi', 'augment:augmentation'),
+    curve=('semi:label_curve',),
     cluster=('deepcluster:cluster_run',))
 
 def stage_params(stage:str)->dict:
@@ -211,15 +214,16 @@ def resolve(
     stage:str,         # `'pretrain'`, `'probe'`, ...
     preset:str=None,   # The name of a preset
     settings:str=None, # A settings file of the user's own
+    base:dict=None,    # What stands in place of the functions' defaults
     **given            # What was given in the call or as a flag
 )->dict: # Every setting of the stage, typed
-    "All settings of a stage: function default < preset < `settings` file < `given`"
+    "All settings of a stage: function default (or `base`) < preset < `settings` file < `given`"
     ps = stage_params(stage)
     if preset is None and isinstance(given.get('data'), str) and given['data'] in preset_names(settings): preset = given['data']
     if bad := next((k for k in given if k not in ps), None): raise unknown('setting', bad, ps)
     named = _preset(load_presets(settings), preset, stage) if preset else {}
     if settings and not preset: load_presets(settings)
-    out = {n: p.default for n,p in ps.items() if not p.required}
+    out = {n: (base or {}).get(n, p.default) for n,p in ps.items() if not p.required}
     out |= {k: v for k,v in named.items() if k in ps} | given
     return {k: convert(v, ps[k]) for k,v in out.items()} | dict(preset=preset, settings=settings)
 
@@ -228,6 +232,11 @@ def _preset_of(run, settings):
     "The preset of the run that a stage works on, where it is one we know"
     preset = read_settings(getattr(run, 'path', run)).get('preset')
     return preset if preset in preset_names(settings) else None
+
+def _augmentation_of(run):
+    "The strengths of augmentation that a run was pretrained with"
+    s = read_settings(getattr(run, 'path', run)) if run is not None else {}
+    return {k: s[k] for k in parameters('augment:augmentation') if k in s}
 
 def stage(
     name:str # One of `STAGES`
@@ -240,7 +249,7 @@ def stage(
             given = dict(zip(names, args)) | given
             held = {n: given.pop(n) for n in names if parameters(STAGES[name][0])[n].required and n in given}
             if 'run' in held and given.get('preset') is None: given['preset'] = _preset_of(held['run'], given.get('settings'))
-            return f(**held, **resolve(name, **given))
+            return f(**held, **resolve(name, base=_augmentation_of(held.get('run')), **given))
         return inner
     return wrap
 

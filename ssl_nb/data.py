@@ -6,7 +6,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/data.html.md"""
 
 # %% auto #0
 __all__ = ['Images', 'checksum', 'ImageData', 'to_images', 'show_images', 'split', 'read_idx', 'cache_dir', 'load_data', 'resize',
-           'data_of', 'few_labels', 'part_of', 'Batches']
+           'read_files', 'data_of', 'few_labels', 'part_of', 'Batches']
 
 # %% ../nbs/00_data.ipynb #a403ea74
 import gzip, hashlib, lzma, os, struct, zlib
@@ -412,6 +412,29 @@ def resize(
         f = lambda x: torch.nn.functional.interpolate(x.float(), (size,size), mode='bilinear', antialias=True).round().clamp(0,255).to(torch.uint8)
         return Images(torch.cat([f(x) for x in im.x.split(4096)]), im.y, im.classes)
     return ImageData(d.name, *(one(p) for p in (d.train, d.valid, d.test)), left_out=d.left_out)
+
+# %% ../nbs/00_data.ipynb #dce6dc3e
+def read_files(
+    source,         # An image file, or a folder of them at any depth
+    size:int,       # Pixels a side, >= 4
+    channels:int=1, # 1 for grey, 3 for colour
+    bad_files:Literal['refuse','skip']='refuse' # What to do about files that are no images
+)->tuple: # (N,channels,size,size) uint8, the N files, [(file, why)] of those left out
+    "Image files as they lie there, in the order of their names"
+    source = Path(source)
+    if channels not in (1, 3): raise SslNbError(f"files hold grey or colour images, not {channels} channels; give such images as an array in Python")
+    if bad_files not in ('refuse', 'skip'): raise unknown('way with bad files', bad_files, ['refuse', 'skip'])
+    if not source.exists(): raise SslNbError(f"there is no file or folder at {source}")
+    files = sorted(_files_in(source), key=_natural) if source.is_dir() else [source]
+    if not files: raise SslNbError(f"{source} holds no images")
+    arrays, kept, bad = [], [], []
+    for f in files:
+        try: arrays.append(_pixels_of(f, size, 'L' if channels==1 else 'RGB')); kept.append(f)
+        except Exception as e: bad.append((f, 'no image' if type(e).__name__=='UnidentifiedImageError' else 'damaged'))
+    if bad and source.is_file(): raise SslNbError(f"{source} cannot be read as an image ({bad[0][1]})")
+    if not kept: raise SslNbError(f"{source} holds no images ({len(bad):,} other files)")
+    _say_bad(source, bad, len(kept), bad_files)
+    return _channels_first(torch.from_numpy(np.stack(arrays))).contiguous(), kept, bad
 
 # %% ../nbs/00_data.ipynb #a51e082c
 def data_of(

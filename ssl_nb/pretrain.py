@@ -11,7 +11,7 @@ __all__ = ['small_cnn', 'resnet_small', 'resnet', 'Encoder', 'make_encoder', 'fe
            'Schedule', 'features', 'knn_predict', 'effective_rank', 'spread', 'health_verdict', 'History',
            'write_history', 'read_history', 'Checkpoint', 'load_checkpoint', 'Bar', 'write_weights', 'read_weights',
            'fit_weights', 'save_encoder', 'load_encoder', 'estimate', 'duration', 'Run', 'load_run', 'data_name',
-           'pretrain']
+           'pretrain', 'adopt']
 
 # %% ../nbs/03_pretrain.ipynb #d4690605
 import contextlib, copy, csv, functools, hashlib, json, math, sys, time, warnings
@@ -27,7 +27,7 @@ with warnings.catch_warnings():
     from fastai.learner import Learner, Recorder
     from fastai.optimizer import OptimWrapper
 from .augment import Views, augmentation, enlarge as enlarged
-from .core import (SslNbError, about, atomic_path, check_out, check_same, finish_run, make_callable, pick_device, progress, read_settings,
+from .core import (SslNbError, about, atomic_path, check_out, check_same, finish_run, make_callable, pick_device, progress, read_settings, resolve,
                          stage, start_run, unknown)
 from .data import Batches, ImageData, Images, data_of, load_data, part_of
 from .simclr_loss import alignment, barlow_twins, chance, contrastive_accuracy, nt_xent_from, positives, similarities, uniformity
@@ -583,8 +583,12 @@ class Run:
         if not hasattr(self, '_encoder'): self._encoder = load_encoder(self.path)
         return self._encoder
     def features(self, x, **kw): return features(self.encoder, x, **kw)
+    def own(self, data):
+        "Whether `data` names the images that it was made from"
+        return data is None or (isinstance(data, (str, Path)) and str(data)==self.settings['data'])
     def data(self, other=None)->ImageData:
         "The images it was made from, or other ones read in the same way"
+        if self.own(other): other = None
         if other is None and self.settings['data'] is None:
             raise SslNbError(f"{self.path} was pretrained on images that only lived in Python; pass them as data=")
         return data_of(self.settings, other)
@@ -670,6 +674,22 @@ def pretrain(
     save_encoder(model.encoder, out/'model.safetensors')
     last = read_history(out/'history.csv')[-1]
     finish_run(out, last | dict(verdict=health_verdict(last), seconds=round(before + time.perf_counter() - t, 1)))
+    return Run(out)
+
+def adopt(
+    file,           # An encoder's `model.safetensors`
+    out,            # The run folder to make
+    preset:str=None, # The preset it was trained with
+    **given         # Settings that differ from it
+)->Run:
+    "A run folder around a kept encoder, so that later stages can work on it"
+    out, enc = Path(out), load_encoder(file)
+    if (out/'metrics.json').is_file(): return Run(out)
+    s = resolve('pretrain', preset, **given); d = load_data(s['data'], enc.size, s['bad_files'])
+    left = ('transform', 'cbs', 'device', 'out', 'force', 'resume', 'quiet', 'settings', 'image_size')
+    start_run(out, {k: v for k,v in s.items() if k not in left} | dict(stage='pretrain', parent=None, image_size=enc.size, encoder=enc.arch, kept=Path(file).name, data_name=d.name,
+                                                                       data_n=len(d.train), data_sha256=d.sha256, **about()), force=(out/'settings.json').is_file())
+    save_encoder(enc, out/'model.safetensors'); finish_run(out, dict(seconds=0., verdict=''))
     return Run(out)
 
 def _start_from(encoder, x, width):

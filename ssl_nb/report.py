@@ -15,7 +15,7 @@ from .augment import Views, augmentation
 from .core import SslNbError, figure_style, make_callable, parameters, read_json, read_settings, run_state, write_text
 from .data import Images, show_images
 from .pretrain import Run, load_run
-from .probe import ARMS
+from .probe import FEW_ARMS
 
 # %% ../nbs/06_report.ipynb #4fc7593c
 _band_label = {'loss': ('loss', 'chance_loss'), 'accuracy': ('contrastive accuracy', 'chance_accuracy'), 'knn_accuracy': ('online kNN accuracy', None)}
@@ -56,7 +56,7 @@ def comparison(
     metrics:dict # Of a probe run
 )->list: # [(what, accuracy)], best first
     "The arms of a probe run"
-    return sorted([(k, metrics[v]) for k,v in ARMS.items() if v in metrics], key=lambda r: -r[1])
+    return sorted([(k, metrics[v]) for k,v in FEW_ARMS.items() if v in metrics], key=lambda r: -r[1])
 
 # %% ../nbs/06_report.ipynb #c9fe1ee8
 def _esc(s): return html.escape(str(s))
