@@ -66,7 +66,8 @@ def make_parser()->argparse.ArgumentParser:
     for n in ('probe', 'finetune', 'semi'): add[n].add_argument('run', help='run folder of pretraining')
     for n in ('finetune', 'semi'): _add_flags(add[n], stage_params(n))
     _add_flags(add['probe'], stage_params('curve') | stage_params('probe'))
-    add['probe'].add_argument('--label-curve', action='store_true', default=argparse.SUPPRESS, help='all arms at growing numbers of labels (sizes, draws, semi-up-to)')
+    add['probe'].add_argument('--label-curve', action='store_true', default=argparse.SUPPRESS,
+                              help='all arms at growing numbers of labels (sizes, draws, semi-up-to)')
     for n, arguments in _arguments().items():
         for name, kw in arguments.items(): add[n].add_argument(name, **kw)
     return top
@@ -84,7 +85,8 @@ def _arguments():
                   '--device': dict(default='auto', help='auto, cpu, cuda or mps [auto]'), '--quiet': dict(action='store_true', help='accuracy only'),
                   '--verbose': dict(action='store_true', help="scikit-learn's report, calibration and the most frequent confusions")},
         predict={'run': dict(help='run folder, or a model.safetensors'), 'source': dict(metavar='IMAGE_OR_FOLDER', help='an image file, or a folder of them'),
-                 '--top-k': dict(default='3', metavar='N', help='classes to name for each image, >= 1 [3]'), '--invert': dict(action='store_true', help='turn light and dark round first'),
+                 '--top-k': dict(default='3', metavar='N', help='classes to name for each image, >= 1 [3]'), '--invert': dict(action='store_true',
+                         help='turn light and dark round first'),
                  '--csv': dict(action='store_true', help='as CSV'), '--json': dict(action='store_true', help='as JSON'),
                  '--bad-files': dict(default='refuse', metavar='refuse|skip', help='what to do about files that are no images [refuse]'),
                  '--device': dict(default='auto', help='auto, cpu, cuda or mps [auto]')},
@@ -219,7 +221,9 @@ def _curve(a):
 def _finetune(a):
     from ssl_nb.probe import finetune
     out = finetune(**a); m = read_json(out.path/'metrics.json'); _say_probe(m)
-    if 'valid_acc' in m: print(f"best of the checks on {m['n_valid']} validation images: {100*m['valid_acc']:.1f} %" + (' (they have near-copies in the training part)' if read_settings(out.path)['leaky'] else ''))
+    if 'valid_acc' in m:
+        print(f"best of the checks on {m['n_valid']} validation images: {100*m['valid_acc']:.1f} %" + (' (they have near-copies in the training part)'
+                if read_settings(out.path)['leaky'] else ''))
     if 'fold_accuracy' in m: print(f"first_lr = {m['first_lr']:g} was chosen by cross-validation inside the labels")
     print(f'run: {out.path}')
 
@@ -236,9 +240,12 @@ def _predict(a):
     if a['csv']: _csv(rows, sys.stdout)
     else:
         w, c = (max(map(len, (r[k] for r in rows))) for k in ('file', 'class'))
-        for r in rows: print(f"{r['file']:{w}}  {r['class']:{c}} {100*r['probability']:5.1f} %   {', '.join(f'{n} {100*p:.1f} %' for n,p in r['top'][1:])}{'   looks inverted' if r['inverted'] else ''}")
+        for r in rows:
+            others = ', '.join(f'{n} {100*p:.1f} %' for n,p in r['top'][1:]) + ('   looks inverted' if r['inverted'] else '')
+            print(f"{r['file']:{w}}  {r['class']:{c}} {100*r['probability']:5.1f} %   {others}")
     if (n := sum(r['inverted'] for r in rows)) and not a['invert']:
-        print(f"look out: {n} of {len(rows)} image{'s look' if n>1 else ' looks'} dark on light or the other way round than the model was trained on; try --invert", file=sys.stderr)
+        print(f"look out: {n} of {len(rows)} image{'s look' if n>1 else ' looks'} dark on light, or the other way round than the model was trained on; "
+              "try --invert", file=sys.stderr)
 
 def _json(rows):
     import json
@@ -259,14 +266,16 @@ def _embed(a):
 def _export(a):
     from ssl_nb.export import to_onnx
     e = to_onnx(a['run'], a['out'], a['part'])
-    print(f"{e['part']}: x {' x '.join(map(str, e['input']))}, floats in 0..1 -> {e['output']}; differs from PyTorch by {e['difference']:.1g}\nfile: {e['path']}")
+    print(f"{e['part']}: x {' x '.join(map(str, e['input']))}, floats in 0..1 -> {e['output']}; differs from PyTorch by {e['difference']:.1g}")
+    print(f"file: {e['path']}")
 
 def _evaluate(a):
     from ssl_nb.probe import evaluate, worst_pairs
     e = evaluate(a['run'], a['data'], a['device'], a['out']); print(f"accuracy {e['accuracy']:.4f}, macro F1 {e['macro_f1']:.4f}")
     if a['quiet']: return
     if a['verbose']:
-        print(f"classifier: {e['classifier']} ({e['kind']}), {e['n_test']:,} test images\n\n{e['report']}\nexpected calibration error {e['ece']:.4f}\nconfidence   images  accuracy")
+        print(f"classifier: {e['classifier']} ({e['kind']}), {e['n_test']:,} test images\n\n{e['report']}")
+        print(f"expected calibration error {e['ece']:.4f}\nconfidence   images  accuracy")
         for k,(n,acc) in enumerate(zip(e['calibration']['count'], e['calibration']['accuracy'])):
             if n: print(f'{k/10:.1f} to {(k+1)/10:.1f} {n:8,}  {acc:8.3f}')
         for a_,b,n in worst_pairs(e, 5): print(f'{a_} taken for {b}: {n}')
@@ -292,8 +301,10 @@ _sweep = {v: change | ({} if v=='t = 0.2' else dict(baselines=False)) for v,chan
 _w1 = dict(seeds=3, stages=('probe',), metrics=_linear, variants=_sweep, variant_metrics=('valid_linear_acc', 'valid_knn_acc', 'loss'))
 RECORDS |= {'w1': dict(preset='w1', **_w1), 'w1-cpu': dict(preset='w1_cpu', says='20,000 digits and 10 epochs in place of 55,000 and 60', **_w1)}
 _few = ('semi_acc', 'finetune_acc', 'linear_acc', 'knn_acc', 'supervised_acc', 'random_linear_acc', 'raw_linear_acc')
-RECORDS |= {f'{n}-few-{k}': dict(preset=p, seeds=3, few=k, metrics=_few, keep=True) for n,p,k in (('mnist','mnist',1), ('mnist','mnist',5), ('mnist','mnist',10), ('fashion','fashion_mnist',10))}
-RECORDS |= {'mnist-label-curve-cpu': dict(preset='mnist', seeds=3, sizes='1,5,10,50,all', keep=True, says='5 of the 9 numbers of labels, the unlabelled images up to 10 labels of each class'),
+RECORDS |= {f'{n}-few-{k}': dict(preset=p, seeds=3, few=k, metrics=_few, keep=True) for n,p,k in (('mnist','mnist',1), ('mnist','mnist',5),
+                                                                                                  ('mnist','mnist',10), ('fashion','fashion_mnist',10))}
+RECORDS |= {'mnist-label-curve-cpu': dict(preset='mnist', seeds=3, sizes='1,5,10,50,all', keep=True,
+                                          says='5 of the 9 numbers of labels, the unlabelled images up to 10 labels of each class'),
             'mnist-500': dict(preset='mnist-500', seeds=3, five_hundred=True)}
 _curves = ('loss', 'chance_loss', 'accuracy', 'chance_accuracy', 'knn_accuracy')
 
@@ -356,9 +367,11 @@ def _kept_run(spec, home, seed, results, given):
     "A run folder of pretraining for a seed: around the kept encoder, or trained now"
     from ssl_nb.core import results_dir
     from ssl_nb.pretrain import adopt, load_run, pretrain
-    files = [_encoder_file(r, spec, seed) for r in (results, results_dir())]; mine = {k: v for k,v in _split(given)['pretrain'].items() if k not in ('device', 'quiet', 'seed')}
+    files = [_encoder_file(r, spec, seed) for r in (results, results_dir())]
+    mine = {k: v for k,v in _split(given)['pretrain'].items() if k not in ('device', 'quiet', 'seed')}
     if file := next((f for f in files if f.is_file()), None): return adopt(file, home/f'kept-{seed}', spec['preset'], seed=seed, **mine)
-    if run_state(home/f'seed-{seed}')!='finished': pretrain(out=home/f'seed-{seed}', resume=True, **(_split(given | dict(preset=spec['preset'], seed=seed))['pretrain']))
+    if run_state(home/f'seed-{seed}')!='finished':
+        pretrain(out=home/f'seed-{seed}', resume=True, **(_split(given | dict(preset=spec['preset'], seed=seed))['pretrain']))
     return load_run(home/f'seed-{seed}')
 
 def _few_seed(spec, home, seed, results, given):
@@ -367,8 +380,10 @@ def _few_seed(spec, home, seed, results, given):
     run = _kept_run(spec, home, seed, results, given); folder = run.path/f'draw-{seed}'/f"labels-{spec['few']}"
     m = curve_cell(run, folder, spec['few'], seed, True, given)
     s, f = (read_json(folder/k/'metrics.json') for k in ('semi', 'finetune'))
-    return dict(metrics={a: m[a] for a in _few}, runs=dict(finetune=folder/'finetune', semi=folder/'semi'), seconds=f['seconds']+s['seconds'], n_labels=s['n_labels'], n_test=s['n_test'], classes=s['classes'],
-                extra=dict(pseudo_acc=s['pseudo_acc'], method=s['method'], semi_confusion=s['confusion'], finetune_confusion=f['confusion'], ece=dict(semi=s['ece'], finetune=f['ece'])))
+    return dict(metrics={a: m[a] for a in _few}, runs=dict(finetune=folder/'finetune', semi=folder/'semi'), seconds=f['seconds']+s['seconds'],
+                n_labels=s['n_labels'], n_test=s['n_test'], classes=s['classes'],
+                extra=dict(pseudo_acc=s['pseudo_acc'], method=s['method'], semi_confusion=s['confusion'], finetune_confusion=f['confusion'],
+                           ece=dict(semi=s['ece'], finetune=f['ece'])))
 
 def _curve_seed(spec, home, seed, results, given):
     "All arms at each number of labels, one draw"
@@ -376,7 +391,9 @@ def _curve_seed(spec, home, seed, results, given):
     run = _kept_run(spec, home, seed, results, given); m, runs, sec = {}, {}, 0.
     for k in parse_sizes(spec['sizes']):
         folder = run.path/f'draw-{seed}'/f"labels-{k or 'all'}"; c = curve_cell(run, folder, k, seed, k is not None and k<=10, given)
-        m |= {f'{a}@{k or "all"}': c[a] for a in _few if a in c}; runs |= {f'{s}, {k or "all"} labels': folder/s for s in ('finetune', 'semi') if (folder/s).is_dir()}; sec += sum(v for a,v in c.items() if a.endswith('_seconds'))
+        m |= {f'{a}@{k or "all"}': c[a] for a in _few if a in c}
+        runs |= {f'{s}, {k or "all"} labels': folder/s for s in ('finetune', 'semi') if (folder/s).is_dir()}
+        sec += sum(v for a,v in c.items() if a.endswith('_seconds'))
     f = read_json(list(runs.values())[-1]/'metrics.json')
     return dict(metrics=m, runs=runs, seconds=sec, n_labels=f['n_labels'], n_test=f['n_test'], classes=f['classes'], extra={})
 
@@ -389,18 +406,22 @@ def _500_seed(spec, home, seed, results, given):
     for d,change in ((fresh, {}), (large, dict(enlarge=10))):
         if run_state(d)!='finished': pretrain(out=d, resume=True, **(parts['pretrain'] | change))
     arms = dict(fresh=(fresh/'finetune', {}), early=(fresh/'early', dict(stop='valid', baselines=False)), enlarged=(large/'finetune', dict(enlarge=10)),
-                plain=(fresh/'plain', dict(baselines=False, crop=1., **dict.fromkeys(('rotation', 'translation', 'scale', 'shear', 'elastic', 'brightness', 'contrast', 'noise'), 0.))),
+                plain=(fresh/'plain', dict(baselines=False, crop=1.,
+                                           **dict.fromkeys(('rotation', 'translation', 'scale', 'shear', 'elastic', 'brightness', 'contrast', 'noise'), 0.))),
                 leaky=(large/'leaky', dict(enlarge=10, leaky=True, baselines=False)))
     for d,change in arms.values():
         if run_state(d)!='finished': finetune(d.parent, out=d, resume=True, pictures=d.name=='finetune', **(parts['finetune'] | dict(data=None) | change))
     m = {k: read_json(d/'metrics.json') for k,(d,_) in arms.items()}
-    metrics = {k: m['fresh'][k] for k in _few if k in m['fresh']} | {f'enlarged_{k}': m['enlarged'][k] for k in ('finetune_acc', 'linear_acc', 'supervised_acc')} | dict(
+    metrics = {k: m['fresh'][k] for k in _few if k in m['fresh']} | {f'enlarged_{k}': m['enlarged'][k] for k in ('finetune_acc', 'linear_acc',
+            'supervised_acc')} | dict(
         plain_finetune_acc=m['plain']['finetune_acc'], early_finetune_acc=m['early']['finetune_acc'], early_valid_acc=m['early']['valid_acc'],
         leaky_acc=m['leaky']['valid_acc'], leaky_test_acc=m['leaky']['finetune_acc'])
     curve = lambda f: [{k: v for k,v in r.items()} for r in read_history(f)]
-    return dict(metrics=metrics, runs=dict(pretrain=fresh, pretrain_enlarged=large) | {k: d for k,(d,_) in arms.items()}, n_labels=m['fresh']['n_labels'], n_test=m['fresh']['n_test'], classes=m['fresh']['classes'],
+    return dict(metrics=metrics, runs=dict(pretrain=fresh, pretrain_enlarged=large) | {k: d for k,(d,_) in arms.items()}, n_labels=m['fresh']['n_labels'],
+                n_test=m['fresh']['n_test'], classes=m['fresh']['classes'],
                 seconds=sum(read_json(d/'metrics.json')['seconds'] for d in (fresh, large, *(d for d,_ in arms.values()))),
-                extra=dict(confusion=m['fresh']['confusion'], ece=m['fresh']['ece'], early_step=m['early']['steps_done'], n_valid=dict(early=m['early']['n_valid'], leaky=m['leaky']['n_valid']),
+                extra=dict(confusion=m['fresh']['confusion'], ece=m['fresh']['ece'], early_step=m['early']['steps_done'],
+                           n_valid=dict(early=m['early']['n_valid'], leaky=m['leaky']['n_valid']),
                            pretraining=curve(fresh/'history.csv'), training={k: curve(d/'history.csv') for k,(d,_) in arms.items()}))
 
 # %% ../nbs/cli.ipynb #e9a407ed
@@ -410,12 +431,17 @@ def _plain_record(name, spec, n, rows, given):
     known = 'command versions device threads commit dirty date format_version stage parent seed preset data_name data_n data_sha256'.split()
     settings = {name: {k: v for k,v in read_settings(p).items() if k not in known} for name,p in rows[0]['runs'].items()}
     every = [read_settings(p) for r in rows for p in r['runs'].values()]
-    return dict(name=name, stage='few' if 'few' in spec else 'curve' if 'sizes' in spec else 'finetune', command=f'ssl_nb reproduce {name}' + (f' --seeds {n}' if n!=spec['seeds'] else ''),
-                preset=spec['preset'], data=dict(name=pick('data_name'), n=pick('data_n'), sha256=pick('data_sha256')), settings=settings, seeds=list(range(n)), device=pick('device'),
-                threads=pick('threads'), seconds=[round(r['seconds'], 1) for r in rows], versions=pick('versions'), commit=pick('commit'), dirty=any(x['dirty'] for x in every),
+    return dict(name=name, stage='few' if 'few' in spec else 'curve' if 'sizes' in spec else 'finetune',
+                command=f'ssl_nb reproduce {name}' + (f' --seeds {n}' if n!=spec['seeds'] else ''),
+                preset=spec['preset'], data=dict(name=pick('data_name'), n=pick('data_n'),
+                                                 sha256=pick('data_sha256')), settings=settings, seeds=list(range(n)), device=pick('device'),
+                threads=pick('threads'), seconds=[round(r['seconds'],
+                                                        1) for r in rows], versions=pick('versions'), commit=pick('commit'), dirty=any(x['dirty']
+                                                                for x in every),
                 deviation='; '.join(filter(None, [spec.get('says'), ', '.join(f'{k} = {v}' for k,v in given.items())])) or None,
                 metrics={k: [r['metrics'][k] for r in rows] for k in rows[0]['metrics']},
-                extra=dict(date=pick('date'), n_labels=rows[0]['n_labels'], n_test=rows[0]['n_test'], classes=rows[0]['classes']) | {k: [r['extra'][k] for r in rows] for k in rows[0]['extra']})
+                extra=dict(date=pick('date'), n_labels=rows[0]['n_labels'], n_test=rows[0]['n_test'],
+                           classes=rows[0]['classes']) | {k: [r['extra'][k] for r in rows] for k in rows[0]['extra']})
 
 # %% ../nbs/cli.ipynb #b1875240
 def _record(name, spec, n, rows, given):
@@ -454,7 +480,8 @@ def _reproduce(a):
 def _precheck(command, a):
     "Names, numbers and paths, before anything heavy is imported"
     if 'device' in a: check_device(a['device'])
-    if command in ('probe', 'finetune', 'semi', 'report') or (command in ('evaluate', 'predict', 'embed', 'export') and not Path(a['run']).is_file()): read_settings(a['run'])
+    if command in ('probe', 'finetune', 'semi', 'report') or (command in ('evaluate', 'predict', 'embed', 'export') and not Path(a['run']).is_file()):
+        read_settings(a['run'])
     if command in ('predict', 'embed') and a['bad_files'] not in ('refuse', 'skip'): raise unknown('way with bad files', a['bad_files'], ['refuse', 'skip'])
     if command=='export' and not a['onnx']: raise SslNbError("say which format: --onnx")
     if command=='demo':
@@ -466,7 +493,9 @@ def _precheck(command, a):
     if command in ('probe', 'finetune', 'semi'):
         name = 'curve' if a.get('label_curve') else command
         for k in a.keys()-{'run', 'label_curve'}:
-            if k not in stage_params(name): raise SslNbError(f"--{k.replace('_', '-')} is for the label curve; say --label-curve, too" if name=='probe' else f"--{k.replace('_', '-')} is not for the label curve, whose arms take it from a preset or a --settings file")
+            if k not in stage_params(name):
+                raise SslNbError(f"--{k.replace('_', '-')} is for the label curve; say --label-curve, too" if name=='probe'
+                                 else f"--{k.replace('_', '-')} is not for the label curve, whose arms take it from a preset or a --settings file")
         resolve(name, **{k: v for k,v in a.items() if k not in ('run', 'label_curve')})
         if not a.get('resume'): check_out(a.get('out') or Path(a['run'])/name, a.get('force', False))
     if command=='reproduce' and a['name'] is not None:
@@ -496,4 +525,5 @@ def main(argv=None)->int: # exit status: 0, 1 (the machine failed), 2 (bad input
 def _again(argv):
     "The command line that goes on"
     import shlex
-    return shlex.join(['ssl_nb', *argv] + (['--resume'] if argv and argv[0] in ('demo','pretrain','probe','finetune','semi') and '--resume' not in argv else []))
+    return shlex.join(['ssl_nb', *argv] + (['--resume'] if argv and argv[0] in ('demo','pretrain','probe','finetune','semi') and '--resume' not in argv
+                                           else []))

@@ -492,7 +492,8 @@ def save_figure(fig, path):
 
 # %% ../nbs/core.ipynb #75ade3cb
 API = dict(pretrain='pretrain', load_encoder='pretrain', load_run='pretrain', features='pretrain', knn_predict='pretrain',
-    linear_probe='probe', probe='probe', cluster='deepcluster', kmeans='deepcluster', hungarian_accuracy='deepcluster',
+    linear_probe='probe', probe='probe', finetune='probe', evaluate='probe', predict='probe', semi='semi', label_curve='semi', spread_labels='semi',
+    embed='export', to_onnx='export', cluster='deepcluster', kmeans='deepcluster', hungarian_accuracy='deepcluster',
     load_data='data', few_labels='data', show_images='data', nt_xent='simclr_loss', report='report', SslNbError='core')
 
 def lazy_attr(name:str):

@@ -11,10 +11,10 @@ __all__ = ['embed', 'to_onnx']
 import warnings
 from pathlib import Path
 import numpy as np, torch
-from torch import nn, Tensor
+from torch import nn
 from .core import SslNbError, atomic_path, pick_device
 from .data import load_data, read_files
-from .pretrain import Encoder, Run, features, load_encoder
+from .pretrain import Run, features, load_encoder
 from .probe import classifier_folder, load_classifier
 
 # %% ../nbs/09_export.ipynb #1a7c2299
@@ -43,13 +43,14 @@ def embed(
     enc, names, labels, x = _table(run, data, bad_files)
     h = features(enc.to(pick_device(device)), x, quiet=quiet).numpy()
     if kind=='.npz':
-        with atomic_path(out) as p, open(p, 'wb') as f: np.savez_compressed(f, name=np.array(names), h=h, **({} if labels is None else dict(label=np.array(labels))))
+        with atomic_path(out) as p, open(p, 'wb') as f:
+            np.savez_compressed(f, name=np.array(names), h=h, **({} if labels is None else dict(label=np.array(labels))))
     if kind=='.parquet': _write_parquet(out, names, labels, h)
     return np.array(names), None if labels is None else np.array(labels), h
 
 def _parquet():
     try: import pyarrow.parquet as pq
-    except ImportError: raise SslNbError("writing .parquet needs pyarrow: pip install pyarrow, or write .npz") from None
+    except ImportError: raise SslNbError("writing .parquet needs pyarrow: pip install 'ssl_nb[export]', or write .npz") from None
     return pq
 
 def _write_parquet(out, names, labels, h):
@@ -88,7 +89,8 @@ def to_onnx(
     with atomic_path(out) as p:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            torch.onnx.export(model, (x,), str(p), input_names=['x'], output_names=[name], dynamic_shapes=dict(x={0: torch.export.Dim('batch')}) if part=='encoder' else ({0: torch.export.Dim('batch')},),
+            torch.onnx.export(model, (x,), str(p), input_names=['x'], output_names=[name],
+                              dynamic_shapes=dict(x={0: torch.export.Dim('batch')}) if part=='encoder' else ({0: torch.export.Dim('batch')},),
                               dynamo=True, external_data=False, verbose=False)
         session, worst = ort.InferenceSession(str(p), providers=['CPUExecutionProvider']), 0.
         for n in (1, 7):
@@ -96,12 +98,13 @@ def to_onnx(
             with torch.no_grad(): want = model(x).numpy()
             worst = max(worst, float(np.abs(session.run(None, {'x': x.numpy()})[0]-want).max()))
         if not worst<=tolerance: raise SslNbError(f"the ONNX file differs from PyTorch by {worst:.2g}, more than {tolerance:g}; it was not kept")
-    return dict(path=str(out), part=part, input=['batch', enc.channels, enc.size, enc.size], output=name, classes=model.model.classes if part=='classifier' else None, difference=worst)
+    return dict(path=str(out), part=part, input=['batch', enc.channels, enc.size, enc.size], output=name,
+                classes=model.model.classes if part=='classifier' else None, difference=worst)
 
 def _needs():
     "onnxruntime, or what to install"
     try: import onnx, onnxruntime, onnxscript # noqa: F401
-    except ImportError as e: raise SslNbError(f"ONNX needs {e.name}: pip install onnx onnxscript onnxruntime") from None
+    except ImportError as e: raise SslNbError(f"ONNX needs {e.name}: pip install 'ssl_nb[export]'") from None
     return onnxruntime
 
 def _network(path, part):

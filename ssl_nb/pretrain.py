@@ -687,8 +687,9 @@ def adopt(
     if (out/'metrics.json').is_file(): return Run(out)
     s = resolve('pretrain', preset, **given); d = load_data(s['data'], enc.size, s['bad_files'])
     left = ('transform', 'cbs', 'device', 'out', 'force', 'resume', 'quiet', 'settings', 'image_size')
-    start_run(out, {k: v for k,v in s.items() if k not in left} | dict(stage='pretrain', parent=None, image_size=enc.size, encoder=enc.arch, kept=Path(file).name, data_name=d.name,
-                                                                       data_n=len(d.train), data_sha256=d.sha256, **about()), force=(out/'settings.json').is_file())
+    where = dict(kept=Path(file).name, data_name=d.name, data_n=len(d.train), data_sha256=d.sha256)
+    start_run(out, {k: v for k,v in s.items() if k not in left} | dict(stage='pretrain', parent=None, image_size=enc.size, encoder=enc.arch) | where | about(),
+              force=(out/'settings.json').is_file())
     save_encoder(enc, out/'model.safetensors'); finish_run(out, dict(seconds=0., verdict=''))
     return Run(out)
 

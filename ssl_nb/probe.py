@@ -28,7 +28,7 @@ from .core import (SslNbError, about, check_out, class_colour, figure_style, fin
                          run_state, save_figure, stage, start_run, unknown, write_json)
 from .data import Images, data_of, few_labels, read_files, show_images, split
 from .pretrain import (Bar, Encoder, Run, TorchOptimizer, autocast, data_name, feature_dim, features, fit_weights, knn_predict, load_run, make_encoder,
-                             pick_precision, read_history, read_weights, warmup_cosine, write_history, write_weights)
+                             pick_precision, read_weights, warmup_cosine, write_history, write_weights)
 
 # %% ../nbs/04_probe.ipynb #a856b991
 class LinearProbe:
@@ -169,7 +169,8 @@ class _Rates(Callback):
 class _Watch(Callback):
     "A row for each check; the best weights kept, and a stop when nothing gets better"
     order = 60
-    def __init__(self, model, valid, patience, per_check): self.model_, self.valid, self.patience, self.per_check, self.rows, self.best = model, valid, patience, per_check, [], None
+    def __init__(self, model, valid, patience, per_check):
+        self.model_, self.valid, self.patience, self.per_check, self.rows, self.best = model, valid, patience, per_check, [], None
     def before_train(self): self.sums = torch.zeros(2, device=self.dls.train.im.x.device)
     def after_batch(self):
         if self.training: self.sums += torch.stack([self.loss.detach().float(), (self.pred.detach().argmax(1)==self.dls_y).float().mean()])
@@ -253,7 +254,8 @@ def _mixing(mix):
 # %% ../nbs/04_probe.ipynb #6d0e2d19
 def train_supervised(encoder, im, augment, steps=600, batch_size=128, lr=2e-3, weight_decay=.05, seed=0, quiet=True, dtype=None)->Classifier:
     "A network from scratch on labels alone: `train_classifier` with one rate for all layers"
-    return train_classifier(encoder, im, augment, steps, batch_size, lr, 1., weight_decay, seed=seed, quiet=quiet, dtype=dtype, label='supervised from scratch')[0]
+    return train_classifier(encoder, im, augment, steps, batch_size, lr, 1., weight_decay, seed=seed, quiet=quiet, dtype=dtype,
+                            label='supervised from scratch')[0]
 
 # %% ../nbs/04_probe.ipynb #44afdaca
 def confusion(y, pred, n:int)->np.ndarray:
@@ -302,7 +304,8 @@ def plot_reliability(
     ax.bar((np.arange(k)+.5)/k, n/n.sum(), 1/k*.9, color='#ddd', label='share of the images')
     ax.plot([0,1], [0,1], ls='--', c='#888', lw=1, label='perfect')
     ok = n>0; ax.plot(np.array(cal['confidence'])[ok], a[ok], 'o-', color=class_colour(0), label='accuracy')
-    ax.set(xlim=(0,1), ylim=(0,1.02), xlabel='confidence', ylabel='accuracy; share', title=title or f"expected calibration error {cal['ece']:.3f}"); ax.legend(fontsize=8, loc='upper left')
+    ax.set(xlim=(0,1), ylim=(0,1.02), xlabel='confidence', ylabel='accuracy; share', title=title or f"expected calibration error {cal['ece']:.3f}")
+    ax.legend(fontsize=8, loc='upper left')
     return ax
 
 # %% ../nbs/04_probe.ipynb #9f7218b2
@@ -483,7 +486,8 @@ def labelled_data(run:Run, data=None):
     if len(d.classes)==1: raise SslNbError(f"all images of {d.name} are of one class, '{d.classes[0]}'; a classifier needs two")
     if not is_labelled(d): raise SslNbError(f"{d.name} has no labels to probe with; use a folder with a sub-folder per class")
     if d.train.shape[0]!=run.encoder.channels:
-        raise SslNbError(f"the encoder takes images with {run.encoder.channels} channel(s), those of {d.name} have {d.train.shape[0]}; pretrain on images of the same kind")
+        raise SslNbError(f"the encoder takes images with {run.encoder.channels} channel(s), those of {d.name} have {d.train.shape[0]}; "
+                         "pretrain on images of the same kind")
     return d
 
 # %% ../nbs/04_probe.ipynb #e27b349d
@@ -514,9 +518,11 @@ def probe(
     lab = d.train[i]
     start_run(out, dict(stage='probe', preset=preset, parent=parent_of(run), data=data_name(data) or run.settings['data'], image_size=run.encoder.size,
                         bad_files=run.settings.get('bad_files', 'refuse'), labels_per_class=labels_per_class, n_labels=len(lab), knn_k=knn_k,
-                        supervised_steps=supervised_steps, supervised_batch=supervised_batch, baselines=baselines, seed=seed, data_name=d.name, data_sha256=d.sha256, **about(dev)), force)
+                        supervised_steps=supervised_steps, supervised_batch=supervised_batch, baselines=baselines, seed=seed, data_name=d.name,
+                        data_sha256=d.sha256, **about(dev)), force)
     strengths = {k: run.settings[k] for k in parameters('augment:augmentation')}
-    scores, lp, ht = _arms(run, d, lab, knn_k, dict(steps=supervised_steps, batch_size=supervised_batch), augmentation(**strengths), seed, dev, quiet, baselines)
+    scores, lp, ht = _arms(run, d, lab, knn_k, dict(steps=supervised_steps, batch_size=supervised_batch), augmentation(**strengths), seed, dev, quiet,
+                           baselines)
     model = Classifier(run.encoder.cpu(), lp.as_linear(), d.classes)
     save_classifier(model, out/'model.safetensors')
     p = model.predict_proba(d.test.x); pred = p.argmax(1)
@@ -653,8 +659,10 @@ def finetune(
     if leaky and not enlarge: raise SslNbError("leaky splits after enlarging; say by how much with enlarge, for example --enlarge 10")
     rule, draw = 'valid' if leaky else stop_rule(stop, lab.y), augmentation(**augment)
     start_run(out, dict(stage='finetune', preset=preset, parent=parent_of(run), data=data_name(data) or run.settings['data'], image_size=run.encoder.size,
-                        bad_files=run.settings.get('bad_files', 'refuse'), labels_per_class=labels_per_class, n_labels=len(lab), steps=steps, batch_size=batch_size,
-                        lr=lr, first_lr=first_lr, weight_decay=weight_decay, smoothing=smoothing, mix=mix, stop=rule, valid_share=valid_share, patience=patience,
+                        bad_files=run.settings.get('bad_files',
+                                                   'refuse'), labels_per_class=labels_per_class, n_labels=len(lab), steps=steps, batch_size=batch_size,
+                        lr=lr, first_lr=first_lr, weight_decay=weight_decay, smoothing=smoothing, mix=mix, stop=rule, valid_share=valid_share,
+                        patience=patience,
                         enlarge=enlarge, leaky=leaky, baselines=baselines, knn_k=knn_k, seed=seed, data_name=d.name, data_n=len(d.train), data_sha256=d.sha256,
                         **augment, **about(dev)), force)
     how = dict(steps=steps, batch_size=batch_size, lr=lr, weight_decay=weight_decay, smoothing=smoothing, mix=mix, dtype=pick_precision('auto', dev))
@@ -662,9 +670,11 @@ def finetune(
     view, found = None if enlarge else draw, {}
     if rule=='folds':
         brief = how | dict(steps=min(steps, 300), checks=1)
-        first_lr, cv = choose_by_folds(lambda: copy.deepcopy(run.encoder).to(dev), lab, view or draw, sorted({.03, .3, 1., first_lr}), seed=seed, quiet=quiet, **brief)
+        first_lr, cv = choose_by_folds(lambda: copy.deepcopy(run.encoder).to(dev), lab, view or draw, sorted({.03, .3, 1., first_lr}), seed=seed, quiet=quiet,
+                                       **brief)
         found = dict(fold_accuracy={str(k): v for k,v in cv.items()})
-    fit = lambda enc, first, label: train_classifier(enc.to(dev), part, view, first_lr=first, valid=valid, patience=patience, seed=seed, quiet=quiet, label=label, **how)
+    fit = lambda enc, first, label: train_classifier(enc.to(dev), part, view, first_lr=first, valid=valid, patience=patience, seed=seed, quiet=quiet,
+                                                     label=label, **how)
     model, rows = fit(copy.deepcopy(run.encoder), first_lr, 'fine-tuning'); write_history(out/'history.csv', rows)
     hits = lambda m: (m.predict(d.test.x)==d.test.y).double().mean().item()
     p = model.predict_proba(d.test.x); scores, enc = {}, run.encoder
@@ -710,7 +720,8 @@ def _fitting(x, model):
     "`x` if the classifier takes such images, a clear error if not"
     e = model.encoder
     if tuple(x.shape[1:])!=(e.channels, e.size, e.size):
-        raise SslNbError(f"the classifier takes images of {e.channels}x{e.size}x{e.size}, these are {'x'.join(map(str, x.shape[1:]))}; give it images of the kind it was trained on")
+        raise SslNbError(f"the classifier takes images of {e.channels}x{e.size}x{e.size}, these are {'x'.join(map(str, x.shape[1:]))}; "
+                         "give it images of the kind it was trained on")
     return x
 
 def worst_pairs(scores, n=3)->list:

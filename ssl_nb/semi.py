@@ -6,7 +6,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/semi.html.md"""
 
 # %% auto #0
 __all__ = ['whiten', 'neighbour_graph', 'spread_labels', 'balanced', 'cluster_labels', 'self_train', 'fixmatch', 'semi',
-           'label_curve', 'parse_sizes', 'curve_cell', 'plot_label_curve']
+           'label_curve', 'parse_sizes', 'curve_cell', 'plot_label_curve', 'few_table']
 
 # %% ../nbs/08_semi.ipynb #d5299aff
 import copy, time
@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np, torch, torch.nn.functional as F
 from torch import Tensor, nn
 from .augment import augmentation
-from .core import (SslNbError, about, check_out, class_colour, figure_style, finish_run, make_callable, pick_device, progress,
-                         read_json, run_state, save_figure, stage, stage_params, start_run)
+from .core import (SslNbError, about, check_out, class_colour, figure_style, finish_run, make_callable, percent, pick_device, progress,
+                         read_json, read_record, run_state, save_figure, stage, stage_params, start_run)
 from .data import Images, few_labels
 from .deepcluster import kmeans
 from .pretrain import Encoder, Run, autocast, data_name, feature_dim, features, load_run, pick_precision, warmup_cosine, write_history
@@ -110,14 +110,15 @@ def self_train(
     seed:int=0, quiet:bool=True, **how # Passed to `train_classifier`
 )->tuple: # (`Classifier`, [pseudo-labels (N,K) of each round], rows of the last training)
     "Pseudo-labels for all images, a network trained on them, and again with its features"
-    enc, found, K, dev = encoder, [], len(im.classes), next(encoder.parameters()).device
+    found, K, dev = [], len(im.classes), next(encoder.parameters()).device
     given = im.y[i].cpu(); h = features(encoder, im.x)
     for r in range(rounds):
         last = r==rounds-1; p = spread_labels(h, i, given, K, eps=eps, balance=balance) if method=='spread' else cluster_labels(h, i, given, K, seed=seed)
         found.append(p); pseudo = p.argmax(1); pseudo[i] = given
         often = i.repeat(max(1, len(im)//(16*len(i))))                            # a sixteenth of each batch has true labels
         pile = Images(torch.cat([im.x, im.x[often]]), torch.cat([pseudo, given.repeat(len(often)//len(i))]), im.classes)
-        model, rows = train_classifier(copy.deepcopy(encoder).to(dev), pile, augment, steps*(1+last), batch_size, robust=0. if last else robust, seed=seed+r, quiet=quiet,
+        model, rows = train_classifier(copy.deepcopy(encoder).to(dev), pile, augment, steps*(1+last), batch_size, robust=0. if last else robust, seed=seed+r,
+                                       quiet=quiet,
                                        label=f'round {r+1} of {rounds}', **how)
         if not last: h = features(model.encoder, im.x)
     return model, found, rows
@@ -197,7 +198,8 @@ def semi(
     check_out(out, force)
     d = labelled_data(run, data); im, i = _with_unlabelled(run, d, data, labels_per_class, seed); draw = augmentation(**augment)
     start_run(out, dict(stage='semi', preset=preset, parent=parent_of(run), data=data_name(data) or run.settings['data'], image_size=run.encoder.size,
-                        bad_files=run.settings.get('bad_files', 'refuse'), labels_per_class=labels_per_class, n_labels=len(i), n_images=None, n_unlabelled=len(im)-len(i),
+                        bad_files=run.settings.get('bad_files',
+                                                   'refuse'), labels_per_class=labels_per_class, n_labels=len(i), n_images=None, n_unlabelled=len(im)-len(i),
                         method=method, rounds=rounds, steps=steps, batch_size=batch_size, lr=lr, first_lr=first_lr, whitening=whitening,
                         balance=balance, robust=robust, threshold=threshold,
                         seed=seed, data_name=d.name, data_n=len(im), data_sha256=d.sha256, **augment, **about(dev)), force)
@@ -209,7 +211,8 @@ def semi(
     write_history(out/'history.csv', rows); model = model.cpu(); save_classifier(model, out/'model.safetensors')
     p = model.predict_proba(d.test.x); result = class_scores(d.test.y, p.argmax(1), d.classes)
     if pictures: _probe_pictures(out, run, d, features(model.encoder, d.test), p, rows if 'accuracy' in rows[0] else ())
-    finish_run(out, dict(semi_acc=result['accuracy'], method=method, n_labels=len(i), n_unlabelled=len(im)-len(i), n_test=len(d.test), ece=calibration(p, d.test.y)['ece'],
+    finish_run(out, dict(semi_acc=result['accuracy'], method=method, n_labels=len(i), n_unlabelled=len(im)-len(i), n_test=len(d.test),
+                         ece=calibration(p, d.test.y)['ece'],
                          pseudo_acc=_pseudo_scores(found, im, i), seconds=round(time.perf_counter()-t, 1)) | result)
     return load_run(out)
 
@@ -249,13 +252,16 @@ def label_curve(
     if too := [k for k in ks if k is not None and k>most]: raise SslNbError(f"sizes asks for {too[0]} labels of each class, but a class has {most} images")
     pick_device(device)
     if not (resume and state=='unfinished'):
-        start_run(out, dict(stage='curve', preset=preset, parent=parent_of(run), data=data_name(data) or run.settings['data'], image_size=run.encoder.size, sizes=sizes, draws=draws,
-                            semi_up_to=semi_up_to, seed=seed, data_name=d.name, data_n=len(d.train), data_sha256=d.sha256, **about(device if device!='auto' else 'cpu')), force)
+        start_run(out, dict(stage='curve', preset=preset, parent=parent_of(run), data=data_name(data) or run.settings['data'], image_size=run.encoder.size,
+                            sizes=sizes, draws=draws,
+                            semi_up_to=semi_up_to, seed=seed, data_name=d.name, data_n=len(d.train), data_sha256=d.sha256, **about(device if device!='auto'
+                                    else 'cpu')), force)
     cells = [(k, s) for s in range(seed, seed+draws) for k in ks if k is not None or s==seed]     # with all labels there is one draw
     got = {}
     for n,(k,s) in enumerate(cells):
         if not quiet: print(f"cell {n+1} of {len(cells)}: {k or 'all'} labels of each class, draw {s-seed+1}", flush=True)
-        got[k, s] = curve_cell(run, out/f'draw-{s}'/f'labels-{k or "all"}', k, s, k is not None and k<=semi_up_to, dict(data=data, preset=preset, settings=settings, device=device, quiet=quiet))
+        got[k, s] = curve_cell(run, out/f'draw-{s}'/f'labels-{k or "all"}', k, s, k is not None and k<=semi_up_to,
+                               dict(data=data, preset=preset, settings=settings, device=device, quiet=quiet))
     arms = {a: {str(k or 'all'): [m[a] for (kk,_),m in got.items() if kk==k and a in m] for k in ks} for a in FEW_ARMS.values()}
     arms = {a: {k: v for k,v in r.items() if v} for a,r in arms.items() if any(r.values())}
     figure_style(); save_figure(plot_label_curve(arms, d.name), out/'curve.png')
@@ -288,12 +294,25 @@ def plot_label_curve(
     fig, ax = plt.subplots(figsize=(6.4,4)); names = {v: k for k,v in FEW_ARMS.items()}
     ticks = list(dict.fromkeys(k for r in arms.values() for k in r)); ticks.sort(key=lambda k: 10**9 if k=='all' else int(k))
     for c,(a,r) in enumerate(arms.items()):
-        x = [ticks.index(k) for k in r]; m = np.array([100*np.mean(v) for v in r.values()]); s = np.array([100*np.std(v, ddof=1) if len(v)>1 else 0 for v in r.values()])
+        x = [ticks.index(k) for k in r]; m = np.array([100*np.mean(v) for v in r.values()])
+        s = np.array([100*np.std(v, ddof=1) if len(v)>1 else 0 for v in r.values()])
         colour = class_colour((0, 6, 2, 5, 8, 1, 7)[list(FEW_ARMS.values()).index(a)])
-        ax.plot(x, m, marker='osD^vX*'[list(FEW_ARMS.values()).index(a)], color=colour, ms=4.5, label=names[a], lw=2 if a in ('semi_acc', 'finetune_acc') else 1.2)
+        ax.plot(x, m, marker='osD^vX*'[list(FEW_ARMS.values()).index(a)], color=colour, ms=4.5, label=names[a],
+                lw=2 if a in ('semi_acc', 'finetune_acc') else 1.2)
         ax.fill_between(x, m-s, m+s, color=colour, alpha=.15, lw=0)
     ax.set(xticks=range(len(ticks)), xticklabels=ticks, xlabel='labels of each class', ylabel='test accuracy in %', title=title)
     ax.legend(fontsize=8, loc='lower right')
     return fig
+
+# %% ../nbs/08_semi.ipynb #41150fb2
+def few_table(
+    names:list # Records of few labels
+):
+    "A column for each record, a row for each arm, mean ± sd over its seeds"
+    import pandas as pd
+    rs = {n: read_record(n) for n in names}
+    budget = lambda r: r['extra']['n_labels']//len(r['extra']['classes'])
+    cols = {f"{r['data']['name']}, {budget(r)} a class": {w: percent(r['metrics'][m]) for w,m in FEW_ARMS.items()} for r in rs.values()}
+    return pd.DataFrame(cols).rename_axis(columns=f"test accuracy, {min(len(r['seeds']) for r in rs.values())} seeds")
 
 make_callable(__name__)

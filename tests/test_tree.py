@@ -171,7 +171,7 @@ def test_formulas_are_escaped_once(path):
 
 # --- modules
 
-ORDER = ["core", "data", "augment", "simclr_loss", "pretrain", "probe", "deepcluster", "report", "cli"]
+ORDER = ["core", "data", "augment", "simclr_loss", "pretrain", "probe", "deepcluster", "semi", "export", "report", "cli"]
 WITHOUT_FASTAI = ["core", "data", "augment", "simclr_loss", "deepcluster"]
 
 
