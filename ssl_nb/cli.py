@@ -441,7 +441,7 @@ def _plain_record(name, spec, n, rows, given):
                 deviation='; '.join(filter(None, [spec.get('says'), ', '.join(f'{k} = {v}' for k,v in given.items())])) or None,
                 metrics={k: [r['metrics'][k] for r in rows] for k in rows[0]['metrics']},
                 extra=dict(date=pick('date'), n_labels=rows[0]['n_labels'], n_test=rows[0]['n_test'],
-                           classes=rows[0]['classes']) | {k: [r['extra'][k] for r in rows] for k in rows[0]['extra']})
+                           classes=rows[0]['classes'], encoder=[x['parent'] for x in s]) | {k: [r['extra'][k] for r in rows] for k in rows[0]['extra']})
 
 # %% ../nbs/cli.ipynb #b1875240
 def _record(name, spec, n, rows, given):

@@ -250,12 +250,12 @@ def label_curve(
     t, run = time.perf_counter(), _run(run); out = stage_out(run, out, 'curve'); state = check_out(out, force, resume)
     d, ks = labelled_data(run, data), parse_sizes(sizes); most = int(torch.bincount(d.train.y).min())
     if too := [k for k in ks if k is not None and k>most]: raise SslNbError(f"sizes asks for {too[0]} labels of each class, but a class has {most} images")
-    pick_device(device)
+    dev = pick_device(device)
     if not (resume and state=='unfinished'):
         start_run(out, dict(stage='curve', preset=preset, parent=parent_of(run), data=data_name(data) or run.settings['data'], image_size=run.encoder.size,
                             sizes=sizes, draws=draws,
-                            semi_up_to=semi_up_to, seed=seed, data_name=d.name, data_n=len(d.train), data_sha256=d.sha256, **about(device if device!='auto'
-                                    else 'cpu')), force)
+                            semi_up_to=semi_up_to, seed=seed, data_name=d.name, data_n=len(d.train), data_sha256=d.sha256,
+                            **about(dev)), force)
     cells = [(k, s) for s in range(seed, seed+draws) for k in ks if k is not None or s==seed]     # with all labels there is one draw
     got = {}
     for n,(k,s) in enumerate(cells):
