@@ -7,7 +7,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/augment.html.md"""
 # %% auto #0
 __all__ = ['uniform', 'where_on', 'Transform', 'sampling_grid', 'warp', 'matrix', 'Movement', 'Rotation', 'Translation', 'Scale',
            'Shear', 'Flip', 'VerticalFlip', 'Crop', 'Brightness', 'grey_mean', 'Contrast', 'Gamma', 'Blur', 'Cutout',
-           'Elastic', 'hash_normal', 'Noise', 'apply_drawn', 'Compose', 'Views', 'augmentation', 'enlarge']
+           'Elastic', 'hash_normal', 'Noise', 'apply_drawn', 'Compose', 'apply', 'Views', 'augmentation', 'enlarge']
 
 # %% ../nbs/01_augment.ipynb #6722da8e
 import math
@@ -265,6 +265,15 @@ class Compose(Transform):
     def __call__(self, x, gen=None): return apply_drawn(x, self.draw_on(len(x), tuple(x.shape[1:]), gen))
 
 # %% ../nbs/01_augment.ipynb #9f8d4a39
+def apply(
+    transform,  # A `Transform`, any callable on a float batch, or None for none at all
+    x:Tensor,   # (B,C,H,W) float in 0..1
+    gen=None    # CPU generator, which only a `Transform` knows to use
+)->Tensor: # (B,C,H,W)
+    "Transform a batch"
+    return x if transform is None else transform(x, gen) if isinstance(transform, Transform) else transform(x)
+
+# %% ../nbs/01_augment.ipynb #8d08b5dc
 class Views:
     "`n_views` random versions of each image, and the id of the image that each came from"
     def __init__(self,
@@ -280,8 +289,7 @@ class Views:
     )->tuple: # views (V*B,C,H,W) float, ids (V*B,)
         f = x.float()/255 if x.dtype==torch.uint8 else x
         ids = torch.arange(len(x), device=x.device) if ids is None else ids
-        return torch.cat([self._one(t, f, gen) for t in self.transforms]), ids.repeat(len(self.transforms))
-    def _one(self, t, x, gen): return t(x, gen) if isinstance(t, Transform) else t(x)
+        return torch.cat([apply(t, f, gen) for t in self.transforms]), ids.repeat(len(self.transforms))
 
 # %% ../nbs/01_augment.ipynb #a671b23a
 def augmentation(
@@ -316,5 +324,5 @@ def enlarge(
 )->tuple: # (N*(1+copies),C,H,W) uint8, the originals first, and (N*(1+copies),) the index of the image that each came from
     "Images and fixed transformed copies of them"
     gen, f = torch.Generator().manual_seed(seed), x.float()/255
-    once = lambda: (transform(f, gen) if isinstance(transform, Transform) else transform(f)).clamp(0, 1).mul(255).round().to(torch.uint8)
+    once = lambda: apply(transform, f, gen).clamp(0, 1).mul(255).round().to(torch.uint8)
     return torch.cat([x, *(once() for _ in range(copies))]), torch.arange(len(x), device=x.device).repeat(1+copies)

@@ -27,9 +27,10 @@ def _add_flags(parser, params, leave_out=()):
     for p in params.values():
         if p.required or p.kind=='object' or p.name in leave_out: continue
         names = dict.fromkeys([_flag(p), '--'+p.name])
-        shown = '' if p.default in (None, False, '') else f' [{p.default}]'
+        shown = '' if p.default in (None, False, True, '') else f' [{p.default}]'
         metavar = '|'.join(p.choices) or {'int':'N','float':'X'}.get(p.kind, p.name.upper())
-        kw = dict(action='store_true') if p.kind=='bool' else dict(metavar=metavar)
+        switch = argparse.BooleanOptionalAction if p.default is True else 'store_true'             # --pictures, --no-pictures
+        kw = dict(action=switch) if p.kind=='bool' else dict(metavar=metavar)
         parser.add_argument(*names, dest=p.name, default=argparse.SUPPRESS, help=(p.help+shown).replace('%', '%%'), **kw)
 
 def demo_params():
@@ -74,34 +75,31 @@ def make_parser()->argparse.ArgumentParser:
 
 def _arguments():
     "The arguments of the commands that are no stages"
-    out = dict(metavar='FILE', help='')
+    out, quiet = dict(metavar='FILE', help=''), dict(action='store_true', help='no progress bar')
+    device = {'--device': dict(default='auto', help='auto, cpu, cuda or mps [auto]')}
+    bad_files = {'--bad-files': dict(default='refuse', metavar='refuse|skip', help='what to do about files that are no images [refuse]')}
+    model = {'run': dict(help='run folder, or a model.safetensors')}
     return dict(
         data={'name': dict(nargs='?', help='a data set or a folder'), '--image-size': dict(metavar='N', help='scale images to this many pixels a side'),
-              '--bad-files': dict(default='refuse', metavar='refuse|skip', help='what to do about files that are no images [refuse]'),
-              '--out': out | dict(help='save a picture of some images as PNG')},
+              **bad_files, '--out': out | dict(help='save a picture of some images as PNG')},
         presets={'name': dict(nargs='?', help='a preset'), '--settings': dict(metavar='FILE', help='a settings file of your own')},
-        evaluate={'run': dict(help='run folder of probe or pretraining'), '--data': dict(help='other labelled data'),
+        evaluate={'run': dict(help='run folder of probe or pretraining'), '--data': dict(help='other labelled data'), **device,
                   '--out': out | dict(metavar='FOLDER', help='write confusion, reliability and mistakes as pictures there'),
-                  '--device': dict(default='auto', help='auto, cpu, cuda or mps [auto]'), '--quiet': dict(action='store_true', help='accuracy only'),
+                  '--quiet': dict(action='store_true', help='accuracy only'),
                   '--verbose': dict(action='store_true', help="scikit-learn's report, calibration and the most frequent confusions")},
-        predict={'run': dict(help='run folder, or a model.safetensors'), 'source': dict(metavar='IMAGE_OR_FOLDER', help='an image file, or a folder of them'),
-                 '--top-k': dict(default='3', metavar='N', help='classes to name for each image, >= 1 [3]'), '--invert': dict(action='store_true',
-                         help='turn light and dark round first'),
-                 '--csv': dict(action='store_true', help='as CSV'), '--json': dict(action='store_true', help='as JSON'),
-                 '--bad-files': dict(default='refuse', metavar='refuse|skip', help='what to do about files that are no images [refuse]'),
-                 '--device': dict(default='auto', help='auto, cpu, cuda or mps [auto]')},
-        embed={'run': dict(help='run folder, or a model.safetensors'), 'data': dict(help='a data set, or a folder or file of images'),
-               '--out': dict(required=True, metavar='FILE', help='what to write, ending in .npz or .parquet'),
-               '--bad-files': dict(default='refuse', metavar='refuse|skip', help='what to do about files that are no images [refuse]'),
-               '--device': dict(default='auto', help='auto, cpu, cuda or mps [auto]'), '--quiet': dict(action='store_true', help='no progress bar')},
-        export={'run': dict(help='run folder, or a model.safetensors'), '--onnx': dict(action='store_true', help='as ONNX, which is the only format so far'),
+        predict={**model, 'source': dict(metavar='IMAGE_OR_FOLDER', help='an image file, or a folder of them'), **bad_files, **device,
+                 '--top-k': dict(default='3', metavar='N', help='classes to name for each image, >= 1 [3]'),
+                 '--invert': dict(action='store_true', help='turn light and dark round first'),
+                 '--csv': dict(action='store_true', help='as CSV'), '--json': dict(action='store_true', help='as JSON')},
+        embed={**model, 'data': dict(help='a data set, or a folder or file of images'), **bad_files, **device, '--quiet': quiet,
+               '--out': dict(required=True, metavar='FILE', help='what to write, ending in .npz or .parquet')},
+        export={**model, '--onnx': dict(action='store_true', help='as ONNX, which is the only format so far'),
                 '--part': dict(default='auto', metavar='auto|classifier|encoder', help='what to write; the classifier where there is one [auto]'),
                 '--out': out | dict(help='the file; model.onnx in the run folder when left out')},
         report={'run': dict(help='run folder of pretraining'), '--out': out | dict(help='the page; report.html in the run folder when left out')},
         reproduce={'name': dict(nargs='?', help=f"one of: {', '.join(RECORDS)}"), '--seeds': dict(metavar='N', help='how many seeds, >= 1'),
-                   '--out': dict(default='runs', metavar='FOLDER', help='where the run folders go [runs]'),
-                   '--results': dict(default='results', metavar='FOLDER', help='where the record goes [results]'),
-                   '--device': dict(default='auto', help='auto, cpu, cuda or mps [auto]'), '--quiet': dict(action='store_true', help='no progress bar')})
+                   '--out': dict(default='runs', metavar='FOLDER', help='where the run folders go [runs]'), **device, '--quiet': quiet,
+                   '--results': dict(default='results', metavar='FOLDER', help='where the record goes [results]')})
 
 # %% ../nbs/cli.ipynb #71770525
 def parse(argv):
@@ -222,8 +220,8 @@ def _finetune(a):
     from ssl_nb.probe import finetune
     out = finetune(**a); m = read_json(out.path/'metrics.json'); _say_probe(m)
     if 'valid_acc' in m:
-        print(f"best of the checks on {m['n_valid']} validation images: {100*m['valid_acc']:.1f} %" + (' (they have near-copies in the training part)'
-                if read_settings(out.path)['leaky'] else ''))
+        twins = ' (they have near-copies in the training part)' if read_settings(out.path)['leaky'] else ''
+        print(f"best of the checks on {m['n_valid']} validation images: {100*m['valid_acc']:.1f} %{twins}")
     if 'fold_accuracy' in m: print(f"first_lr = {m['first_lr']:g} was chosen by cross-validation inside the labels")
     print(f'run: {out.path}')
 
@@ -301,8 +299,8 @@ _sweep = {v: change | ({} if v=='t = 0.2' else dict(baselines=False)) for v,chan
 _w1 = dict(seeds=3, stages=('probe',), metrics=_linear, variants=_sweep, variant_metrics=('valid_linear_acc', 'valid_knn_acc', 'loss'))
 RECORDS |= {'w1': dict(preset='w1', **_w1), 'w1-cpu': dict(preset='w1_cpu', says='20,000 digits and 10 epochs in place of 55,000 and 60', **_w1)}
 _few = ('semi_acc', 'finetune_acc', 'linear_acc', 'knn_acc', 'supervised_acc', 'random_linear_acc', 'raw_linear_acc')
-RECORDS |= {f'{n}-few-{k}': dict(preset=p, seeds=3, few=k, metrics=_few, keep=True) for n,p,k in (('mnist','mnist',1), ('mnist','mnist',5),
-                                                                                                  ('mnist','mnist',10), ('fashion','fashion_mnist',10))}
+RECORDS |= {f'{n}-few-{k}': dict(preset=p, seeds=3, few=k, metrics=_few, keep=True)
+            for n,p,k in (('mnist','mnist',1), ('mnist','mnist',5), ('mnist','mnist',10), ('fashion','fashion_mnist',10))}
 RECORDS |= {'mnist-label-curve-cpu': dict(preset='mnist', seeds=3, sizes='1,5,10,50,all', keep=True,
                                           says='5 of the 9 numbers of labels, the unlabelled images up to 10 labels of each class'),
             'mnist-500': dict(preset='mnist-500', seeds=3, five_hundred=True)}
@@ -405,70 +403,75 @@ def _500_seed(spec, home, seed, results, given):
     parts = _split(given | dict(preset=spec['preset'], seed=seed)); fresh, large = home/f'seed-{seed}', home/'enlarged'/f'seed-{seed}'
     for d,change in ((fresh, {}), (large, dict(enlarge=10))):
         if run_state(d)!='finished': pretrain(out=d, resume=True, **(parts['pretrain'] | change))
+    none = dict(crop=1.) | dict.fromkeys(('rotation', 'translation', 'scale', 'shear', 'elastic', 'brightness', 'contrast', 'noise'), 0.)
     arms = dict(fresh=(fresh/'finetune', {}), early=(fresh/'early', dict(stop='valid', baselines=False)), enlarged=(large/'finetune', dict(enlarge=10)),
-                plain=(fresh/'plain', dict(baselines=False, crop=1.,
-                                           **dict.fromkeys(('rotation', 'translation', 'scale', 'shear', 'elastic', 'brightness', 'contrast', 'noise'), 0.))),
-                leaky=(large/'leaky', dict(enlarge=10, leaky=True, baselines=False)))
+                plain=(fresh/'plain', dict(baselines=False) | none), leaky=(large/'leaky', dict(enlarge=10, leaky=True, baselines=False)))
     for d,change in arms.values():
         if run_state(d)!='finished': finetune(d.parent, out=d, resume=True, pictures=d.name=='finetune', **(parts['finetune'] | dict(data=None) | change))
     m = {k: read_json(d/'metrics.json') for k,(d,_) in arms.items()}
-    metrics = {k: m['fresh'][k] for k in _few if k in m['fresh']} | {f'enlarged_{k}': m['enlarged'][k] for k in ('finetune_acc', 'linear_acc',
-            'supervised_acc')} | dict(
+    metrics = {k: m['fresh'][k] for k in _few if k in m['fresh']}
+    metrics |= {f'enlarged_{k}': m['enlarged'][k] for k in ('finetune_acc', 'linear_acc', 'supervised_acc')}
+    metrics |= dict(
         plain_finetune_acc=m['plain']['finetune_acc'], early_finetune_acc=m['early']['finetune_acc'], early_valid_acc=m['early']['valid_acc'],
         leaky_acc=m['leaky']['valid_acc'], leaky_test_acc=m['leaky']['finetune_acc'])
-    curve = lambda f: [{k: v for k,v in r.items()} for r in read_history(f)]
     return dict(metrics=metrics, runs=dict(pretrain=fresh, pretrain_enlarged=large) | {k: d for k,(d,_) in arms.items()}, n_labels=m['fresh']['n_labels'],
                 n_test=m['fresh']['n_test'], classes=m['fresh']['classes'],
                 seconds=sum(read_json(d/'metrics.json')['seconds'] for d in (fresh, large, *(d for d,_ in arms.values()))),
                 extra=dict(confusion=m['fresh']['confusion'], ece=m['fresh']['ece'], early_step=m['early']['steps_done'],
                            n_valid=dict(early=m['early']['n_valid'], leaky=m['leaky']['n_valid']),
-                           pretraining=curve(fresh/'history.csv'), training={k: curve(d/'history.csv') for k,(d,_) in arms.items()}))
+                           pretraining=read_history(fresh/'history.csv'), training={k: read_history(d/'history.csv') for k,(d,_) in arms.items()},
+                           map=_map(fresh) if seed==0 else None))
+
+def _map(path, n=1000):
+    "t-SNE positions of `n` test images: raw pixels, pretrained and fine-tuned; for a figure that needs no run folder"
+    from ssl_nb.pretrain import features, load_run
+    from ssl_nb.probe import load_classifier, raw_pixels, tsne
+    run = load_run(path); test = run.data().test
+    feats = {'raw pixels': raw_pixels(test), 'pretrained': run.features(test), 'fine-tuned': features(load_classifier(path/'finetune').encoder, test)}
+    maps = {k: tsne(h, n) for k,h in feats.items()}
+    return dict(xy={k: xy.round(1).astype(float).tolist() for k,(xy,_) in maps.items()}, y=test.y[maps['pretrained'][1]].tolist())
 
 # %% ../nbs/cli.ipynb #e9a407ed
+def _head(name, spec, n, stage, settings, rows, given):
+    "What every record says of where it comes from; `settings` are those of the main run of each seed"
+    pick = lambda k: settings[0][k] if all(x[k]==settings[0][k] for x in settings) else [x[k] for x in settings]
+    return dict(
+        name=name, stage=stage, command=f'ssl_nb reproduce {name}' + (f' --seeds {n}' if n!=spec['seeds'] else ''), preset=spec['preset'],
+        data=dict(name=pick('data_name'), n=pick('data_n'), sha256=pick('data_sha256')), seeds=list(range(n)), device=pick('device'), threads=pick('threads'),
+        versions=pick('versions'), commit=pick('commit'),
+        deviation='; '.join(filter(None, [spec.get('says'), ', '.join(f'{k} = {v}' for k,v in given.items())])) or None,
+        extra=dict(date=pick('date'), n_labels=rows[0]['n_labels'], n_test=rows[0]['n_test'], classes=rows[0]['classes']))
+
+def _own_settings(runs):
+    "The settings of each run, without what differs by seed or stands in the record already"
+    known = 'command versions device threads commit dirty date format_version stage parent seed preset data_name data_n data_sha256'.split()
+    return {name: {k: v for k,v in read_settings(p).items() if k not in known} for name,p in runs.items()}
+
 def _plain_record(name, spec, n, rows, given):
     "The record of rows with `metrics`, `runs`, `seconds` and `extra`"
-    s = [read_settings(list(r['runs'].values())[-1]) for r in rows]; pick = lambda k: s[0][k] if all(x[k]==s[0][k] for x in s) else [x[k] for x in s]
-    known = 'command versions device threads commit dirty date format_version stage parent seed preset data_name data_n data_sha256'.split()
-    settings = {name: {k: v for k,v in read_settings(p).items() if k not in known} for name,p in rows[0]['runs'].items()}
-    every = [read_settings(p) for r in rows for p in r['runs'].values()]
-    return dict(name=name, stage='few' if 'few' in spec else 'curve' if 'sizes' in spec else 'finetune',
-                command=f'ssl_nb reproduce {name}' + (f' --seeds {n}' if n!=spec['seeds'] else ''),
-                preset=spec['preset'], data=dict(name=pick('data_name'), n=pick('data_n'),
-                                                 sha256=pick('data_sha256')), settings=settings, seeds=list(range(n)), device=pick('device'),
-                threads=pick('threads'), seconds=[round(r['seconds'],
-                                                        1) for r in rows], versions=pick('versions'), commit=pick('commit'), dirty=any(x['dirty']
-                                                                for x in every),
-                deviation='; '.join(filter(None, [spec.get('says'), ', '.join(f'{k} = {v}' for k,v in given.items())])) or None,
-                metrics={k: [r['metrics'][k] for r in rows] for k in rows[0]['metrics']},
-                extra=dict(date=pick('date'), n_labels=rows[0]['n_labels'], n_test=rows[0]['n_test'],
-                           classes=rows[0]['classes'], encoder=[x['parent'] for x in s]) | {k: [r['extra'][k] for r in rows] for k in rows[0]['extra']})
+    s = [read_settings(list(r['runs'].values())[-1]) for r in rows]; stage = 'few' if 'few' in spec else 'curve' if 'sizes' in spec else 'finetune'
+    head = _head(name, spec, n, stage, s, rows, given)
+    dirty = any(read_settings(p)['dirty'] for r in rows for p in r['runs'].values())
+    extra = head['extra'] | dict(encoder=[x['parent'] for x in s]) | {k: [r['extra'][k] for r in rows] for k in rows[0]['extra']}
+    return head | dict(settings=_own_settings(rows[0]['runs']), seconds=[round(r['seconds'], 1) for r in rows], dirty=dirty,
+                       metrics={k: [r['metrics'][k] for r in rows] for k in rows[0]['metrics']}, extra=extra)
 
 # %% ../nbs/cli.ipynb #b1875240
 def _record(name, spec, n, rows, given):
     "The record of finished runs; what a variant gave stands as METRIC@VARIANT"
     from ssl_nb.pretrain import read_history
     every, rows = rows, [r for r in rows if r['variant']==rows[0]['variant']]
-    s = [read_settings(r['run']) for r in rows]
-    pick = lambda k: s[0][k] if all(x[k]==s[0][k] for x in s) else [x[k] for x in s]
+    s = [read_settings(r['run']) for r in rows]; head = _head(name, spec, n, 'demo' if 'cluster' in spec['stages'] else 'probe', s, rows, given)
     curves = lambda r: {k: [e[k] for e in read_history(r['run']/'history.csv')] for k in _curves}
     of = {v: [r for r in every if r['variant']==v] for v in spec.get('variants', ())}
     metrics = {k: [r[k] for r in rows] for k in spec['metrics']} | {f'{k}@{v}': [r[k] for r in rs] for v,rs in of.items() for k in spec['variant_metrics']}
     variants = {v: dict(change=spec['variants'][v], seconds=[r['seconds'] for r in rs], valid_confusion=[r.get('valid_confusion') for r in rs],
                         history=[curves(r) for r in rs]) for v,rs in of.items()}
-    return dict(
-        name=name, stage='demo' if 'cluster' in spec['stages'] else 'probe', command=f'ssl_nb reproduce {name}' + (f' --seeds {n}' if n!=spec['seeds'] else ''),
-        preset=spec['preset'], data=dict(name=pick('data_name'), n=pick('data_n'), sha256=pick('data_sha256')), settings=_own_settings(rows[0]['run'], spec),
-        seeds=list(range(n)), device=pick('device'), threads=pick('threads'), seconds=[round(sum(r['seconds'].values()), 1) for r in rows],
-        versions=pick('versions'), commit=pick('commit'), dirty=any(x['dirty'] for x in s),
-        deviation='; '.join(filter(None, [spec.get('says'), ', '.join(f'{k} = {v}' for k,v in given.items())])) or None, metrics=metrics,
-        extra=dict(date=pick('date'), n_labels=rows[0]['n_labels'], n_test=rows[0]['n_test'], classes=rows[0]['classes'],
-                   stage_seconds={k: [r['seconds'][k] for r in rows] for k in rows[0]['seconds']}, confusion=[r['confusion'] for r in rows],
-                   history=[curves(r) for r in rows]) | (dict(variants=variants) if variants else {}))
-
-def _own_settings(run, spec):
-    "The settings of each stage of a run, without what differs by seed or stands in the record already"
-    known = 'command versions device threads commit dirty date format_version stage parent seed preset data_name data_n data_sha256'.split()
-    return {s: {k: v for k,v in read_settings(p).items() if k not in known} for s,p in (('pretrain', run), *((s, run/s) for s in spec['stages']))}
+    settings = _own_settings(dict(pretrain=rows[0]['run']) | {k: rows[0]['run']/k for k in spec['stages']})
+    extra = head['extra'] | dict(stage_seconds={k: [r['seconds'][k] for r in rows] for k in rows[0]['seconds']}, confusion=[r['confusion'] for r in rows],
+                                 history=[curves(r) for r in rows]) | (dict(variants=variants) if variants else {})
+    return head | dict(settings=settings, seconds=[round(sum(r['seconds'].values()), 1) for r in rows], dirty=any(x['dirty'] for x in s), metrics=metrics,
+                       extra=extra)
 
 def _reproduce(a):
     if a['name'] is None: print('\n'.join(RECORDS)); return

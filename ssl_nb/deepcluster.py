@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 import numpy as np, torch, torch.nn.functional as F
-from .core import SslNbError, about, atomic_path, check_out, figure_style, finish_run, pick_device, run_state, save_figure, stage, start_run
+from .core import SslNbError, atomic_path, figure_style, finish_run, pick_device, save_figure, stage
 from .data import Images, show_images
-from .pretrain import Run, data_name, features, load_run
-from .probe import _run, parent_of, plot_map, show_neighbours, stage_out, tsne
+from .pretrain import Run, features, load_run
+from .probe import begin_stage, plot_map, show_neighbours, start_stage, tsne
 
 # %% ../nbs/05_deepcluster.ipynb #42190797
 @dataclass
@@ -139,13 +139,11 @@ def cluster_run(
     quiet:bool=False,        # No progress bar
 )->Run:
     "k-means clusters of all images of a run; writes a run folder"
-    t, run, dev = time.perf_counter(), _run(run), pick_device(device)
-    out = stage_out(run, out, 'cluster'); force = force or (resume and run_state(out)=='unfinished')
-    check_out(out, force)
+    given = dict(locals()); t, dev = time.perf_counter(), pick_device(device)
+    run, out = begin_stage('cluster', run, out, force, resume)
     d = run.data(data); im = all_images(d)
     h = features(run.encoder.to(dev), im, quiet=quiet); _points(h, k)
-    start_run(out, dict(stage='cluster', preset=preset, parent=parent_of(run), data=data_name(data) or run.settings['data'], image_size=run.encoder.size,
-                        k=k, n_init=n_init, seed=seed, data_name=d.name, data_n=len(im), data_sha256=d.sha256, **about(dev)), force)
+    start_stage('cluster', run, out, d, given, dev, data_n=len(im))
     km = kmeans(h, k, n_init, seed)
     with atomic_path(out/'assignments.npz') as p, open(p, 'wb') as f: np.savez_compressed(f, labels=km.labels_, centers=km.centers_)
     _cluster_pictures(out, im, h, km)

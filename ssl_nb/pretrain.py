@@ -8,7 +8,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/pretrain.html.md"""
 __all__ = ['small_cnn', 'resnet_small', 'resnet', 'Encoder', 'make_encoder', 'feature_dim', 'make_projector', 'pick_precision',
            'autocast', 'SimCLR', 'NTXentLoss', 'BarlowTwinsLoss', 'simclr_step', 'LARS', 'optimizer_defaults',
            'make_optimizer', 'SimCLRCallback', 'ScaledGradients', 'TorchOptimizer', 'simclr_learner', 'warmup_cosine',
-           'Schedule', 'features', 'knn_predict', 'effective_rank', 'spread', 'health_verdict', 'History',
+           'Schedule', 'features', 'fitting', 'knn_predict', 'effective_rank', 'spread', 'health_verdict', 'History',
            'write_history', 'read_history', 'Checkpoint', 'load_checkpoint', 'Bar', 'write_weights', 'read_weights',
            'fit_weights', 'save_encoder', 'load_encoder', 'estimate', 'duration', 'Run', 'load_run', 'data_name',
            'pretrain', 'adopt']
@@ -324,11 +324,11 @@ def warmup_cosine(
 
 # %% ../nbs/03_pretrain.ipynb #c7f8067f
 class Schedule(Callback):
-    "Set the learning rate before each batch, by the number of the step"
-    def __init__(self, lr:float, warmup:float=.1): self.lr, self.warmup = lr, warmup
+    "Set the learning rate, or that of each parameter group, before each batch, by the number of the step"
+    def __init__(self, lr, warmup:float=.1): self.lr, self.warmup = lr, warmup
     def before_batch(self):
-        n = len(self.dls.train)
-        self.opt.set_hypers(lr=self.lr*warmup_cosine(self.epoch*n + self.iter, self.n_epoch*n, self.warmup))
+        n = len(self.dls.train); f = warmup_cosine(self.epoch*n + self.iter, self.n_epoch*n, self.warmup)
+        self.opt.set_hypers(lr=[r*f for r in self.lr] if isinstance(self.lr, list) else self.lr*f)
 
 # %% ../nbs/03_pretrain.ipynb #9968de98
 @torch.no_grad()
@@ -339,16 +339,20 @@ def features(
     quiet:bool=True       # No progress bar
 )->Tensor: # (N,D) float32 on the CPU
     "Representations h of un-augmented images"
-    x = _pixels(x, encoder)
-    if tuple(x.shape[1:])!=(encoder.channels, encoder.size, encoder.size):
-        takes, given = f'{encoder.channels}x{encoder.size}x{encoder.size}', 'x'.join(map(str, x.shape[1:]))
-        raise SslNbError(f"this encoder takes images of {takes}, not {given}; load them with image_size={encoder.size}")
+    x = fitting(_pixels(x, encoder), encoder)
     dev, was = next(encoder.parameters()).device, encoder.training
     encoder.eval()
     parts = x.split(batch_size)
     h = torch.cat([encoder(b.to(dev).float()/255).float().cpu() for b in progress(parts, 'features', quiet or len(parts)<20)])
     encoder.train(was)
     return h
+
+def fitting(x, encoder):
+    "`x` if the encoder takes such images, a clear error if not"
+    takes = encoder.channels, encoder.size, encoder.size
+    if tuple(x.shape[1:])==takes: return x
+    remedy = f'load them with image_size={encoder.size}' if x.shape[1]==encoder.channels else 'give it images of the kind it was trained on'
+    raise SslNbError(f"this encoder takes images of {'x'.join(map(str, takes))}, not {'x'.join(map(str, x.shape[1:]))}; {remedy}")
 
 def _pixels(x, encoder):
     "The uint8 pixels in whatever was given"

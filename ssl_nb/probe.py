@@ -8,9 +8,10 @@ Docs: https://ssl-nb.github.io/ssl_nb/probe.html.md"""
 __all__ = ['ARMS', 'FEW_ARMS', 'LinearProbe', 'linear_probe', 'raw_pixels', 'random_encoder', 'Classifier', 'fresh_encoder',
            'layer_rates', 'RandomBatches', 'RobustLoss', 'train_classifier', 'train_supervised', 'confusion',
            'plot_confusion', 'calibration', 'plot_reliability', 'show_mistakes', 'tsne', 'plot_map', 'plot_maps',
-           'nearest', 'show_neighbours', 'save_classifier', 'load_classifier', 'parent_of', 'stage_out', 'is_labelled',
-           'labelled_data', 'probe', 'class_scores', 'result_pictures', 'plot_training', 'stop_rule', 'choose_by_folds',
-           'finetune', 'classifier_folder', 'evaluate', 'worst_pairs', 'looks_inverted', 'predict', 'plot_arms']
+           'nearest', 'show_neighbours', 'save_classifier', 'load_classifier', 'parent_of', 'stage_out', 'begin_stage',
+           'start_stage', 'is_labelled', 'labelled_data', 'probe', 'class_scores', 'result_pictures', 'plot_training',
+           'stop_rule', 'choose_by_folds', 'finetune', 'classifier_folder', 'evaluate', 'worst_pairs', 'looks_inverted',
+           'predict', 'plot_arms']
 
 # %% ../nbs/04_probe.ipynb #c9b23d87
 import copy, time, warnings
@@ -23,12 +24,12 @@ with warnings.catch_warnings():
     from fastai.callback.core import Callback, CancelFitException, CancelValidException
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner, Recorder
-from .augment import Transform, augmentation, enlarge as enlarged
+from .augment import apply, augmentation, enlarge as enlarged
 from .core import (SslNbError, about, check_out, class_colour, figure_style, finish_run, make_callable, parameters, pick_device, progress,
                          run_state, save_figure, stage, start_run, unknown, write_json)
 from .data import Images, data_of, few_labels, read_files, show_images, split
-from .pretrain import (Bar, Encoder, Run, TorchOptimizer, autocast, data_name, feature_dim, features, fit_weights, knn_predict, load_run, make_encoder,
-                             pick_precision, read_weights, warmup_cosine, write_history, write_weights)
+from .pretrain import (Bar, Encoder, Run, Schedule, TorchOptimizer, autocast, data_name, feature_dim, features, fit_weights, fitting, knn_predict,
+                             load_run, make_encoder, pick_precision, read_weights, write_history, write_weights)
 
 # %% ../nbs/04_probe.ipynb #a856b991
 class LinearProbe:
@@ -156,15 +157,7 @@ class _Augment(Callback):
     def __init__(self, augment, seed): self.augment, self.gen = augment, torch.Generator().manual_seed(seed)
     def before_validate(self): raise CancelValidException()      # `_Watch` looks at the validation images
     def before_batch(self):
-        x = self.x.float()/255
-        self.learn.xb = (x if self.augment is None else self.augment(x, self.gen) if isinstance(self.augment, Transform) else self.augment(x),)
-
-class _Rates(Callback):
-    "The learning rate of each layer before each batch"
-    def __init__(self, rates, warmup=.1): self.rates, self.warmup = rates, warmup
-    def before_batch(self):
-        n = len(self.dls.train); f = warmup_cosine(self.epoch*n+self.iter, self.n_epoch*n, self.warmup)
-        self.opt.set_hypers(lr=[r*f for r in self.rates])
+        self.learn.xb = (apply(self.augment, self.x.float()/255, self.gen),)
 
 class _Watch(Callback):
     "A row for each check; the best weights kept, and a stop when nothing gets better"
@@ -235,7 +228,7 @@ def train_classifier(
     layers = layer_rates(model, first_lr)
     make = lambda *_, **__: TorchOptimizer(opt=torch.optim.AdamW([dict(params=p) for p,_ in layers], lr=lr, weight_decay=weight_decay))
     watch, bar = _Watch(model, valid, patience, per_check), Bar(label, quiet=quiet)
-    cbs = [_Augment(augment, seed), _Rates([lr*f for _,f in layers]), watch, bar, *_mixing(mix)]
+    cbs = [_Augment(augment, seed), Schedule([lr*f for _,f in layers]), watch, bar, *_mixing(mix)]
     loss = RobustLoss(robust) if robust else CrossEntropyLossFlat(label_smoothing=smoothing)
     learn = Learner(dls, _Half(model, dtype), loss, lr=lr, wd=None, cbs=cbs, opt_func=make)
     waits = [cb for cb in learn.cbs if isinstance(cb, Recorder)]
@@ -428,8 +421,8 @@ def load_classifier(path)->Classifier:
     return model.eval()
 
 # %% ../nbs/04_probe.ipynb #70ded570
-def _arms(run, d, lab, knn_k, supervised, augment, seed, dev, quiet, baselines=True):
-    "Test accuracy of the encoder and its baselines at the same labels; and the probe"
+def _frozen(run, d, lab, knn_k, seed, dev, quiet, baselines=True):
+    "Test accuracy of what trains no network, all at the same labels; the probe; and the features of the test images"
     y, yt, K = lab.y, d.test.y, len(d.classes)
     hits = lambda pred: (torch.as_tensor(pred)==yt).double().mean().item()
     bar = progress(range(3 if baselines else 1), 'linear classifiers', quiet)
@@ -444,10 +437,7 @@ def _arms(run, d, lab, knn_k, supervised, augment, seed, dev, quiet, baselines=T
     out['raw_linear_acc'] = linear_probe(raw_pixels(lab), y, seed=seed).score(raw_pixels(d.test), yt); bar.update()
     if enc.arch!='custom':
         rnd = random_encoder(enc, d.train.x, seed).to(dev)
-        out['random_linear_acc'] = linear_probe(features(rnd, lab), y, seed=seed).score(features(rnd, d.test), yt); bar.update(); bar.close()
-        if supervised is None: return out, lp, ht
-        sup = train_supervised(fresh_encoder(enc, seed).to(dev), lab, augment, **supervised, seed=seed, quiet=quiet, dtype=pick_precision('auto', dev))
-        out['supervised_acc'] = hits(sup.predict(d.test.x))
+        out['random_linear_acc'] = linear_probe(features(rnd, lab), y, seed=seed).score(features(rnd, d.test), yt); bar.update()
     bar.close()
     return out, lp, ht
 
@@ -473,6 +463,25 @@ def stage_out(run:Run, out, name:str)->Path:
     out = Path(out or run.path/name)
     if out.resolve() in (run.path.resolve(), *run.path.resolve().parents): raise SslNbError(f"{out} holds the run that '{name}' reads; choose another --out")
     return out
+
+# %% ../nbs/04_probe.ipynb #5a0fa452
+def begin_stage(name:str, run, out, force, resume)->tuple: # (`Run`, folder)
+    "The run that a stage reads and the folder it may write, or what stands in the way"
+    run = _run(run); out = stage_out(run, out, name); check_out(out, force, resume)
+    return run, out
+
+def start_stage(
+    name:str, run:Run, out:Path, d,
+    given:dict,   # The arguments of the stage
+    dev,          # The device it runs on
+    **found       # What stands in place of or beside them
+):
+    "Start the run folder of a stage, over what `begin_stage` found in the way of nothing"
+    no_setting = ('run', 'data', 'settings', 'pictures', 'device', 'out', 'force', 'resume', 'quiet', 'augment')
+    own = {k: v for k,v in given.items() if k not in no_setting} | given.get('augment', {})
+    of_data = dict(data=data_name(given['data']) or run.settings['data'], image_size=run.encoder.size, bad_files=run.settings.get('bad_files', 'refuse'),
+                   data_name=d.name, data_n=len(d.train), data_sha256=d.sha256)
+    start_run(out, dict(stage=name, parent=parent_of(run)) | of_data | own | found | about(dev), force=True)
 
 # %% ../nbs/04_probe.ipynb #d948bdb7
 def is_labelled(d)->bool:
@@ -510,23 +519,21 @@ def probe(
     quiet:bool=False,        # No progress bar
 )->Run:
     "Linear probe and kNN on few labels, beside three baselines; writes a run folder"
-    t, run, dev = time.perf_counter(), _run(run), pick_device(device)
-    out = stage_out(run, out, 'probe'); force = force or (resume and run_state(out)=='unfinished')
-    check_out(out, force)
-    d = labelled_data(run, data)
-    i = torch.arange(len(d.train)) if labels_per_class is None else few_labels(d.train.y, labels_per_class, seed)
-    lab = d.train[i]
-    start_run(out, dict(stage='probe', preset=preset, parent=parent_of(run), data=data_name(data) or run.settings['data'], image_size=run.encoder.size,
-                        bad_files=run.settings.get('bad_files', 'refuse'), labels_per_class=labels_per_class, n_labels=len(lab), knn_k=knn_k,
-                        supervised_steps=supervised_steps, supervised_batch=supervised_batch, baselines=baselines, seed=seed, data_name=d.name,
-                        data_sha256=d.sha256, **about(dev)), force)
-    strengths = {k: run.settings[k] for k in parameters('augment:augmentation')}
-    scores, lp, ht = _arms(run, d, lab, knn_k, dict(steps=supervised_steps, batch_size=supervised_batch), augmentation(**strengths), seed, dev, quiet,
-                           baselines)
+    given = dict(locals()); t, dev = time.perf_counter(), pick_device(device)
+    run, out = begin_stage('probe', run, out, force, resume)
+    d = labelled_data(run, data); lab = _labelled(d.train, labels_per_class, seed)
+    start_stage('probe', run, out, d, given, dev, n_labels=len(lab))
+    scores, lp, ht = _frozen(run, d, lab, knn_k, seed, dev, quiet, baselines)
+    if baselines and run.encoder.arch!='custom':
+        same = augmentation(**{k: run.settings[k] for k in parameters('augment:augmentation')})
+        sup = train_supervised(fresh_encoder(run.encoder, seed).to(dev), lab, same, supervised_steps, supervised_batch, seed=seed, quiet=quiet,
+                               dtype=pick_precision('auto', dev))
+        scores['supervised_acc'] = _accuracy(sup, d.test)
     model = Classifier(run.encoder.cpu(), lp.as_linear(), d.classes)
     save_classifier(model, out/'model.safetensors')
     p = model.predict_proba(d.test.x); pred = p.argmax(1)
-    _probe_pictures(out, run, d, ht, p)
+    before = {} if run.encoder.arch=='custom' else {'random encoder': features(random_encoder(run.encoder, d.train.x), d.test)}
+    _probe_pictures(out, d, before | {'pretrained': ht}, p)
     counts = dict(n_labels=len(lab), n_test=len(d.test), C=lp.C_, seconds=round(time.perf_counter()-t, 1))
     finish_run(out, scores | counts | class_scores(d.test.y, pred, d.classes) | dict(ece=calibration(p, d.test.y)['ece']))
     return load_run(out)
@@ -550,15 +557,23 @@ def result_pictures(out, im, p, rows=()):
         if (fig := show_mistakes(im, p)) is not None: save_figure(fig, out/'mistakes.png')
         if rows: save_figure(plot_training(rows), out/'curves.png')
 
-def _probe_pictures(out, run, d, ht, p, rows=()):
-    "Those of `result_pictures`, neighbours.png and map.png"
+def _probe_pictures(out, d, feats, p, rows=()):
+    "Those of `result_pictures`, neighbours.png (by the last of the features) and map.png"
     import matplotlib.pyplot as plt
     result_pictures(out, d.test, p, rows)
     with plt.rc_context():
-        figure_style(); save_figure(show_neighbours(d.test, ht), out/'neighbours.png')
-        if len(d.test)<10: return                               # too few for a map
-        before = {} if run.encoder.arch=='custom' else {'random encoder': features(random_encoder(run.encoder, d.train.x), d.test)}
-        save_figure(plot_maps({'raw pixels': raw_pixels(d.test)} | before | {'pretrained': ht}, d.test.y, d.classes), out/'map.png')
+        figure_style(); save_figure(show_neighbours(d.test, list(feats.values())[-1]), out/'neighbours.png')
+        if len(d.test)>=10: save_figure(plot_maps({'raw pixels': raw_pixels(d.test)} | feats, d.test.y, d.classes), out/'map.png')
+
+def _trained_pictures(out, run, d, model, p, rows=()):
+    "Those of `_probe_pictures`, before and after a training of the encoder"
+    _probe_pictures(out, d, {'pretrained': features(run.encoder, d.test), 'trained on': features(model.encoder, d.test)}, p, rows)
+
+def _labelled(im, labels_per_class, seed):
+    "The images whose labels are used"
+    return im if labels_per_class is None else im[few_labels(im.y, labels_per_class, seed)]
+
+def _accuracy(model, im): return (model.predict(im.x)==im.y).double().mean().item()
 
 # %% ../nbs/04_probe.ipynb #61c6f20e
 def plot_training(rows, title=''):
@@ -651,20 +666,12 @@ def finetune(
     **augment                # Strengths of `augmentation`; those of the run when left out
 )->Run:
     "Train a pretrained encoder on with few labels, beside honest baselines; writes a run folder"
-    t, run, dev = time.perf_counter(), _run(run), pick_device(device)
-    out = stage_out(run, out, 'finetune'); force = force or (resume and run_state(out)=='unfinished')
-    check_out(out, force)
-    d = labelled_data(run, data)
-    lab = d.train if labels_per_class is None else d.train[few_labels(d.train.y, labels_per_class, seed)]
+    given = dict(locals()); t, dev = time.perf_counter(), pick_device(device)
+    run, out = begin_stage('finetune', run, out, force, resume)
+    d = labelled_data(run, data); lab = _labelled(d.train, labels_per_class, seed)
     if leaky and not enlarge: raise SslNbError("leaky splits after enlarging; say by how much with enlarge, for example --enlarge 10")
     rule, draw = 'valid' if leaky else stop_rule(stop, lab.y), augmentation(**augment)
-    start_run(out, dict(stage='finetune', preset=preset, parent=parent_of(run), data=data_name(data) or run.settings['data'], image_size=run.encoder.size,
-                        bad_files=run.settings.get('bad_files',
-                                                   'refuse'), labels_per_class=labels_per_class, n_labels=len(lab), steps=steps, batch_size=batch_size,
-                        lr=lr, first_lr=first_lr, weight_decay=weight_decay, smoothing=smoothing, mix=mix, stop=rule, valid_share=valid_share,
-                        patience=patience,
-                        enlarge=enlarge, leaky=leaky, baselines=baselines, knn_k=knn_k, seed=seed, data_name=d.name, data_n=len(d.train), data_sha256=d.sha256,
-                        **augment, **about(dev)), force)
+    start_stage('finetune', run, out, d, given, dev, n_labels=len(lab), stop=rule)
     how = dict(steps=steps, batch_size=batch_size, lr=lr, weight_decay=weight_decay, smoothing=smoothing, mix=mix, dtype=pick_precision('auto', dev))
     part, valid = (_hold_back(lab, valid_share, seed, draw, enlarge, leaky) if rule=='valid' else (_larger(lab, draw, enlarge, seed), None))
     view, found = None if enlarge else draw, {}
@@ -676,15 +683,13 @@ def finetune(
     fit = lambda enc, first, label: train_classifier(enc.to(dev), part, view, first_lr=first, valid=valid, patience=patience, seed=seed, quiet=quiet,
                                                      label=label, **how)
     model, rows = fit(copy.deepcopy(run.encoder), first_lr, 'fine-tuning'); write_history(out/'history.csv', rows)
-    hits = lambda m: (m.predict(d.test.x)==d.test.y).double().mean().item()
-    p = model.predict_proba(d.test.x); scores, enc = {}, run.encoder
-    if baselines:
-        scores, _, ht = _arms(run, d, lab, knn_k, None, None, seed, dev, quiet)
-        if enc.arch!='custom': scores['supervised_acc'] = hits(fit(fresh_encoder(enc, seed), 1., 'supervised from scratch')[0])
+    p = model.predict_proba(d.test.x); scores = _frozen(run, d, lab, knn_k, seed, dev, quiet)[0] if baselines else {}
+    if baselines and run.encoder.arch!='custom':
+        scores['supervised_acc'] = _accuracy(fit(fresh_encoder(run.encoder, seed), 1., 'supervised from scratch')[0], d.test)
     save_classifier(model.cpu(), out/'model.safetensors')
     found |= dict(stop=rule, first_lr=first_lr, n_labels=len(lab), n_test=len(d.test), steps_done=rows[-1]['step'], ece=calibration(p, d.test.y)['ece'])
     if valid is not None: found |= dict(valid_acc=max(r['valid_accuracy'] for r in rows), n_valid=len(valid))
-    if pictures: _probe_pictures(out, run, d, features(model.encoder, d.test), p, rows)
+    if pictures: _trained_pictures(out, run, d, model, p, rows)
     result = class_scores(d.test.y, p.argmax(1), d.classes)
     finish_run(out, scores | dict(finetune_acc=result['accuracy'], seconds=round(time.perf_counter()-t, 1)) | found | result)
     return load_run(out)
@@ -710,19 +715,11 @@ def evaluate(
     if d.classes!=model.classes:
         odd = [c for c in d.classes if c not in model.classes] or [c for c in model.classes if c not in d.classes]
         raise SslNbError(f"the classifier knows the classes {', '.join(model.classes)}; {d.name} has {', '.join(d.classes)} (look at: {', '.join(odd[:3])})")
-    p = model.to(pick_device(device)).predict_proba(_fitting(d.test.x, model)); pred = p.argmax(1)
+    p = model.to(pick_device(device)).predict_proba(fitting(d.test.x, model.encoder)); pred = p.argmax(1)
     report = classification_report(d.test.y, pred, labels=range(len(d.classes)), target_names=[str(c) for c in d.classes], digits=3, zero_division=0)
     scores = class_scores(d.test.y, pred, d.classes) | dict(n_test=len(d.test), calibration=(cal := calibration(p, d.test.y)), ece=cal['ece'], report=report)
     if out is not None: result_pictures(Path(out), d.test, p); write_json(Path(out)/'metrics.json', scores)
     return scores | dict(classifier=str(path), kind=s['stage'])
-
-def _fitting(x, model):
-    "`x` if the classifier takes such images, a clear error if not"
-    e = model.encoder
-    if tuple(x.shape[1:])!=(e.channels, e.size, e.size):
-        raise SslNbError(f"the classifier takes images of {e.channels}x{e.size}x{e.size}, these are {'x'.join(map(str, x.shape[1:]))}; "
-                         "give it images of the kind it was trained on")
-    return x
 
 def worst_pairs(scores, n=3)->list:
     "[(true class, taken for, count)]: the most frequent confusions"
@@ -751,7 +748,7 @@ def predict(
     "The classes of image files"
     model = load_classifier(classifier_folder(run)).to(pick_device(device)); e = model.encoder
     if top_k<1: raise SslNbError(f"top_k = {top_k}; it should be 1 or more")
-    x, files, left = read_files(source, e.size, e.channels, bad_files)
+    x, files, _ = read_files(source, e.size, e.channels, bad_files)
     if invert: x = 255-x
     odd = looks_inverted(x, e.mean.mean().item()).tolist(); q, i = model.predict_proba(x).topk(min(top_k, len(model.classes)), 1)
     tops = [[(model.classes[c], round(v, 4)) for c,v in zip(ci, vi)] for ci,vi in zip(i.tolist(), q.tolist())]

@@ -111,15 +111,17 @@ def _figure(png, alt, caption=None):
 def _card(value, what): return f'<div class="card"><b>{_esc(value)}</b><span>{_esc(what)}</span></div>'
 
 # %% ../nbs/06_report.ipynb #149e86b4
-def _cards(s, m, p, c):
+_labelled = dict(probe=('linear_acc', 'linear probe'), finetune=('finetune_acc', 'fine-tuned'), semi=('semi_acc', 'fine-tuned, with the unlabelled images'))
+
+def _cards(s, m, found):
     "The few figures that one wants first"
-    out = []
-    if p:
-        best = max(v for k,v in comparison(p) if not k.startswith('SimCLR'))
-        out.append(_card(f"{100*p['linear_acc']:.1f} %", f'linear probe, {_budget(p)}'))
-        out.append(_card(f"{100*(p['linear_acc']-best):+.1f}", 'points against the best baseline'))
-    if c and 'cluster_acc' in c: out.append(_card(f"{100*c['cluster_acc']:.1f} %", f"clusters, no labels (Hungarian), k = {c['k']}"))
-    out.append(_card(f"{sum(x['seconds'] for x in (m, p, c) if x):.0f} s", f"in all, on {s['device']}"))
+    out, c = [], found['cluster']
+    for stage,(k,what) in _labelled.items():
+        if x := found[stage]: out.append(_card(f"{100*x[k]:.1f} %", f'{what}, {_budget(x)}'))
+        if stage=='probe' and x and (others := [v for n,v in comparison(x) if not n.startswith('SimCLR')]):
+            out.append(_card(f"{100*(x[k]-max(others)):+.1f}", 'points against the best baseline'))
+    if 'cluster_acc' in c: out.append(_card(f"{100*c['cluster_acc']:.1f} %", f"clusters, no labels (Hungarian), k = {c['k']}"))
+    out.append(_card(f"{sum(x['seconds'] for x in (m, *found.values()) if x):.0f} s", f"in all, on {s['device']}"))
     return f'<div class="cards">{"".join(out)}</div>'
 
 def _budget(p): return f"{p['n_labels']:,} labels"
@@ -135,7 +137,7 @@ def _settings_table(s):
 
 # %% ../nbs/06_report.ipynb #44d804f4
 def report(
-    run,      # A run folder of pretraining, with or without probe and cluster folders inside
+    run,      # A run folder of pretraining, with or without the folders of its stages inside
     out=None, # The file; report.html in the run folder when left out
     data=None # The images, when they only lived in Python
 )->Path: # The file
@@ -144,13 +146,14 @@ def report(
     run = run if isinstance(run, Run) else load_run(run)
     s = run.settings
     if s['stage']!='pretrain':
-        raise SslNbError(f"{run.path} is a run of '{s['stage']}'; name the folder of a pretraining run, its probe and clusters are included")
+        raise SslNbError(f"{run.path} is a run of '{s['stage']}'; name the folder of a pretraining run, its stages are included")
     if run_state(run.path)!='finished': raise SslNbError(f"{run.path} is not finished; go on with --resume first")
-    m = read_json(run.path/'metrics.json'); (ps, p), (cs, c) = (_read_stage(run.path/n) for n in ('probe', 'cluster'))
-    im = run.data(data).train if data is not None or s['data'] else None
+    m = read_json(run.path/'metrics.json'); stages = {n: _read_stage(run.path/n) for n in (*_labelled, 'curve', 'cluster')}
+    found = {n: x for n,(_,x) in stages.items()}; im = run.data(data).train if data is not None or s['data'] else None
     with plt.rc_context():
         figure_style()
-        parts = [*_head(s, m, p, c), *_probe_part(run.path, p), *_cluster_part(run.path, c, p), *_pretrain_part(run, s, m, im), *_settings_part(s, ps, cs)]
+        parts = [*_head(s, m, found), *_labelled_parts(run.path, found), *_cluster_part(run.path, found), *_pretrain_part(run, s, m, im),
+                 *_settings_part({'pretraining': s} | {n: x for n,(x,_) in stages.items()})]
     path = Path(out or run.path/'report.html')
     title = _esc(f"ssl_nb: {s['data_name']}")
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title><style>{_style}</style>'
@@ -158,25 +161,38 @@ def report(
     return path
 
 # %% ../nbs/06_report.ipynb #cc230e58
-def _head(s, m, p, c):
+def _head(s, m, found):
     yield f"<h1>{_esc(s['data_name'])}: a representation without labels</h1>"
     yield (f"<p class='soft'>{s['data_n']:,} images of {s['image_size']}x{s['image_size']} pixels without labels, SimCLR with {_esc(s['encoder'])}, "
            f"{s['epochs']} epochs, seed {s['seed']}, {_esc(s['date'])}.</p>")
     if m.get('verdict'): yield f"<p><b>Look out:</b> {_esc(m['verdict'])}</p>"
-    yield _cards(s, m, p, c)
+    yield _cards(s, m, found)
 
-def _probe_part(path, p):
-    if not p: return
-    yield '<h2>What the representation is worth</h2>'
-    yield f"<p>All rows have the same {_esc(_budget(p))}; tested once on {p['n_test']:,} images that were held back.</p>" + comparison_html(p)
-    yield _figure(path/'probe'/'map.png', 'Test images in two dimensions (t-SNE), before and after',
-                  'Test images in two dimensions (t-SNE): raw pixels and the learned representation. Colours are the true classes; the map did not know them.')
-    yield _figure(path/'probe'/'neighbours.png', 'Nearest neighbours',
-                  'One test image of each class and those that the encoder thinks most alike; neighbours of another class are named in red.')
-    yield _figure(path/'probe'/'confusion.png', 'Confusion matrix', 'Confusion matrix of the linear probe on the test images.')
+_titles = dict(probe='What the representation is worth', finetune='Trained on with labels', semi='Labels, and the images without them')
+_pictures = dict(
+    map=('Test images in two dimensions (t-SNE and PCA), before and after', 'Test images in two dimensions: above t-SNE, below the first two principal '
+         'components. Colours are the true classes; the map did not know them.'),
+    neighbours=('Nearest neighbours', 'One test image of each class and those that the encoder thinks most alike; '
+                'neighbours of another class are named in red.'),
+    confusion=('Confusion matrix', 'Confusion matrix on the test images.'),
+    mistakes=('The most confident mistakes', 'The most confident mistakes: taken for / true class, and how sure.'),
+    reliability=('Reliability diagram', 'How often it is right, by how sure it says it is.'))
 
-def _cluster_part(path, c, p):
-    if not c: return
+def _labelled_parts(path, found):
+    for stage,title in _titles.items():
+        if not (m := found[stage]): continue
+        yield f'<h2>{title}</h2>'
+        rest = f", {m['n_unlabelled']:,} more images without labels" if 'n_unlabelled' in m else ''
+        yield f"<p>All rows have the same {_esc(_budget(m))}{rest}; tested on {m['n_test']:,} images that were held back.</p>" + comparison_html(m)
+        for name in ('map', 'neighbours', 'confusion') if stage=='probe' else ('map', 'confusion', 'mistakes', 'reliability'):
+            yield _figure(path/stage/f'{name}.png', *_pictures[name])
+    if found['curve']:
+        yield '<h2>How many labels?</h2>'
+        yield _figure(path/'curve'/'curve.png', 'Accuracy against the number of labels', 'Test accuracy against the number of labels of each class; '
+                      'mean and band of one standard deviation over draws of the labels.')
+
+def _cluster_part(path, found):
+    if not (c := found['cluster']): return
     yield '<h2>Clusters without any label</h2>'
     if 'cluster_acc' in c:
         names = {'accuracy (Hungarian)': 'cluster_acc', 'NMI': 'nmi', 'ARI': 'ari', 'purity': 'purity'}
@@ -184,7 +200,7 @@ def _cluster_part(path, c, p):
         yield _table(['score', 'value'], [(n, f'{c[k]:.3f}') for n,k in names.items()])
     yield _figure(path/'cluster'/'clusters.png', 'The most central images of each cluster', 'A row is a cluster, its most central images first.')
     yield _figure(path/'cluster'/'map.png', 'Images in two dimensions (t-SNE), coloured by cluster', 'Images in two dimensions (t-SNE); a colour is a cluster.')
-    if not p: yield _figure(path/'cluster'/'neighbours.png', 'Nearest neighbours', 'An image, and those that the encoder thinks most alike.')
+    if not found['probe']: yield _figure(path/'cluster'/'neighbours.png', 'Nearest neighbours', 'An image, and those that the encoder thinks most alike.')
 
 def _pretrain_part(run, s, m, im):
     yield '<h2>How it was learned</h2>'
@@ -194,9 +210,9 @@ def _pretrain_part(run, s, m, im):
     yield _figure(_png(plot_curves([run.history])), 'Curves of pretraining',
                   f"Loss, contrastive accuracy and online kNN (validation images), with their chance lines. {m['images_per_s']:,.0f} images per second.")
 
-def _settings_part(s, ps, cs):
-    yield f"<h2>Do it again</h2><pre>{_esc(s['command'])}</pre>"
-    for name, x in (('pretraining', s), ('probe', ps), ('clusters', cs)):
-        if x: yield f'<details><summary>Every setting of the {name}</summary>{_settings_table(x)}</details>'
+def _settings_part(stages):
+    yield f"<h2>Do it again</h2><pre>{_esc(stages['pretraining']['command'])}</pre>"
+    for name, x in stages.items():
+        if x: yield f'<details><summary>Every setting of: {name}</summary>{_settings_table(x)}</details>'
 
 make_callable(__name__)

@@ -15,13 +15,13 @@ from typing import Literal
 import numpy as np, torch, torch.nn.functional as F
 from torch import Tensor, nn
 from .augment import augmentation
-from .core import (SslNbError, about, check_out, class_colour, figure_style, finish_run, make_callable, percent, pick_device, progress,
-                         read_json, read_record, run_state, save_figure, stage, stage_params, start_run)
+from .core import (SslNbError, class_colour, figure_style, finish_run, make_callable, percent, pick_device, progress, read_json, read_record,
+                         run_state, save_figure, stage, stage_params)
 from .data import Images, few_labels
 from .deepcluster import kmeans
-from .pretrain import Encoder, Run, autocast, data_name, feature_dim, features, load_run, pick_precision, warmup_cosine, write_history
-from .probe import (FEW_ARMS, Classifier, RandomBatches, _probe_pictures, _run, calibration, class_scores, finetune, labelled_data, layer_rates,
-                          parent_of, save_classifier, stage_out, train_classifier)
+from .pretrain import Encoder, Run, autocast, feature_dim, features, load_run, pick_precision, warmup_cosine, write_history
+from .probe import (FEW_ARMS, Classifier, RandomBatches, _trained_pictures, begin_stage, calibration, class_scores, finetune, labelled_data,
+                          layer_rates, save_classifier, start_stage, train_classifier)
 
 # %% ../nbs/08_semi.ipynb #be80f764
 def whiten(
@@ -117,9 +117,8 @@ def self_train(
         found.append(p); pseudo = p.argmax(1); pseudo[i] = given
         often = i.repeat(max(1, len(im)//(16*len(i))))                            # a sixteenth of each batch has true labels
         pile = Images(torch.cat([im.x, im.x[often]]), torch.cat([pseudo, given.repeat(len(often)//len(i))]), im.classes)
-        model, rows = train_classifier(copy.deepcopy(encoder).to(dev), pile, augment, steps*(1+last), batch_size, robust=0. if last else robust, seed=seed+r,
-                                       quiet=quiet,
-                                       label=f'round {r+1} of {rounds}', **how)
+        model, rows = train_classifier(copy.deepcopy(encoder).to(dev), pile, augment, steps*(1+last), batch_size, robust=0. if last else robust,
+                                       seed=seed+r, quiet=quiet, label=f'round {r+1} of {rounds}', **how)
         if not last: h = features(model.encoder, im.x)
     return model, found, rows
 
@@ -193,16 +192,10 @@ def semi(
     **augment                # Strengths of `augmentation`; those of the run when left out
 )->Run:
     "Train with few labels and the unlabelled rest; writes a run folder"
-    t, run, dev = time.perf_counter(), _run(run), pick_device(device)
-    out = stage_out(run, out, 'semi'); force = force or (resume and run_state(out)=='unfinished')
-    check_out(out, force)
+    given = dict(locals()); t, dev = time.perf_counter(), pick_device(device)
+    run, out = begin_stage('semi', run, out, force, resume)
     d = labelled_data(run, data); im, i = _with_unlabelled(run, d, data, labels_per_class, seed); draw = augmentation(**augment)
-    start_run(out, dict(stage='semi', preset=preset, parent=parent_of(run), data=data_name(data) or run.settings['data'], image_size=run.encoder.size,
-                        bad_files=run.settings.get('bad_files',
-                                                   'refuse'), labels_per_class=labels_per_class, n_labels=len(i), n_images=None, n_unlabelled=len(im)-len(i),
-                        method=method, rounds=rounds, steps=steps, batch_size=batch_size, lr=lr, first_lr=first_lr, whitening=whitening,
-                        balance=balance, robust=robust, threshold=threshold,
-                        seed=seed, data_name=d.name, data_n=len(im), data_sha256=d.sha256, **augment, **about(dev)), force)
+    start_stage('semi', run, out, d, given, dev, n_labels=len(i), n_images=None, n_unlabelled=len(im)-len(i), data_n=len(im))
     enc, how = copy.deepcopy(run.encoder).to(dev), dict(lr=lr, first_lr=first_lr, seed=seed, quiet=quiet, dtype=pick_precision('auto', dev)); found = []
     if method=='fixmatch':
         mild = augmentation(**({k: 0. for k in augment} | dict(crop=1., translation=.06, flip=augment['flip'])))
@@ -210,10 +203,9 @@ def semi(
     else: model, found, rows = self_train(enc, im, i, draw, method, rounds, steps, batch_size, robust, whitening, balance, **how)
     write_history(out/'history.csv', rows); model = model.cpu(); save_classifier(model, out/'model.safetensors')
     p = model.predict_proba(d.test.x); result = class_scores(d.test.y, p.argmax(1), d.classes)
-    if pictures: _probe_pictures(out, run, d, features(model.encoder, d.test), p, rows if 'accuracy' in rows[0] else ())
+    if pictures: _trained_pictures(out, run, d, model, p, rows if 'accuracy' in rows[0] else ())
     finish_run(out, dict(semi_acc=result['accuracy'], method=method, n_labels=len(i), n_unlabelled=len(im)-len(i), n_test=len(d.test),
-                         ece=calibration(p, d.test.y)['ece'],
-                         pseudo_acc=_pseudo_scores(found, im, i), seconds=round(time.perf_counter()-t, 1)) | result)
+                         ece=calibration(p, d.test.y)['ece'], pseudo_acc=_pseudo_scores(found, im, i), seconds=round(time.perf_counter()-t, 1)) | result)
     return load_run(out)
 
 def _with_unlabelled(run, d, data, labels_per_class, seed):
@@ -247,15 +239,11 @@ def label_curve(
     quiet:bool=False,        # No progress bar
 )->Run:
     "All arms at growing numbers of labels; writes a run folder and one figure"
-    t, run = time.perf_counter(), _run(run); out = stage_out(run, out, 'curve'); state = check_out(out, force, resume)
+    given = dict(locals()); t, dev = time.perf_counter(), pick_device(device)
+    run, out = begin_stage('curve', run, out, force, resume)
     d, ks = labelled_data(run, data), parse_sizes(sizes); most = int(torch.bincount(d.train.y).min())
     if too := [k for k in ks if k is not None and k>most]: raise SslNbError(f"sizes asks for {too[0]} labels of each class, but a class has {most} images")
-    dev = pick_device(device)
-    if not (resume and state=='unfinished'):
-        start_run(out, dict(stage='curve', preset=preset, parent=parent_of(run), data=data_name(data) or run.settings['data'], image_size=run.encoder.size,
-                            sizes=sizes, draws=draws,
-                            semi_up_to=semi_up_to, seed=seed, data_name=d.name, data_n=len(d.train), data_sha256=d.sha256,
-                            **about(dev)), force)
+    if not (resume and run_state(out)=='unfinished'): start_stage('curve', run, out, d, given, dev)
     cells = [(k, s) for s in range(seed, seed+draws) for k in ks if k is not None or s==seed]     # with all labels there is one draw
     got = {}
     for n,(k,s) in enumerate(cells):
@@ -293,12 +281,12 @@ def plot_label_curve(
     import matplotlib.pyplot as plt
     fig, ax = plt.subplots(figsize=(6.4,4)); names = {v: k for k,v in FEW_ARMS.items()}
     ticks = list(dict.fromkeys(k for r in arms.values() for k in r)); ticks.sort(key=lambda k: 10**9 if k=='all' else int(k))
-    for c,(a,r) in enumerate(arms.items()):
+    style = dict(zip(FEW_ARMS.values(), zip((0, 6, 2, 5, 8, 1, 7), 'osD^vX*')))
+    for a,r in arms.items():
         x = [ticks.index(k) for k in r]; m = np.array([100*np.mean(v) for v in r.values()])
         s = np.array([100*np.std(v, ddof=1) if len(v)>1 else 0 for v in r.values()])
-        colour = class_colour((0, 6, 2, 5, 8, 1, 7)[list(FEW_ARMS.values()).index(a)])
-        ax.plot(x, m, marker='osD^vX*'[list(FEW_ARMS.values()).index(a)], color=colour, ms=4.5, label=names[a],
-                lw=2 if a in ('semi_acc', 'finetune_acc') else 1.2)
+        colour, marker = class_colour(style[a][0]), style[a][1]
+        ax.plot(x, m, marker=marker, color=colour, ms=4.5, label=names[a], lw=2 if a in ('semi_acc', 'finetune_acc') else 1.2)
         ax.fill_between(x, m-s, m+s, color=colour, alpha=.15, lw=0)
     ax.set(xticks=range(len(ticks)), xticklabels=ticks, xlabel='labels of each class', ylabel='test accuracy in %', title=title)
     ax.legend(fontsize=8, loc='lower right')

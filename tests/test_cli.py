@@ -64,7 +64,7 @@ def test_mistakes_and_help_import_nothing_heavy(tmp_path):
 
 def test_help_names_every_command_and_setting(tmp_path):
     top = ssl_nb("--help", cwd=tmp_path).stdout
-    assert [c for c in "demo data presets pretrain probe evaluate report reproduce".split() if c not in top] == []
+    assert [c for c in "demo data presets pretrain probe finetune semi evaluate predict embed export report reproduce".split() if c not in top] == []
     flags = ssl_nb("pretrain", "--help", cwd=tmp_path).stdout
     assert [f for f in "--epochs --temperature --rotation --out --device --seed --quiet --force --resume".split() if f not in flags] == []
     module = run("python", "-m", "ssl_nb", "--version", cwd=tmp_path)
@@ -179,6 +179,67 @@ def test_probe_evaluate_report(runs):
     assert report.returncode == 0 and (runs / "page.html").read_text(encoding="utf-8").count("<img") >= 5
     again = ssl_nb("probe", "whole", "--quiet", cwd=runs)
     assert again.returncode == 2 and "--force" in again.stderr
+
+
+FEW = ["--labels-per-class", "5", "--steps", "40", "--quiet"]
+
+
+def test_few_labels_predict_embed_export(runs):
+    "The line from a run folder to a classifier, its answers for files, a table of features and ONNX"
+    import numpy as np
+    from PIL import Image
+    (runs / "some scans").mkdir()
+    for i, digit in enumerate(np.load(make_scans(runs))): Image.fromarray(digit).resize((40, 40)).save(runs / "some scans" / f"scan {i} é.png")
+    tuned = ssl_nb("finetune", "whole", *FEW, "--stop", "fixed", cwd=runs)
+    assert tuned.returncode == 0 and "SimCLR + fine-tuning" in tuned.stdout and "supervised from scratch" in tuned.stdout, tuned.stderr
+    both = ssl_nb("semi", "whole", *FEW, "--rounds", "1", "--no-pictures", cwd=runs)
+    assert both.returncode == 0 and "fine-tuned + unlabelled" in both.stdout, both.stderr
+    told = ssl_nb("predict", "whole", "some scans", "--json", cwd=runs)
+    rows = json.loads(told.stdout)
+    assert told.returncode == 0 and [Path(row["file"]).name for row in rows] == [f"scan {i} é.png" for i in range(3)]
+    assert all(0 < row["probability"] <= 1 and len(row["top"]) == 3 for row in rows)
+    listed = list(csv.DictReader(ssl_nb("predict", "whole", "some scans", "--csv", cwd=runs).stdout.splitlines()))
+    assert [row["class"] for row in listed] == [row["class"] for row in rows]
+    for name in ("features.npz", "features.parquet"):
+        done = ssl_nb("embed", "whole", "some scans", "--out", name, cwd=runs)
+        assert done.returncode == 0 and "3 images" in done.stdout and (runs / name).is_file(), done.stderr
+    done = ssl_nb("export", "whole", "--onnx", "--out", "net.onnx", cwd=runs)
+    assert done.returncode == 0 and (runs / "net.onnx").is_file(), done.stderr
+    before = {path: path.stat().st_mtime_ns for path in (runs / "whole").rglob("*") if path.is_file()}
+    for words, says in ((("finetune", "whole", *FEW), "--force"), (("semi", "whole", "--method", "fixmach", "--force"), "did you mean 'fixmatch'"),
+                        (("predict", "whole", "net.onnx"), "no image"), (("predict", "features.npz", "some scans"), "not a safetensors file"),
+                        (("finetune", "whole", "--labels-per-class", "300", "--force"), "fewer than the 300")):
+        wrong = ssl_nb(*words, cwd=runs)
+        assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1) and says in wrong.stderr, (words, wrong.stderr)
+    assert before == {path: path.stat().st_mtime_ns for path in (runs / "whole").rglob("*") if path.is_file()}
+
+
+def make_scans(folder):
+    "A file with three digits as arrays"
+    done = run("python", "-c", "import numpy as np; from ssl_nb import load_data; np.save('digits.npy', load_data('digits').test.x[:3,0].numpy())", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "digits.npy"
+
+
+def test_a_label_curve_stopped_by_the_user_goes_on(runs):
+    (runs / "brief.ini").write_text("[digits.finetune]\nsteps = 40\nstop = fixed\n")
+    words = ["probe", "whole", "--label-curve", "--sizes", "1,5", "--draws", "2", "--semi-up-to", "0", "--settings", "brief.ini", "--quiet"]
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen([Path(sys.executable).with_name("ssl_nb"), *words], cwd=runs, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
+    first = runs / "whole" / "curve" / "draw-0" / "labels-1" / "finetune" / "metrics.json"
+    limit = time.monotonic() + 120
+    while not first.exists():
+        assert process.poll() is None and time.monotonic() < limit, "it ended before it could be interrupted"
+        time.sleep(.01)
+    os.kill(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and "--resume" in said and "Traceback" not in said, said
+    stamp = first.stat().st_mtime_ns
+    done = ssl_nb(*words, "--resume", cwd=runs)
+    assert done.returncode == 0 and "±" in done.stdout and (runs / "whole" / "curve" / "curve.png").is_file(), done.stderr
+    assert first.stat().st_mtime_ns == stamp
+    arms = json.loads((runs / "whole" / "curve" / "metrics.json").read_text(encoding="utf-8"))["arms"]
+    assert {size: len(values) for size, values in arms["finetune_acc"].items()} == {"1": 2, "5": 2}
 
 
 def test_data_and_presets(tmp_path):

@@ -58,6 +58,11 @@ def test_readme_is_made_from_the_index():
     assert made.returncode == 0, made.stderr
 
 
+def test_saved_figures_are_small():
+    checked = run("python", "tools/figures.py", "--check", cwd=ROOT)
+    assert checked.returncode == 0, checked.stderr
+
+
 def test_both_site_settings_are_equal():
     assert (ROOT / "nbs" / "_quarto.yml").read_text() == (ROOT / "_quarto.yml").read_text()
 
