@@ -47,12 +47,12 @@ def alternate(ours, peer, rounds):
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
-def _write(name, args, settings, seconds_, metrics, versions=(), extra=()):
+def _write(name, args, settings, seconds_, metrics, versions=(), extra=(), data="random uint8 images"):
     "A record; a round counts as a seed"
     known = about("cpu")
     return write_record(args.results, dict(
         name=name, stage="benchmark", command=" ".join(["python", f"benchmarks/{settings.pop('script')}", *([args.peer] if hasattr(args, "peer") else [])]),
-        preset=None, data=dict(name="random uint8 images", n=args.images, sha256=None), settings=settings | dict(rounds=args.rounds, threads=args.threads),
+        preset=None, data=dict(name=data, n=args.images, sha256=None), settings=settings | dict(rounds=args.rounds, threads=args.threads),
         seeds=list(range(args.rounds)), device=known["device"], threads=known["threads"], seconds=seconds_,
         versions=known["versions"] | dict(versions), commit=known["commit"], dirty=known["dirty"], deviation=None, metrics=metrics,
         extra=dict(extra, date=known["date"], machine=machine())))
@@ -65,10 +65,10 @@ def machine():
     except (OSError, StopIteration): return platform.processor() or None
 
 
-def write(name, args, ours, peer, peer_version, settings):
+def write(name, args, ours, peer, peer_version, settings, data="random uint8 images"):
     "The record of a comparison: seconds of both and their ratio in each round"
     ratio = [b / a for a, b in zip(ours, peer)]
-    path = _write(name, args, settings, [a + b for a, b in zip(ours, peer)], dict(ours=ours, peer=peer, ratio=ratio), {args.peer: peer_version})
+    path = _write(name, args, settings, [a + b for a, b in zip(ours, peer)], dict(ours=ours, peer=peer, ratio=ratio), {args.peer: peer_version}, data=data)
     middle = sorted(ratio)[len(ratio) // 2]
     print(f"{name}: ours {1000 * sorted(ours)[len(ours) // 2]:.1f} ms, {args.peer} {1000 * sorted(peer)[len(peer) // 2]:.1f} ms, "
           f"ratio {middle:.1f} (median), {min(ratio):.1f} to {max(ratio):.1f}, sd {summary(ratio)[1]:.2f}")

@@ -48,7 +48,9 @@ _commands = dict(
     probe='how good is a representation with few labels, beside honest baselines',
     finetune='train the encoder on with few labels, beside the same baselines',
     semi='train with few labels and the unlabelled rest',
-    evaluate='score a saved classifier, class by class',
+    cluster='clusters of a representation, without labels',
+    deepcluster='classes from images alone by iterative pseudo-labels, from random weights',
+    evaluate='score a saved classifier or clusters, class by class',
     predict='the classes of image files',
     embed='write representations as a table with file names',
     export='write the network as ONNX',
@@ -63,9 +65,9 @@ def make_parser()->argparse.ArgumentParser:
     sub = top.add_subparsers(dest='command', metavar='COMMAND', title='commands')
     add = {n: sub.add_parser(n, help=h, description=h[0].upper()+h[1:]+'.', allow_abbrev=False) for n,h in _commands.items()}
     _add_flags(add['demo'], demo_params())
-    _add_flags(add['pretrain'], stage_params('pretrain'))
-    for n in ('probe', 'finetune', 'semi'): add[n].add_argument('run', help='run folder of pretraining')
-    for n in ('finetune', 'semi'): _add_flags(add[n], stage_params(n))
+    for n in ('pretrain', 'deepcluster'): _add_flags(add[n], stage_params(n))
+    for n in ('probe', 'finetune', 'semi', 'cluster'): add[n].add_argument('run', help='run folder of pretraining')
+    for n in ('finetune', 'semi', 'cluster'): _add_flags(add[n], stage_params(n))
     _add_flags(add['probe'], stage_params('curve') | stage_params('probe'))
     add['probe'].add_argument('--label-curve', action='store_true', default=argparse.SUPPRESS,
                               help='all arms at growing numbers of labels (sizes, draws, semi-up-to)')
@@ -112,7 +114,7 @@ def parse(argv):
         flags = [f for f in sub._option_string_actions if f.startswith('--') and '_' not in f]
         bad = next((r for r in rest if r.startswith('-')), rest[0])
         if bad.startswith('-'): raise unknown('flag', bad.partition('=')[0].replace('_', '-'), flags)
-        if args.command in ('demo', 'pretrain'): raise SslNbError(f"'{bad}' is one argument too many; images are named by a flag: --data {bad}")
+        if args.command in ('demo', 'pretrain', 'deepcluster'): raise SslNbError(f"'{bad}' is one argument too many; images are named by a flag: --data {bad}")
         raise SslNbError(f"'{bad}' is one argument too many (see ssl_nb {args.command} --help)")
     return args
 
@@ -229,6 +231,24 @@ def _semi(a):
     from ssl_nb.semi import semi
     out = semi(**a); m = read_json(out.path/'metrics.json'); _say_probe(m); print(f'run: {out.path}')
 
+def _cluster(a):
+    from ssl_nb.deepcluster import cluster_run
+    _say_clusters(cluster_run(**a))
+
+def _deepcluster(a):
+    from ssl_nb.deepcluster import deepcluster
+    _say_clusters(deepcluster(**a))
+
+def _say_clusters(out):
+    "Sizes, the look out, and the scores where there are labels"
+    m = read_json(out.path/'metrics.json'); print(f"{m['n']:,} images in {m['k']} clusters of {', '.join(f'{n:,}' for n in m['sizes'])}")
+    if 'iterations' in m: print(f"{m['iterations']} iterations, stability at last {m['matched_stability']:.3f} matched, {m['stability']:.3f} by raw numbers")
+    if m['verdict']: print(f"look out: {m['verdict']}")
+    if 'cluster_acc' in m: print(f"against the labels, afterwards: {_cluster_scores(m | dict(acc=m['cluster_acc']))}")
+    print(f'run: {out.path}')
+
+def _cluster_scores(m): return ', '.join(f'{what} {m[k]:.3f}' for k,what in (('acc','accuracy (Hungarian)'), ('nmi','NMI'), ('ari','ARI'), ('purity','purity')))
+
 def _predict(a):
     from ssl_nb.probe import predict
     top = convert(a['top_k'], Param('top_k', 'int', help='classes to name, >= 1'))
@@ -267,8 +287,24 @@ def _export(a):
     print(f"{e['part']}: x {' x '.join(map(str, e['input']))}, floats in 0..1 -> {e['output']}; differs from PyTorch by {e['difference']:.1g}")
     print(f"file: {e['path']}")
 
+def _evaluate_clusters(a, path):
+    from ssl_nb.deepcluster import evaluate_clusters
+    e = evaluate_clusters(path, a['data'], a['device']); print(f"{e['n']:,} images in clusters of {', '.join(f'{n:,}' for n in e['sizes'])}")
+    if e['verdict']: print(f"look out: {e['verdict']}")
+    if 'acc' not in e: return
+    print(_cluster_scores(e))
+    if a['quiet']: return
+    of = {v: k for k,v in e['names'].items()}; w = max(map(len, e['classes'])); print(f"{'class':{w+2}} cluster     f1  images")
+    for c,f in e['class_f1'].items(): print(f"{c:{w+2}} {str(of.get(c, 'none')):>7} {f:6.3f} {sum(e['contingency'][e['classes'].index(c)]):7,}")
+    if a['verbose']:
+        print('\nimages of each class (rows) in each cluster:')
+        for c,row in zip(e['classes'], e['contingency']): print(f'{c:{w+2}}' + ''.join(f'{n:7,}' for n in row))
+
 def _evaluate(a):
-    from ssl_nb.probe import evaluate, worst_pairs
+    from ssl_nb.probe import classifier_folder, evaluate, worst_pairs
+    path = Path(a['run']) if Path(a['run']).is_file() else classifier_folder(a['run'])
+    home = path.parent.parent if path.parent.name=='checkpoints' else path.parent if path.is_file() else path
+    if read_settings(home)['stage'] in ('cluster', 'deepcluster'): return _evaluate_clusters(a, path)
     e = evaluate(a['run'], a['data'], a['device'], a['out']); print(f"accuracy {e['accuracy']:.4f}, macro F1 {e['macro_f1']:.4f}")
     if a['quiet']: return
     if a['verbose']:
@@ -401,7 +437,8 @@ def _500_seed(spec, home, seed, results, given):
     from ssl_nb.pretrain import pretrain, read_history
     from ssl_nb.probe import finetune
     parts = _split(given | dict(preset=spec['preset'], seed=seed)); fresh, large = home/f'seed-{seed}', home/'enlarged'/f'seed-{seed}'
-    for d,change in ((fresh, {}), (large, dict(enlarge=10))):
+    epochs = resolve('pretrain', **parts['pretrain'])['epochs']
+    for d,change in ((fresh, {}), (large, dict(enlarge=10, epochs=max(1, epochs//11)))):                   # as many steps
         if run_state(d)!='finished': pretrain(out=d, resume=True, **(parts['pretrain'] | change))
     none = dict(crop=1.) | dict.fromkeys(('rotation', 'translation', 'scale', 'shear', 'elastic', 'brightness', 'contrast', 'noise'), 0.)
     arms = dict(fresh=(fresh/'finetune', {}), early=(fresh/'early', dict(stop='valid', baselines=False)), enlarged=(large/'finetune', dict(enlarge=10)),
@@ -483,17 +520,17 @@ def _reproduce(a):
 def _precheck(command, a):
     "Names, numbers and paths, before anything heavy is imported"
     if 'device' in a: check_device(a['device'])
-    if command in ('probe', 'finetune', 'semi', 'report') or (command in ('evaluate', 'predict', 'embed', 'export') and not Path(a['run']).is_file()):
-        read_settings(a['run'])
+    on_run, on_file = ('probe', 'finetune', 'semi', 'cluster', 'report'), ('evaluate', 'predict', 'embed', 'export')
+    if command in on_run or (command in on_file and not Path(a['run']).is_file()): read_settings(a['run'])
     if command in ('predict', 'embed') and a['bad_files'] not in ('refuse', 'skip'): raise unknown('way with bad files', a['bad_files'], ['refuse', 'skip'])
     if command=='export' and not a['onnx']: raise SslNbError("say which format: --onnx")
     if command=='demo':
         given = _on_digits({k: v for k,v in a.items() if k not in ('out','force','resume')})
         check_demo(Path(a.get('out') or 'runs/demo'), _split(given), a.get('force', False), a.get('resume', False))
-    if command=='pretrain':
-        s = resolve('pretrain', **a); data = s['data']
-        check_out(a.get('out') or Path('runs')/(s['preset'] or Path(data).name), a.get('force', False), a.get('resume', False))
-    if command in ('probe', 'finetune', 'semi'):
+    if command in ('pretrain', 'deepcluster'):
+        s = resolve(command, **a); name = s['preset'] or Path(s['data']).name if command=='pretrain' else f"deepcluster-{Path(s['data']).name}"
+        check_out(a.get('out') or Path('runs')/name, a.get('force', False), a.get('resume', False))
+    if command in ('probe', 'finetune', 'semi', 'cluster'):
         name = 'curve' if a.get('label_curve') else command
         for k in a.keys()-{'run', 'label_curve'}:
             if k not in stage_params(name):
@@ -528,5 +565,5 @@ def main(argv=None)->int: # exit status: 0, 1 (the machine failed), 2 (bad input
 def _again(argv):
     "The command line that goes on"
     import shlex
-    return shlex.join(['ssl_nb', *argv] + (['--resume'] if argv and argv[0] in ('demo','pretrain','probe','finetune','semi') and '--resume' not in argv
+    return shlex.join(['ssl_nb', *argv] + (['--resume'] if argv and argv[0] in ('demo', *STAGES) and '--resume' not in argv
                                            else []))

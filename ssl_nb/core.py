@@ -146,7 +146,8 @@ STAGES = dict(
     finetune=('probe:finetune', 'augment:augmentation'),
     semi=('semi:semi', 'augment:augmentation'),
     curve=('semi:label_curve',),
-    cluster=('deepcluster:cluster_run',))
+    cluster=('deepcluster:cluster_run',),
+    deepcluster=('deepcluster:deepcluster', 'augment:augmentation'))
 
 def stage_params(stage:str)->dict:
     "All settings of a stage, by name"
@@ -493,7 +494,8 @@ def save_figure(fig, path):
 # %% ../nbs/core.ipynb #75ade3cb
 API = dict(pretrain='pretrain', load_encoder='pretrain', load_run='pretrain', features='pretrain', knn_predict='pretrain',
     linear_probe='probe', probe='probe', finetune='probe', evaluate='probe', predict='probe', semi='semi', label_curve='semi', spread_labels='semi',
-    embed='export', to_onnx='export', cluster='deepcluster', kmeans='deepcluster', hungarian_accuracy='deepcluster',
+    embed='export', to_onnx='export', cluster='deepcluster', kmeans='deepcluster', deepcluster='deepcluster',
+    hungarian_accuracy='deepcluster', clustering_scores='deepcluster', evaluate_clusters='deepcluster',
     load_data='data', few_labels='data', show_images='data', nt_xent='simclr_loss', report='report', SslNbError='core')
 
 def lazy_attr(name:str):

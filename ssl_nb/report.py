@@ -198,7 +198,10 @@ def _cluster_part(path, found):
         names = {'accuracy (Hungarian)': 'cluster_acc', 'NMI': 'nmi', 'ARI': 'ari', 'purity': 'purity'}
         yield '<p>k-means on the representation of all images. Labels were used only now, to score.</p>'
         yield _table(['score', 'value'], [(n, f'{c[k]:.3f}') for n,k in names.items()])
-    yield _figure(path/'cluster'/'clusters.png', 'The most central images of each cluster', 'A row is a cluster, its most central images first.')
+    yield _figure(path/'cluster'/'central.png', 'The most central images of each cluster', 'A row is a cluster (its size in brackets), the most central '
+                  'images first.')
+    yield _figure(path/'cluster'/'random.png', 'Images of each cluster at random', 'The same clusters, images drawn at random: how pure is it?')
+    yield _figure(path/'cluster'/'confusion.png', 'Clusters and classes', 'True classes against clusters, each cluster under the class it stands for.')
     yield _figure(path/'cluster'/'map.png', 'Images in two dimensions (t-SNE), coloured by cluster', 'Images in two dimensions (t-SNE); a colour is a cluster.')
     if not found['probe']: yield _figure(path/'cluster'/'neighbours.png', 'Nearest neighbours', 'An image, and those that the encoder thinks most alike.')
 
