@@ -340,6 +340,12 @@ RECORDS |= {f'{n}-few-{k}': dict(preset=p, seeds=3, few=k, metrics=_few, keep=Tr
 RECORDS |= {'mnist-label-curve-cpu': dict(preset='mnist', seeds=3, sizes='1,5,10,50,all', keep=True,
                                           says='5 of the 9 numbers of labels, the unlabelled images up to 10 labels of each class'),
             'mnist-500': dict(preset='mnist-500', seeds=3, five_hundred=True)}
+_clusters = ('acc', 'nmi', 'ari', 'purity', 'min_class_f1')
+RECORDS |= {'fashion-cluster-pixels': dict(preset='fashion_mnist', seeds=5, cluster=dict(method='pixels'), keep=True),
+            'fashion-cluster-kmeans': dict(preset='fashion_mnist', seeds=3, cluster=dict(method='kmeans'), keep=True),
+            'fashion-cluster-w5': dict(preset='fashion_cluster_w5', seeds=5, loop=True),
+            'fashion-cluster-w5-cpu': dict(preset='fashion_cluster_w5_cpu', seeds=3, loop=True,
+                                           says='10 x 5 epochs in place of 10 x 50, 3 seeds in place of 5')}
 _curves = ('loss', 'chance_loss', 'accuracy', 'chance_accuracy', 'knn_accuracy')
 
 def reproduce(name, seeds=None, out='runs', results='results', device='auto', quiet=False, **given)->Path: # the record
@@ -348,10 +354,11 @@ def reproduce(name, seeds=None, out='runs', results='results', device='auto', qu
     spec = RECORDS[name]; n = spec['seeds'] if seeds is None else seeds; rows = []
     check_record(name, n, out, results)
     home = Path(out)/(spec['preset'] if spec.get('keep') else name)     # records of one data set share its encoders
-    if special := next((f for k,f in dict(few=_few_seed, sizes=_curve_seed, five_hundred=_500_seed).items() if k in spec), None):
+    one_seed = dict(few=_few_seed, sizes=_curve_seed, five_hundred=_500_seed, cluster=_cluster_seed, loop=_loop_seed)
+    if special := next((f for k,f in one_seed.items() if k in spec), None):
         for s in range(n):
             if not quiet: print(f"{name}: run {s+1} of {n}, seed {s}", file=sys.stderr)
-            rows.append(special(spec, home, s, results, given | dict(device=device, quiet=quiet)))
+            rows.append(special(spec | dict(name=name), home, s, results, given | dict(device=device, quiet=quiet)))
         return write_record(results, _plain_record(name, spec, n, rows, given))
     for s in range(n):
         for v,change in spec.get('variants', {None: {}}).items():
@@ -469,6 +476,36 @@ def _map(path, n=1000):
     return dict(xy={k: xy.round(1).astype(float).tolist() for k,(xy,_) in maps.items()}, y=test.y[maps['pretrained'][1]].tolist())
 
 # %% ../nbs/cli.ipynb #e9a407ed
+def _cluster_seed(spec, home, seed, results, given):
+    "One clustering of the features of a kept encoder"
+    from ssl_nb.deepcluster import cluster_run
+    run = _kept_run(spec, home, seed, results, given); method = spec['cluster']['method']; d = run.path/f'cluster-{method}-{seed}'
+    mine = _split(given | dict(preset=spec['preset'], seed=seed))['cluster'] | dict(data=None)
+    if new := run_state(d)!='finished': cluster_run(run, out=d, resume=True, pictures=False, **(mine | spec['cluster']))
+    m = read_json(d/'metrics.json'); acc = dict(acc=m['cluster_acc'])
+    if new: log_scoring(results, spec['name'], seed, f"{method}, k = {m['k']}", m)
+    return dict(metrics={k: (m | acc)[k] for k in _clusters} | ({'stability': m['matched_stability']} if 'matched_stability' in m else {}),
+                runs={method: d}, seconds=m['seconds'], n_labels=0, n_test=m['n'], classes=m['classes'],
+                extra=dict(class_f1=m['class_f1'], contingency=m['contingency'], entropy=m['entropy'], confident=m['confident']))
+
+def _loop_seed(spec, home, seed, results, given):
+    "One run of write-up W5's loop"
+    from ssl_nb.deepcluster import deepcluster
+    from ssl_nb.pretrain import read_history
+    d = home/f'seed-{seed}'; mine = _split(given | dict(preset=spec['preset'], seed=seed))['deepcluster']
+    if new := run_state(d)!='finished': deepcluster(out=d, resume=True, **mine)
+    m = read_json(d/'metrics.json'); steps = m['scores']; acc = dict(acc=m['cluster_acc'])
+    if new:
+        for step in steps: log_scoring(results, spec['name'], seed, f"iteration {step['iteration']}", step | dict(cluster_acc=step['acc']))
+        log_scoring(results, spec['name'], seed, 'the network at the end', m)
+    best = next(s for s in steps if s['iteration']==m['best_iteration'])
+    metrics = {k: (m | acc)[k] for k in _clusters} | dict(stability=m['matched_stability'], raw_stability=m['stability'], first_acc=steps[0]['acc'])
+    metrics |= dict(best_test_acc=max(s['test_acc'] for s in steps), kept_test_acc=best['test_acc'], last_test_acc=steps[-1]['test_acc'])
+    return dict(metrics=metrics, runs=dict(deepcluster=d), seconds=m['seconds'], n_labels=0, n_test=m['n'], classes=m['classes'],
+                extra=dict(class_f1=m['class_f1'], contingency=m['contingency'], scores=steps, checks=read_history(d/'iterations.csv'), sizes=m['sizes'],
+                           best_iteration=m['best_iteration'], verdict=m['verdict'], training=read_history(d/'history.csv')))
+
+# %% ../nbs/cli.ipynb #c1d72bb0
 def _head(name, spec, n, stage, settings, rows, given):
     "What every record says of where it comes from; `settings` are those of the main run of each seed"
     pick = lambda k: settings[0][k] if all(x[k]==settings[0][k] for x in settings) else [x[k] for x in settings]
@@ -484,9 +521,11 @@ def _own_settings(runs):
     known = 'command versions device threads commit dirty date format_version stage parent seed preset data_name data_n data_sha256'.split()
     return {name: {k: v for k,v in read_settings(p).items() if k not in known} for name,p in runs.items()}
 
+_stage_of = dict(few='few', sizes='curve', five_hundred='finetune', cluster='cluster', loop='deepcluster')
+
 def _plain_record(name, spec, n, rows, given):
     "The record of rows with `metrics`, `runs`, `seconds` and `extra`"
-    s = [read_settings(list(r['runs'].values())[-1]) for r in rows]; stage = 'few' if 'few' in spec else 'curve' if 'sizes' in spec else 'finetune'
+    s = [read_settings(list(r['runs'].values())[-1]) for r in rows]; stage = next(v for k,v in _stage_of.items() if k in spec)
     head = _head(name, spec, n, stage, s, rows, given)
     dirty = any(read_settings(p)['dirty'] for r in rows for p in r['runs'].values())
     extra = head['extra'] | dict(encoder=[x['parent'] for x in s]) | {k: [r['extra'][k] for r in rows] for k in rows[0]['extra']}

@@ -9,21 +9,24 @@ __all__ = ['KMeansResult', 'kmeans', 'contingency', 'match_clusters', 'hungarian
            'label_stability', 'size_entropy', 'cluster_verdict', 'ClusterLoop', 'cluster_net', 'all_images', 'Decoder',
            'train_autoencoder', 'show_clusters', 'deepcluster', 'save_assignments', 'cluster_pictures', 'plot_progress',
            'score_run', 'plot_contingency', 'plot_quality', 'cluster', 'reproducibility', 'sharpen',
-           'cluster_classifier', 'cluster_run', 'evaluate_clusters']
+           'cluster_classifier', 'neighbours', 'scan_loss', 'ClusterHeads', 'train_heads', 'head_probabilities',
+           'consensus', 'cluster_run', 'suggest_k', 'plot_suggestion', 'evaluate_clusters']
 
 # %% ../nbs/05_deepcluster.ipynb #f288729f
-import time
+import copy, time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 import numpy as np, torch, torch.nn.functional as F
 from torch import Tensor, nn
 from .augment import apply, augmentation
-from .core import (SslNbError, about, atomic_path, check_out, check_same, class_colour, figure_style, finish_run, make_callable, pick_device, progress,
-                         read_settings, save_figure, stage, start_run, unknown)
+from .core import (SslNbError, about, atomic_path, check_out, check_same, class_colour, figure_style, finish_run, make_callable, parameters,
+                         pick_device, progress, read_settings, save_figure, stage, start_run, unknown)
 from .data import Images, data_of, load_data, part_of, show_images
-from .pretrain import (Run, autocast, data_name, feature_dim, features, fitting, load_run, make_encoder, pick_precision, write_history, _statistics)
-from .probe import Classifier, begin_stage, load_classifier, make_head, plot_map, save_classifier, show_neighbours, start_stage, tsne
+from .pretrain import (Run, autocast, data_name, feature_dim, features, fitting, load_run, make_encoder, pick_precision, warmup_cosine, write_history,
+                             _statistics)
+from .probe import (Classifier, LinearProbe, begin_stage, load_classifier, make_head, plot_map, raw_pixels, save_classifier, show_neighbours,
+                          start_stage, tsne)
 
 # %% ../nbs/05_deepcluster.ipynb #42190797
 @dataclass
@@ -369,7 +372,7 @@ def deepcluster(
         errors = train_autoencoder(net.encoder, x, autoencoder_epochs, batch_size, seed=seed, quiet=quiet); _log(out, f'autoencoder: {errors}')
     if compile: net.compile(mode='reduce-overhead' if dev.type=='cuda' else None)
     _loop(loop, out, before, quiet)
-    finish_run(out, _finish_loop(loop, out, im, pictures) | dict(seconds=round(before + time.perf_counter()-t, 1)))
+    finish_run(out, _finish_loop(loop, out, im, pictures, 0 if d.test is None else len(d.test)) | dict(seconds=round(before + time.perf_counter()-t, 1)))
     return load_run(out)
 
 # %% ../nbs/05_deepcluster.ipynb #b80dfddf
@@ -397,7 +400,7 @@ def _loop(loop, out, before, quiet):
                       f"loss {row['loss']:.3f}, right about its pseudo-labels {row['accuracy']:.3f}")
     bar.close()
 
-def _finish_loop(loop, out, im, pictures):
+def _finish_loop(loop, out, im, pictures, n_test):
     "Weights, assignments and pictures at the end of a loop; its metrics"
     p = loop.net.predict_proba(loop.x); labels = p.argmax(1).numpy(); found = np.stack(loop.found)
     save_assignments(out, labels, iterations=found, confidence=p.max(1).values.numpy().astype(np.float32))
@@ -410,7 +413,7 @@ def _finish_loop(loop, out, im, pictures):
     if pictures: cluster_pictures(out, im, labels, p.max(1).values, features(loop.net.encoder, im)); _progress_picture(out, loop)
     return dict(k=loop.n_clusters, n=len(im), iterations=len(found), best_iteration=best, stability=last['stability'],
                 matched_stability=last['matched_stability'], entropy=size_entropy(sizes), sizes=sizes, confident=sure,
-                repaired=sum(c['repaired'] for c in loop.checks), verdict=said) | score_run(out, im, pictures)
+                repaired=sum(c['repaired'] for c in loop.checks), verdict=said) | score_run(out, im, pictures, n_test)
 
 # %% ../nbs/05_deepcluster.ipynb #827664f4
 def save_assignments(out, labels, **more):
@@ -437,6 +440,7 @@ def plot_progress(rows, checks):
     for k,name,c in (('stability','stability, raw numbers',6), ('matched_stability','stability, matched',0), ('entropy','entropy of sizes',2)):
         axs[2].plot(i[1:] if k!='entropy' else i, [o[k] for o in (checks[1:] if k!='entropy' else checks)], 'o-', ms=3, label=name, color=class_colour(c))
     axs[2].set(xlabel='iteration', ylim=(0,1.02)); axs[2].legend(fontsize=7)
+    for ax in axs: ax.xaxis.get_major_locator().set_params(integer=True)
     return fig
 
 def _progress_picture(out, loop):
@@ -447,14 +451,16 @@ def _progress_picture(out, loop):
 def score_run(
     out,       # A run folder with assignments.npz
     im:Images, # The images, with labels or without
-    pictures:bool=True
+    pictures:bool=True,
+    n_test:int=0 # The last so many images are the test part
 )->dict: # `cluster_acc` and the other `clustering_scores`, the F1 of each class, which cluster stands for which class; empty without labels
     "Score saved assignments with labels, afterwards"
     if im.y is None: return {}
     out, y = Path(out), im.y.numpy()
     with np.load(out/'assignments.npz') as z: labels, rounds = z['labels'], z['iterations'] if 'iterations' in z else []
     s, to = clustering_scores(y, labels), match_clusters(y, labels); names = {str(c): im.classes[r] for c,r in sorted(to.items())}
-    steps = [dict(iteration=i+1, **clustering_scores(y, l)) for i,l in enumerate(rounds)]
+    steps = [dict(iteration=i+1, **clustering_scores(y, l)) | (dict(test_acc=hungarian_accuracy(y[-n_test:], l[-n_test:])) if n_test else {})
+             for i,l in enumerate(rounds)]
     extra = dict(scores=steps) if steps else {}
     if pictures: _score_pictures(out, im, labels, to, steps)
     return dict(cluster_acc=s.pop('acc'), **s, class_f1=dict(zip(im.classes, class_f1(y, labels))), names=names, classes=list(im.classes),
@@ -485,6 +491,7 @@ def plot_quality(steps):
     for i,(k,name) in enumerate((('acc','accuracy (Hungarian)'), ('nmi','NMI'), ('purity','purity'))):
         ax.plot([s['iteration'] for s in steps], [s[k] for s in steps], 'o-', ms=3, color=class_colour((0,6,2)[i]), label=name)
     ax.set(xlabel='iteration', ylim=(0,1.02), ylabel='score, computed afterwards'); ax.legend(fontsize=8)
+    ax.xaxis.get_major_locator().set_params(integer=True)
     return fig
 
 # %% ../nbs/05_deepcluster.ipynb #b3270132
@@ -531,14 +538,104 @@ def cluster_classifier(
     return Classifier(encoder, head, [f'cluster {i}' for i in range(k)], sharpness=max(sure, 1e-6)).eval()
 
 # %% ../nbs/05_deepcluster.ipynb #091608e8
+def neighbours(
+    h,         # (N,D) features
+    k:int=20   # Of each image, 1..N-1
+)->Tensor: # (N,k) indices, the most similar first, never the image itself
+    "The nearest neighbours by cosine similarity, searched exactly by faiss"
+    import faiss
+    x = np.ascontiguousarray(F.normalize(torch.as_tensor(h).float().cpu(), dim=1).numpy()); n, k = len(x), min(k, len(x)-1)
+    index = faiss.IndexFlatIP(x.shape[1]); index.add(x); j = torch.as_tensor(index.search(x, k+1)[1])
+    own = j==torch.arange(n)[:,None]; own[~own.any(1), -1] = True                  # twins of an image may push it out of its own list
+    return j[~own].view(n, k)
+
+def scan_loss(
+    p:Tensor, q:Tensor, # (B,K) probabilities of images and of a neighbour of each
+    entropy_weight:float=3.
+)->Tensor:
+    "SCAN's loss: neighbours agree, and all classes are used"
+    m = (p.mean(0)+q.mean(0))/2
+    return -(p*q).sum(1).clamp(min=1e-8).log().mean() + entropy_weight*(m*m.clamp(min=1e-8).log()).sum()
+
+# %% ../nbs/05_deepcluster.ipynb #db29510b
+class ClusterHeads(nn.Module):
+    "Linear heads side by side on one representation: (N,D) -> (N,heads,K) logits"
+    def __init__(self, dim:int, k:int, heads:int=5): super().__init__(); self.k, self.all = k, nn.Linear(dim, heads*k)
+    def forward(self, h): return self.all(h).unflatten(1, (-1, self.k))
+
+def train_heads(
+    encoder,             # Trained in place, at a low rate
+    x:Tensor,            # (N,C,H,W) uint8
+    near:Tensor,         # (N,n) indices of neighbours
+    k:int=10,            # Clusters, >= 2
+    heads:int=5,         # >= 1
+    epochs:int=6,        # >= 1
+    batch_size:int=512,  # Images in a step, as many neighbours beside them, >= 2
+    lr:float=2e-3,       # Of the heads, > 0
+    encoder_lr:float=2e-4, # Of the encoder, >= 0
+    entropy_weight:float=3., # >= 0
+    transform=None,      # A `Transform` or any callable on float batches
+    seed:int=0, dtype=None, quiet:bool=True
+)->tuple: # (`ClusterHeads`, rows: loss of each head and matched stability by epoch, consensus clusters of the last two epochs)
+    "SCAN's second step: heads that agree on neighbours; no argument takes labels"
+    dev = next(encoder.parameters()).device; x = x.to(dev); torch.manual_seed(seed); gen = torch.Generator().manual_seed(seed)
+    net, n = ClusterHeads(feature_dim(encoder), k, heads).to(dev), len(x); steps = max(1, n//batch_size)
+    opt = torch.optim.AdamW([dict(params=encoder.parameters(), lr=encoder_lr), dict(params=net.parameters(), lr=lr)], weight_decay=1e-4)
+    rates, bar, rows, found = (encoder_lr, lr), progress(range(epochs*steps), 'neighbours', quiet, unit='step'), [], []
+    for e in range(epochs):
+        encoder.train(); total = torch.zeros(heads, device=dev)
+        for s,b in enumerate(torch.randperm(n, generator=gen)[:steps*batch_size].split(batch_size)):
+            j = near[b, torch.randint(near.shape[1], (len(b),), generator=gen)]
+            v = apply(transform, x[torch.cat([b, j]).to(dev)].float()/255, gen)
+            with autocast(dtype, dev): out = net(encoder(v))
+            p, q = out.float().softmax(2).chunk(2)
+            losses = torch.stack([scan_loss(p[:,i], q[:,i], entropy_weight) for i in range(heads)])
+            for g,r in zip(opt.param_groups, rates): g['lr'] = r*warmup_cosine(e*steps+s, epochs*steps)
+            opt.zero_grad(set_to_none=True); losses.mean().backward(); opt.step(); total += losses.detach(); bar.update()
+        encoder.eval()
+        if e>=epochs-2: found.append(consensus(head_probabilities(encoder, net, x), k, seed=seed))
+        rows.append(dict(epoch=e+1, **{f'head_{i+1}': v for i,v in enumerate((total/steps).tolist())}))
+    bar.close()
+    return net, rows, found
+
+@torch.no_grad()
+def head_probabilities(encoder, heads:ClusterHeads, x, batch_size=1024)->Tensor: # (N,heads,K)
+    "What all heads say of un-augmented images"
+    dev = next(encoder.parameters()).device
+    return torch.cat([heads(encoder(b.to(dev).float()/255)).float().softmax(2).cpu() for b in x.split(batch_size)])
+
+def consensus(
+    p:Tensor,      # (N,heads,K) probabilities
+    k:int=10,      # Clusters, 1..N
+    n_init:int=20, # Starts, >= 1
+    seed:int=0
+)->KMeansResult:
+    "Clusters on which the heads agree: spherical k-means of the square roots of all probabilities"
+    return kmeans(p.flatten(1).sqrt(), k, n_init, seed)
+
+# %% ../nbs/05_deepcluster.ipynb #25dd89d8
+def _imitate(encoder, h, km, seed=0, n=20_000):
+    "A linear head that gives the clusters of a consensus, fitted on at most `n` images; its classes are called 'cluster 0', 'cluster 1', ..."
+    i = np.random.default_rng(seed).permutation(len(h))[:n]; names = [f'cluster {c}' for c in range(len(km.centers_))]
+    return Classifier(encoder, LinearProbe((.1,)).fit(h[i], km.labels_[i]).as_linear(), names).eval()
+
+# %% ../nbs/05_deepcluster.ipynb #ae85aa5c
 @stage('cluster')
 def cluster_run(
     run:str,                 # A run folder of pretraining
     data:Literal['digits','mnist','fashion_mnist','cifar10']|Path=None, # Images; those of the run when left out
     preset:str=None,         # A named set of settings; that of the run when left out
     settings:str=None,       # A settings file of your own, laid over the preset
-    k:int=10,                # Clusters, >= 1
+    k:int=10,                # Clusters, >= 2
     n_init:int=20,           # Starts; the best objective is kept, >= 1
+    method:Literal['kmeans','scan','pixels']='kmeans', # k-means of the representation, heads that agree on neighbours, or k-means of bare pixels to compare
+    n_neighbours:int=20,     # Of each image (scan), >= 1
+    heads:int=5,             # Heads side by side (scan), >= 1
+    head_epochs:int=6,       # Passes over the images (scan), >= 1
+    head_batch_size:int=512, # Images in a step (scan), >= 2
+    head_lr:float=2e-3,      # Largest learning rate of the heads (scan), > 0
+    encoder_lr:float=2e-4,   # Largest learning rate of the encoder (scan), >= 0
+    entropy_weight:float=3., # How much all clusters must be used (scan), >= 0
     pictures:bool=True,      # Draw grids, map, neighbours and confusion
     device:str='auto',       # auto, cpu, cuda or mps
     seed:int=0,              # Of the starts, >= 0
@@ -547,24 +644,70 @@ def cluster_run(
     resume:bool=False,       # Start an unfinished run there again
     quiet:bool=False,        # No progress bar
 )->Run:
-    "k-means clusters of all images of a run; writes a run folder"
+    "Clusters of all images of a run; writes a run folder"
     given = dict(locals()); t, dev = time.perf_counter(), pick_device(device)
     run, out = begin_stage('cluster', run, out, force, resume)
     d = run.data(data); im = all_images(d)
-    h = features(run.encoder.to(dev), im, quiet=quiet); _points(h, k)
+    enc, found = copy.deepcopy(run.encoder).to(dev), {}
+    h = raw_pixels(im) if method=='pixels' else features(enc, im, quiet=quiet); _points(h, k)
     start_stage('cluster', run, out, d, given, dev, data_n=len(im))
-    km = kmeans(h, k, n_init, seed); model = cluster_classifier(run.encoder.cpu(), h, km, seed)
-    near = (F.normalize(h, dim=1)*torch.as_tensor(km.centers_)[km.labels_]).sum(1)
-    save_assignments(out, km.labels_, centers=km.centers_); save_classifier(model, out/'model.safetensors')
+    if method!='scan':
+        if method=='pixels': enc = make_encoder(nn.Flatten(), run.encoder.channels, run.encoder.size)
+        km = kmeans(h, k, n_init, seed); model = cluster_classifier(enc.cpu(), h, km, seed); points = F.normalize(h, dim=1)
+    else:
+        same = augmentation(**{n: run.settings[n] for n in parameters('augment:augmentation')})
+        net, rows, last = train_heads(enc, im.x, neighbours(h, n_neighbours), k, heads, head_epochs, head_batch_size, head_lr, encoder_lr, entropy_weight, same,
+                                      seed, pick_precision('auto', dev), quiet)
+        write_history(out/'history.csv', rows); km = last[-1]; points = F.normalize(head_probabilities(enc, net, im.x).flatten(1).sqrt(), dim=1)
+        h = features(enc, im); model = _imitate(enc.cpu(), h, km, seed)
+        found = dict(matched_stability=label_stability(last[0].labels_, km.labels_), imitated=float((model.predict(im.x).numpy()==km.labels_).mean()))
+    near = (points*torch.as_tensor(km.centers_)[km.labels_]).sum(1); sizes = np.bincount(km.labels_, minlength=k).tolist()
+    save_assignments(out, km.labels_, centers=km.centers_)
+    if method!='pixels': save_classifier(model, out/'model.safetensors')
     if pictures: cluster_pictures(out, im, km.labels_, near, h)
-    sizes = np.bincount(km.labels_, minlength=k).tolist()
-    sure = (model.head(F.normalize(h, dim=1)*model.sharpness).softmax(1).max(1).values>.9).float().mean().item()
-    found = dict(k=k, n=len(im), inertia=km.inertia_, backend=km.backend, repaired=km.repaired_, sizes=sizes, entropy=size_entropy(sizes), confident=sure,
-                 verdict=cluster_verdict(sizes, confident=sure))
+    sure = float((model.predict_proba(im.x).max(1).values>.9).float().mean())
+    found |= dict(method=method, k=k, n=len(im), inertia=km.inertia_, backend=km.backend, repaired=km.repaired_, sizes=sizes, entropy=size_entropy(sizes),
+                  confident=sure, verdict=cluster_verdict(sizes, confident=sure))
     finish_run(out, found | score_run(out, im, pictures) | dict(seconds=round(time.perf_counter()-t, 1)))
     return load_run(out)
 
 make_callable(__name__)
+
+# %% ../nbs/05_deepcluster.ipynb #e7e8515d
+def suggest_k(
+    h,              # (N,D) features
+    ks=tuple(range(2, 21)), # Numbers of clusters to compare
+    draws:int=8,    # Random parts of the images, each with a vote, >= 1
+    n:int=2000,     # Images in a part, at most
+    seed:int=0
+)->dict: # k (the one with most votes), votes {k: share}, silhouette and reproducibility {k: [of each draw]}
+    "How many clusters the features seem to have, with the evidence"
+    from sklearn.metrics import silhouette_score
+    x = F.normalize(_points(h, 1), dim=1); n = min(n, len(x)); ks = [k for k in ks if 2<=k<=n//4]
+    if not ks: raise SslNbError(f"{len(x)} images are too few to compare numbers of clusters; 8 or more are needed")
+    sil, rep = ({k: [] for k in ks} for _ in range(2))
+    for d in range(draws):
+        part = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed+d))[:n]]
+        for k in ks:
+            labels = kmeans(part, k, 5, seed+d).labels_
+            sil[k].append(float(silhouette_score(part.numpy(), labels, metric='cosine')) if len(np.unique(labels))>1 else -1.)
+            rep[k].append(reproducibility(part, k, seed=seed+d))
+    best = [max(ks, key=lambda k: sil[k][d]*rep[k][d]) for d in range(draws)]
+    votes = {k: best.count(k)/draws for k in sorted(set(best))}
+    return dict(k=max(votes, key=votes.get), votes=votes, silhouette=sil, reproducibility=rep)
+
+def plot_suggestion(found:dict):
+    "The evidence of `suggest_k`, mean and band of one standard deviation over the draws, and the votes; returns the figure"
+    import matplotlib.pyplot as plt
+    fig, axs = plt.subplots(1, 2, figsize=(8.2,2.9)); ks = list(found['silhouette'])
+    for c,(key,name) in enumerate((('silhouette','silhouette'), ('reproducibility','reproducibility'))):
+        v = np.array([found[key][k] for k in ks]); m, s = v.mean(1), v.std(1, ddof=1) if v.shape[1]>1 else 0*v[:,0]
+        colour = class_colour((0,6)[c])
+        axs[0].plot(ks, m, 'o-', ms=3, color=colour, label=name); axs[0].fill_between(ks, m-s, m+s, color=colour, alpha=.2, lw=0)
+    axs[0].set(xlabel='clusters k', ylabel='score'); axs[0].legend(fontsize=8); axs[0].axvline(found['k'], ls='--', lw=1, color='#888')
+    axs[1].bar(list(found['votes']), [100*v for v in found['votes'].values()], color=class_colour(2))
+    axs[1].set(xlabel='clusters k', ylabel='votes of random parts in %', xlim=(min(ks)-1, max(ks)+1))
+    return fig
 
 # %% ../nbs/05_deepcluster.ipynb #00c3b1a5
 def evaluate_clusters(

@@ -11,7 +11,7 @@ __all__ = ['ARMS', 'FEW_ARMS', 'LinearProbe', 'linear_probe', 'raw_pixels', 'ran
            'tsne', 'plot_map', 'plot_maps', 'nearest', 'show_neighbours', 'save_classifier', 'load_classifier',
            'parent_of', 'stage_out', 'begin_stage', 'start_stage', 'is_labelled', 'labelled_data', 'probe',
            'class_scores', 'result_pictures', 'plot_training', 'stop_rule', 'choose_by_folds', 'finetune',
-           'classifier_folder', 'evaluate', 'worst_pairs', 'looks_inverted', 'predict', 'plot_arms']
+           'classifier_folder', 'evaluate', 'worst_pairs', 'looks_inverted', 'predict', 'plot_arms', 'plot_sweep']
 
 # %% ../nbs/04_probe.ipynb #c9b23d87
 import copy, time, warnings
@@ -793,4 +793,25 @@ def plot_arms(
         ax.plot(v, [k]*len(v), 'o', color=c, alpha=.5, ms=5); ax.errorbar(v.mean(), k, xerr=v.std(ddof=1), fmt='|', color=c, ms=16, capsize=0, lw=2)
     ax.set(yticks=range(len(names)), yticklabels=names, xlabel='test accuracy in %; a dot is a seed, the bar mean ± sd', title=record['data']['name'])
     ax.grid(axis='y')
+    return fig
+
+# %% ../nbs/04_probe.ipynb #0181fe8d
+def plot_sweep(
+    record:dict,   # With variants
+    values:dict,   # {variant: value on the x axis}
+    xlabel:str='temperature'
+):
+    "Probe and kNN accuracy on validation images against a setting, and the loss curves; returns the figure"
+    import matplotlib.pyplot as plt
+    fig, axs = plt.subplots(1, 2, figsize=(8.4,3.1)); x = list(values.values()); m, variants = record['metrics'], record['extra']['variants']
+    for k,name,c in (('valid_linear_acc', 'linear probe', 0), ('valid_knn_acc', 'kNN', 6)):
+        v = 100*np.array([m[f'{k}@{n}'] for n in values])
+        axs[0].errorbar(x, v.mean(1), v.std(1, ddof=1), fmt='o-', color=class_colour(c), capsize=3, label=name, ms=4)
+    axs[0].set(xscale='log', xlabel=xlabel, ylabel='validation accuracy in %'); axs[0].minorticks_off()
+    axs[0].set_xticks(x, [f'{t:g}' for t in x]); axs[0].legend()
+    for i,n in enumerate(values):
+        loss = np.array([e['loss'] for e in variants[n]['history']]).mean(0)
+        axs[1].plot(range(1, len(loss)+1), loss, color=plt.cm.viridis(i/max(1, len(values)-1)*.9), label=f'{values[n]:g}')
+    axs[1].axhline(variants[n]['history'][0]['chance_loss'][0], ls='--', lw=1, color='#888')
+    axs[1].set(xlabel='epoch', ylabel='NT-Xent, mean over seeds'); axs[1].legend(title=xlabel, fontsize=7, title_fontsize=8, ncols=2)
     return fig

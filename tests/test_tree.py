@@ -255,5 +255,10 @@ def test_no_file_names_a_path_of_one_machine():
     assert [f"{name}: {found[0]}" for name, text in texts() for found in [MACHINE_PATH.search(text)] if found] == []
 
 
+def test_the_version_stands_everywhere():
+    assert f"\nversion: {ssl_nb.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {ssl_nb.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
 def test_installed_version_is_the_packages():
     assert version("ssl_nb") == ssl_nb.__version__, "run make test, which installs anew"
