@@ -53,21 +53,38 @@ def _sklearn(x, k, n_init, seed, max_iter, spherical, init):
     return KMeans(k, random_state=seed, max_iter=max_iter, tol=1e-6, **start).fit(x).cluster_centers_, 0
 
 def _torch(x, k, n_init, seed, max_iter, spherical, init):
-    x, gen, best = torch.as_tensor(x), torch.Generator().manual_seed(seed), (float('inf'), None, 0)
-    for _ in range(n_init if init is None else 1):
-        c = x[torch.randperm(len(x), generator=gen)[:k].to(x.device)] if init is None else torch.as_tensor(init).to(x)
-        labels, repaired = None, 0
-        for _ in range(max_iter):
-            score, before = x@c.T - c.square().sum(1)/2, labels; best_score, labels = score.max(1)           # the largest is the nearest
-            if before is not None and torch.equal(labels, before): break
-            n = torch.bincount(labels, minlength=k)
-            c = torch.zeros_like(c).index_add_(0, labels, x)/n.clamp(min=1)[:,None]
-            if len(empty := (n==0).nonzero()[:,0]):
-                c[empty] = x[(x.square().sum(1)/2-best_score).topk(len(empty)).indices]; repaired += len(empty)
-            if spherical: c = F.normalize(c, dim=1)
-        loss = (x.square().sum(1) - 2*(x@c.T - c.square().sum(1)/2).max(1).values).sum().item()
-        if loss<best[0]: best = loss, c, repaired
-    return best[1].cpu().numpy(), best[2]
+    x, gen = torch.as_tensor(x), torch.Generator().manual_seed(seed)
+    draw = lambda: x[torch.randperm(len(x), generator=gen)[:k].to(x.device)]
+    starts = [draw() for _ in range(n_init)] if init is None else [torch.as_tensor(init).to(x)]
+    side = max(1, 512//k); found = [o for i in range(0, len(starts), side) for o in _lloyd(x, torch.stack(starts[i:i+side]), max_iter, spherical)]
+    least = min(loss for loss,_,_ in found)
+    _, c, repaired = next(o for o in found if o[0]<=least+1e-4*abs(least))           # the first of equals, whatever the last digits say
+    return c.cpu().numpy(), repaired
+
+def _lloyd(x, c, max_iter, spherical, tol=1e-6):
+    "k-means from (R,k,D) starts side by side, so that one matrix product compares images with the centres of all; (objective, centres, repaired) of each"
+    starts, k, d = c.shape; c, length = c.clone(), x.square().sum().item(); live, repaired = torch.arange(starts, device=x.device), [0]*starts
+    last = torch.full((starts,), float('inf'), dtype=torch.double, device=x.device)
+    for _ in range(max_iter):
+        flat, r = c[live].view(-1, d), len(live); off = torch.arange(r, device=x.device)*k
+        half, sums = flat.square().sum(1)/2, torch.zeros_like(flat)
+        n, gain = torch.zeros(len(flat), device=x.device), torch.zeros(r, dtype=torch.double, device=x.device)
+        for b in x.split(4096):
+            score, near = torch.addmm(-half, b, flat.T).view(len(b), r, k).max(2)                       # the largest is the nearest
+            hot = torch.zeros(len(b), r*k, device=x.device).scatter_(1, near+off, 1.)
+            sums.addmm_(hot.T, b); n += hot.sum(0); gain += score.sum(0).double()
+        new = (sums/n.clamp(min=1)[:,None]).view(r, k, d)
+        for j in (n.view(r, k)==0).any(1).nonzero()[:,0].tolist(): repaired[int(live[j])] += _refill(x, c[live[j]], new[j], n.view(r, k)[j]==0)
+        c[live] = F.normalize(new, dim=2) if spherical else new; loss = length-2*gain
+        going = (last[live]-loss)>tol*loss.abs(); last[live] = loss; live = live[going]
+        if not len(live): break
+    return list(zip(last.tolist(), c, repaired))
+
+def _refill(x, c, new, empty):
+    "Give empty clusters the images farthest from their centres; how many"
+    far = torch.cat([torch.cdist(b, c).min(1).values for b in x.split(65536)]).topk(int(empty.sum())).indices
+    new[empty] = x[far]
+    return len(far)
 
 _backends = dict(faiss=_faiss, sklearn=_sklearn, torch=_torch)
 
