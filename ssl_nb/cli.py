@@ -301,10 +301,9 @@ def _evaluate_clusters(a, path):
         for c,row in zip(e['classes'], e['contingency']): print(f'{c:{w+2}}' + ''.join(f'{n:7,}' for n in row))
 
 def _evaluate(a):
-    from ssl_nb.probe import classifier_folder, evaluate, worst_pairs
+    from ssl_nb.probe import classifier_folder, evaluate, run_of, worst_pairs
     path = Path(a['run']) if Path(a['run']).is_file() else classifier_folder(a['run'])
-    home = path.parent.parent if path.parent.name=='checkpoints' else path.parent if path.is_file() else path
-    if read_settings(home)['stage'] in ('cluster', 'deepcluster'): return _evaluate_clusters(a, path)
+    if read_settings(run_of(path))['stage'] in ('cluster', 'deepcluster'): return _evaluate_clusters(a, path)
     e = evaluate(a['run'], a['data'], a['device'], a['out']); print(f"accuracy {e['accuracy']:.4f}, macro F1 {e['macro_f1']:.4f}")
     if a['quiet']: return
     if a['verbose']:
@@ -354,8 +353,7 @@ def reproduce(name, seeds=None, out='runs', results='results', device='auto', qu
     spec = RECORDS[name]; n = spec['seeds'] if seeds is None else seeds; rows = []
     check_record(name, n, out, results)
     home = Path(out)/(spec['preset'] if spec.get('keep') else name)     # records of one data set share its encoders
-    one_seed = dict(few=_few_seed, sizes=_curve_seed, five_hundred=_500_seed, cluster=_cluster_seed, loop=_loop_seed)
-    if special := next((f for k,f in one_seed.items() if k in spec), None):
+    if special := next((f for k,(_,f) in _kinds.items() if k in spec), None):
         for s in range(n):
             if not quiet: print(f"{name}: run {s+1} of {n}, seed {s}", file=sys.stderr)
             rows.append(special(spec | dict(name=name), home, s, results, given | dict(device=device, quiet=quiet)))
@@ -521,11 +519,12 @@ def _own_settings(runs):
     known = 'command versions device threads commit dirty date format_version stage parent seed preset data_name data_n data_sha256'.split()
     return {name: {k: v for k,v in read_settings(p).items() if k not in known} for name,p in runs.items()}
 
-_stage_of = dict(few='few', sizes='curve', five_hundred='finetune', cluster='cluster', loop='deepcluster')
+_kinds = dict(few=('few', _few_seed), sizes=('curve', _curve_seed), five_hundred=('finetune', _500_seed), cluster=('cluster', _cluster_seed),
+              loop=('deepcluster', _loop_seed))                     # a key of RECORDS: the stage that its record names, and what runs one seed
 
 def _plain_record(name, spec, n, rows, given):
     "The record of rows with `metrics`, `runs`, `seconds` and `extra`"
-    s = [read_settings(list(r['runs'].values())[-1]) for r in rows]; stage = next(v for k,v in _stage_of.items() if k in spec)
+    s = [read_settings(list(r['runs'].values())[-1]) for r in rows]; stage = next(v for k,(v,_) in _kinds.items() if k in spec)
     head = _head(name, spec, n, stage, s, rows, given)
     dirty = any(read_settings(p)['dirty'] for r in rows for p in r['runs'].values())
     extra = head['extra'] | dict(encoder=[x['parent'] for x in s]) | {k: [r['extra'][k] for r in rows] for k in rows[0]['extra']}

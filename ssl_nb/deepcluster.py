@@ -6,11 +6,12 @@ Docs: https://ssl-nb.github.io/ssl_nb/deepcluster.html.md"""
 
 # %% auto #0
 __all__ = ['KMeansResult', 'kmeans', 'contingency', 'match_clusters', 'hungarian_accuracy', 'class_f1', 'clustering_scores',
-           'label_stability', 'size_entropy', 'cluster_verdict', 'ClusterLoop', 'cluster_net', 'all_images', 'Decoder',
-           'train_autoencoder', 'show_clusters', 'deepcluster', 'save_assignments', 'cluster_pictures', 'plot_progress',
-           'score_run', 'plot_contingency', 'plot_quality', 'cluster', 'reproducibility', 'sharpen',
-           'cluster_classifier', 'neighbours', 'scan_loss', 'ClusterHeads', 'train_heads', 'head_probabilities',
-           'consensus', 'cluster_run', 'suggest_k', 'plot_suggestion', 'evaluate_clusters']
+           'label_stability', 'size_entropy', 'cluster_health', 'cluster_verdict', 'ClusterLoop', 'cluster_net',
+           'all_images', 'Decoder', 'train_autoencoder', 'show_clusters', 'deepcluster', 'save_assignments',
+           'cluster_pictures', 'plot_progress', 'score_run', 'label_scores', 'plot_quality', 'cluster',
+           'reproducibility', 'sharpen', 'cluster_classifier', 'search_neighbours', 'neighbours', 'scan_loss',
+           'ClusterHeads', 'train_heads', 'head_probabilities', 'consensus', 'cluster_run', 'suggest_k',
+           'plot_suggestion', 'evaluate_clusters']
 
 # %% ../nbs/05_deepcluster.ipynb #f288729f
 import copy, time
@@ -25,8 +26,8 @@ from .core import (SslNbError, about, atomic_path, check_out, check_same, class_
 from .data import Images, data_of, load_data, part_of, show_images
 from .pretrain import (Run, autocast, data_name, feature_dim, features, fitting, load_run, make_encoder, pick_precision, warmup_cosine, write_history,
                              _statistics)
-from .probe import (Classifier, LinearProbe, begin_stage, load_classifier, make_head, plot_map, raw_pixels, save_classifier, show_neighbours,
-                          start_stage, tsne)
+from .probe import (Classifier, LinearProbe, begin_stage, load_classifier, make_head, plot_confusion, plot_map, raw_pixels, run_of, save_classifier,
+                          show_neighbours, start_stage, tsne)
 
 # %% ../nbs/05_deepcluster.ipynb #42190797
 @dataclass
@@ -183,6 +184,16 @@ def size_entropy(sizes)->float: # 0..1
     "How evenly images are spread over clusters: the entropy of the sizes, as a share of the largest possible"
     p = np.asarray(sizes, dtype=float); p = p[p>0]/p.sum()
     return float(-(p*np.log(p)).sum()/np.log(len(sizes))) if len(sizes)>1 else 1.
+
+def cluster_health(
+    labels,      # (N,) clusters
+    k:int,       # How many there are
+    p:Tensor,    # (N,K) probabilities of a classifier
+    churn=None   # As for `cluster_verdict`
+)->dict: # sizes, entropy, confident (share of images with a probability above 0.9) and verdict
+    "How clusters look without labels"
+    sizes, sure = np.bincount(labels, minlength=k).tolist(), float((p.max(1).values>.9).float().mean())
+    return dict(sizes=sizes, entropy=size_entropy(sizes), confident=sure, verdict=cluster_verdict(sizes, churn, sure))
 
 def cluster_verdict(
     sizes,               # Images in each cluster
@@ -421,16 +432,15 @@ def _finish_loop(loop, out, im, pictures, n_test):
     "Weights, assignments and pictures at the end of a loop; its metrics"
     p = loop.net.predict_proba(loop.x); labels = p.argmax(1).numpy(); found = np.stack(loop.found)
     save_assignments(out, labels, iterations=found, confidence=p.max(1).values.numpy().astype(np.float32))
-    best = max(loop.checks[1:] or loop.checks, key=lambda c: (c['matched_stability'], c['iteration']))['iteration']; kept = out/'checkpoints'
-    for name, n in (('best', min(best, len(list(kept.glob('iter_*'))))), ('final', len(list(kept.glob('iter_*'))))):
+    best = max(loop.checks[1:] or loop.checks, key=lambda c: (c['matched_stability'], c['iteration']))['iteration']
+    kept = out/'checkpoints'; trained = len(list(kept.glob('iter_*')))              # a loop that settled did not train in its last iteration
+    for name, n in (('best', min(best, trained)), ('final', trained)):
         with atomic_path(kept/f'{name}.safetensors') as q: q.write_bytes((kept/f'iter_{n:02}.safetensors').read_bytes())
     loop.net.cpu(); save_classifier(loop.net, out/'model.safetensors')
-    sizes = np.bincount(labels, minlength=loop.n_clusters).tolist(); last = loop.checks[-1]; sure = float((p.max(1).values>.9).float().mean())
-    said = cluster_verdict(sizes, 1-last['matched_stability'] if len(loop.found)>1 else None, sure)
+    last = loop.checks[-1]; health = cluster_health(labels, loop.n_clusters, p, 1-last['matched_stability'] if len(loop.found)>1 else None)
     if pictures: cluster_pictures(out, im, labels, p.max(1).values, features(loop.net.encoder, im)); _progress_picture(out, loop)
     return dict(k=loop.n_clusters, n=len(im), iterations=len(found), best_iteration=best, stability=last['stability'],
-                matched_stability=last['matched_stability'], entropy=size_entropy(sizes), sizes=sizes, confident=sure,
-                repaired=sum(c['repaired'] for c in loop.checks), verdict=said) | score_run(out, im, pictures, n_test)
+                matched_stability=last['matched_stability'], repaired=sum(c['repaired'] for c in loop.checks)) | health | score_run(out, im, pictures, n_test)
 
 # %% ../nbs/05_deepcluster.ipynb #827664f4
 def save_assignments(out, labels, **more):
@@ -475,31 +485,27 @@ def score_run(
     if im.y is None: return {}
     out, y = Path(out), im.y.numpy()
     with np.load(out/'assignments.npz') as z: labels, rounds = z['labels'], z['iterations'] if 'iterations' in z else []
-    s, to = clustering_scores(y, labels), match_clusters(y, labels); names = {str(c): im.classes[r] for c,r in sorted(to.items())}
+    s = label_scores(im, labels)
     steps = [dict(iteration=i+1, **clustering_scores(y, l)) | (dict(test_acc=hungarian_accuracy(y[-n_test:], l[-n_test:])) if n_test else {})
              for i,l in enumerate(rounds)]
     extra = dict(scores=steps) if steps else {}
-    if pictures: _score_pictures(out, im, labels, to, steps)
-    return dict(cluster_acc=s.pop('acc'), **s, class_f1=dict(zip(im.classes, class_f1(y, labels))), names=names, classes=list(im.classes),
-                contingency=contingency(y, labels).tolist()) | extra
+    if pictures: _score_pictures(out, s, steps)
+    return dict(cluster_acc=s.pop('acc'), **s) | extra
 
-def _score_pictures(out, im, labels, to, steps):
+def label_scores(im, labels)->dict:
+    "`clustering_scores` of labelled images, the F1 of each class, which cluster stands for which class, and the counts"
+    y = im.y.numpy(); names = {c: im.classes[r] for c,r in sorted(match_clusters(y, labels).items())}
+    return clustering_scores(y, labels) | dict(class_f1=dict(zip(im.classes, class_f1(y, labels))), names=names, classes=list(im.classes),
+                                               contingency=contingency(y, labels).tolist())
+
+def _score_pictures(out, s, steps):
     "confusion.png (clusters under the class they stand for) and, of a loop, quality.png"
     import matplotlib.pyplot as plt
     with plt.rc_context():
-        figure_style(); c = contingency(im.y, labels); order = sorted(range(c.shape[1]), key=lambda k: to.get(k, 10**6))
-        save_figure(plot_contingency(c[:,order], im.classes, [str(k) for k in order]), out/'confusion.png')
+        figure_style(); c, place = np.array(s['contingency']), {k: s['classes'].index(n) for k,n in s['names'].items()}
+        order = sorted(range(c.shape[1]), key=lambda k: place.get(k, 10**6))
+        save_figure(plot_confusion(c[:,order], s['classes'], columns=order, xlabel='cluster').figure, out/'confusion.png')
         if steps: save_figure(plot_quality(steps), out/'quality.png')
-
-def plot_contingency(c, classes, clusters):
-    "True classes against clusters, coloured by the share of the class; returns the figure"
-    import matplotlib.pyplot as plt, seaborn as sns
-    fig, ax = plt.subplots(figsize=(max(3.6, .42*c.shape[1]+1.4), max(3.2, .38*len(c)+.8)))
-    text = np.where(c>0, c, '').astype(str) if c.shape[1]<=20 else False
-    sns.heatmap(c/np.maximum(c.sum(1, keepdims=True), 1), annot=text, fmt='', cmap='Blues', vmin=0, vmax=1, cbar=False,
-                linewidths=.5, linecolor='white', xticklabels=clusters, yticklabels=classes, annot_kws=dict(size=7), ax=ax)
-    ax.set(xlabel='cluster', ylabel='true class'); ax.tick_params(length=0); ax.tick_params(axis='y', rotation=0)
-    return fig
 
 def plot_quality(steps):
     "Scores by iteration; returns the figure"
@@ -555,14 +561,21 @@ def cluster_classifier(
     return Classifier(encoder, head, [f'cluster {i}' for i in range(k)], sharpness=max(sure, 1e-6)).eval()
 
 # %% ../nbs/05_deepcluster.ipynb #091608e8
+def search_neighbours(
+    x,         # (N,D) features of length 1
+    k:int      # How many of each, the point itself among them, 1..N
+)->tuple: # (N,k) cosines and (N,k) indices, the most similar first
+    "Exact search by faiss"
+    import faiss
+    x = np.ascontiguousarray(torch.as_tensor(x).float().cpu().numpy()); index = faiss.IndexFlatIP(x.shape[1]); index.add(x)
+    return index.search(x, k)
+
 def neighbours(
     h,         # (N,D) features
     k:int=20   # Of each image, 1..N-1
 )->Tensor: # (N,k) indices, the most similar first, never the image itself
-    "The nearest neighbours by cosine similarity, searched exactly by faiss"
-    import faiss
-    x = np.ascontiguousarray(F.normalize(torch.as_tensor(h).float().cpu(), dim=1).numpy()); n, k = len(x), min(k, len(x)-1)
-    index = faiss.IndexFlatIP(x.shape[1]); index.add(x); j = torch.as_tensor(index.search(x, k+1)[1])
+    "The nearest neighbours by cosine similarity"
+    x = F.normalize(torch.as_tensor(h).float(), dim=1); n, k = len(x), min(k, len(x)-1); j = torch.as_tensor(search_neighbours(x, k+1)[1])
     own = j==torch.arange(n)[:,None]; own[~own.any(1), -1] = True                  # twins of an image may push it out of its own list
     return j[~own].view(n, k)
 
@@ -593,7 +606,7 @@ def train_heads(
     entropy_weight:float=3., # >= 0
     transform=None,      # A `Transform` or any callable on float batches
     seed:int=0, dtype=None, quiet:bool=True
-)->tuple: # (`ClusterHeads`, rows: loss of each head and matched stability by epoch, consensus clusters of the last two epochs)
+)->tuple: # (`ClusterHeads`, rows: loss of each head by epoch, consensus clusters of the last two epochs)
     "SCAN's second step: heads that agree on neighbours; no argument takes labels"
     dev = next(encoder.parameters()).device; x = x.to(dev); torch.manual_seed(seed); gen = torch.Generator().manual_seed(seed)
     net, n = ClusterHeads(feature_dim(encoder), k, heads).to(dev), len(x); steps = max(1, n//batch_size)
@@ -678,13 +691,12 @@ def cluster_run(
         write_history(out/'history.csv', rows); km = last[-1]; points = F.normalize(head_probabilities(enc, net, im.x).flatten(1).sqrt(), dim=1)
         h = features(enc, im); model = _imitate(enc.cpu(), h, km, seed)
         found = dict(matched_stability=label_stability(last[0].labels_, km.labels_), imitated=float((model.predict(im.x).numpy()==km.labels_).mean()))
-    near = (points*torch.as_tensor(km.centers_)[km.labels_]).sum(1); sizes = np.bincount(km.labels_, minlength=k).tolist()
+    near = (points*torch.as_tensor(km.centers_)[km.labels_]).sum(1)
     save_assignments(out, km.labels_, centers=km.centers_)
     if method!='pixels': save_classifier(model, out/'model.safetensors')
     if pictures: cluster_pictures(out, im, km.labels_, near, h)
-    sure = float((model.predict_proba(im.x).max(1).values>.9).float().mean())
-    found |= dict(method=method, k=k, n=len(im), inertia=km.inertia_, backend=km.backend, repaired=km.repaired_, sizes=sizes, entropy=size_entropy(sizes),
-                  confident=sure, verdict=cluster_verdict(sizes, confident=sure))
+    found |= dict(method=method, k=k, n=len(im), inertia=km.inertia_, backend=km.backend, repaired=km.repaired_)
+    found |= cluster_health(km.labels_, k, model.predict_proba(im.x))
     finish_run(out, found | score_run(out, im, pictures) | dict(seconds=round(time.perf_counter()-t, 1)))
     return load_run(out)
 
@@ -734,12 +746,6 @@ def evaluate_clusters(
 )->dict: # sizes, entropy, confident, verdict; and `clustering_scores`, class_f1, names and contingency where there are labels
     "Cluster images with a saved network, and score the clusters where there are labels"
     path = Path(run.path if isinstance(run, Run) else run)
-    home = path if path.is_dir() else path.parent.parent if path.parent.name=='checkpoints' else path.parent
-    model = load_classifier(path).to(pick_device(device)); im = all_images(data_of(read_settings(home), data))
-    p = model.predict_proba(fitting(im.x, model.encoder)); labels = p.argmax(1).numpy(); sizes = np.bincount(labels, minlength=len(model.classes)).tolist()
-    sure = float((p.max(1).values>.9).float().mean())
-    out = dict(n=len(im), sizes=sizes, entropy=size_entropy(sizes), confident=sure, verdict=cluster_verdict(sizes, confident=sure))
-    if im.y is None: return out
-    y, to = im.y.numpy(), match_clusters(im.y, labels)
-    named = dict(classes=list(im.classes), names={c: im.classes[r] for c,r in sorted(to.items())}, class_f1=dict(zip(im.classes, class_f1(y, labels))))
-    return out | clustering_scores(y, labels) | named | dict(contingency=contingency(y, labels).tolist())
+    model = load_classifier(path).to(pick_device(device)); im = all_images(data_of(read_settings(run_of(path)), data))
+    p = model.predict_proba(fitting(im.x, model.encoder)); labels = p.argmax(1).numpy()
+    return dict(n=len(im)) | cluster_health(labels, len(model.classes), p) | ({} if im.y is None else label_scores(im, labels))

@@ -11,7 +11,8 @@ __all__ = ['ARMS', 'FEW_ARMS', 'LinearProbe', 'linear_probe', 'raw_pixels', 'ran
            'tsne', 'plot_map', 'plot_maps', 'nearest', 'show_neighbours', 'save_classifier', 'load_classifier',
            'parent_of', 'stage_out', 'begin_stage', 'start_stage', 'is_labelled', 'labelled_data', 'probe',
            'class_scores', 'result_pictures', 'plot_training', 'stop_rule', 'choose_by_folds', 'finetune',
-           'classifier_folder', 'evaluate', 'worst_pairs', 'looks_inverted', 'predict', 'plot_arms', 'plot_sweep']
+           'classifier_folder', 'run_of', 'evaluate', 'worst_pairs', 'looks_inverted', 'predict', 'plot_arms',
+           'plot_sweep']
 
 # %% ../nbs/04_probe.ipynb #c9b23d87
 import copy, time, warnings
@@ -279,18 +280,20 @@ def confusion(y, pred, n:int)->np.ndarray:
 def plot_confusion(
     counts:np.ndarray, # (n,n) from `confusion`
     classes:list,
-    title:str='', ax=None
+    title:str='', ax=None,
+    columns=None,      # Names of the columns; the classes when left out
+    xlabel:str='predicted'
 ):
     "A confusion matrix with counts; colour is the share of the true class; returns the axes"
     import matplotlib.pyplot as plt, seaborn as sns
-    n = len(classes)
+    columns = classes if columns is None else columns; n = max(len(classes), len(columns))
     ax = ax or plt.subplots(figsize=(max(3.6, .42*n+.9), max(3.2, .38*n+.8)))[1]
     share = counts/np.maximum(counts.sum(1, keepdims=True), 1)
     text = np.where(counts>0, counts, '').astype(str) if n<=20 else False
     sns.heatmap(share, annot=text, fmt='', cmap='Blues', vmin=0, vmax=1, cbar=False, square=True, linewidths=.5, linecolor='white',
-                xticklabels=classes, yticklabels=classes, annot_kws=dict(size=8), ax=ax)
-    ax.set(xlabel='predicted', ylabel='true', title=title); ax.tick_params(length=0)
-    ax.tick_params(axis='y', rotation=0); ax.tick_params(axis='x', rotation=0 if max(map(len, map(str, classes)))<3 else 60)
+                xticklabels=columns, yticklabels=classes, annot_kws=dict(size=8), ax=ax)
+    ax.set(xlabel=xlabel, ylabel='true', title=title); ax.tick_params(length=0)
+    ax.tick_params(axis='y', rotation=0); ax.tick_params(axis='x', rotation=0 if max(map(len, map(str, columns)))<3 else 60)
     return ax
 
 # %% ../nbs/04_probe.ipynb #6bd604f1
@@ -720,6 +723,11 @@ def classifier_folder(run)->Path:
     path = Path(run.path if isinstance(run, Run) else run)
     return next((path/s for s in ('semi', 'finetune', 'probe', 'cluster') if run_state(path/s)=='finished'), path)
 
+def run_of(path)->Path:
+    "The run folder that a file of weights lies in, if only as a checkpoint; a folder is its own"
+    path = Path(path)
+    return path if not path.is_file() else path.parent.parent if path.parent.name=='checkpoints' else path.parent
+
 def evaluate(
     run,        # A run folder that holds a classifier, or the pretraining run above it
     data=None,  # Other labelled data; that of the run when left out
@@ -766,12 +774,12 @@ def predict(
     device='auto'        # auto, cpu, cuda or mps
 )->list: # a dict for each image: file, class, probability, top [(class, probability)], inverted (whether it looks so)
     "The classes of image files"
-    model = load_classifier(classifier_folder(run)).to(pick_device(device)); e = model.encoder
+    path = classifier_folder(run); model = load_classifier(path).to(pick_device(device)); e = model.encoder
     if top_k<1: raise SslNbError(f"top_k = {top_k}; it should be 1 or more")
     x, files, _ = read_files(source, e.size, e.channels, bad_files)
     if invert: x = 255-x
     odd = looks_inverted(x, e.mean.mean().item()).tolist(); q, i = model.predict_proba(x).topk(min(top_k, len(model.classes)), 1)
-    names = _class_names(classifier_folder(run), model.classes)
+    names = _class_names(path, model.classes)
     tops = [[(names[c], round(v, 4)) for c,v in zip(ci, vi)] for ci,vi in zip(i.tolist(), q.tolist())]
     return [{'file': str(f), 'class': t[0][0], 'probability': t[0][1], 'top': t, 'inverted': o} for f,t,o in zip(files, tops, odd)]
 

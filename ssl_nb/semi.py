@@ -18,7 +18,7 @@ from .augment import augmentation
 from .core import (SslNbError, class_colour, figure_style, finish_run, make_callable, percent, pick_device, progress, read_json, read_record,
                          run_state, save_figure, stage, stage_params)
 from .data import Images, few_labels
-from .deepcluster import kmeans
+from .deepcluster import kmeans, search_neighbours
 from .pretrain import Encoder, Run, autocast, feature_dim, features, load_run, pick_precision, warmup_cosine, write_history
 from .probe import (FEW_ARMS, Classifier, RandomBatches, _trained_pictures, begin_stage, calibration, class_scores, finetune, labelled_data,
                           layer_rates, save_classifier, start_stage, train_classifier)
@@ -40,9 +40,8 @@ def neighbour_graph(
     temperature:float=.05 # How fast a tie weakens, > 0
 ): # (N,N) scipy sparse matrix, symmetric, zero on the diagonal
     "The graph of nearest neighbours by cosine similarity, searched exactly by faiss"
-    import faiss, scipy.sparse as sp
-    x = np.ascontiguousarray(torch.as_tensor(h).float().numpy()); n, k = len(x), min(k, len(x)-1)
-    index = faiss.IndexFlatIP(x.shape[1]); index.add(x); s, j = index.search(x, k+1)
+    import scipy.sparse as sp
+    n, k = len(h), min(k, len(h)-1); s, j = search_neighbours(h, k+1)
     w = sp.csr_matrix((np.exp((s-1)/temperature).ravel(), (np.repeat(np.arange(n), k+1), j.ravel())), (n, n))
     w.setdiag(0); w.eliminate_zeros()
     return w.maximum(w.T)

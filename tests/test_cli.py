@@ -111,17 +111,20 @@ def test_the_same_seed_gives_the_same_run(runs):
     assert (runs / "again" / "model.safetensors").read_bytes() == (runs / "whole" / "model.safetensors").read_bytes()
 
 
-def start_and_wait_for_epoch(folder, cwd):
-    "Start a pretraining and return its process after its first epoch"
-    program = Path(sys.executable).with_name("ssl_nb")
-    words = [program, "pretrain", "--preset", "digits", *TINY, "--out", folder]
+def start_and_wait_for(file, *words, cwd):
+    "Start a command and return its process once `file` is there"
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a test run in the background would hand down that Ctrl-C is ignored
-    process = subprocess.Popen(words, cwd=cwd, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
+    process = subprocess.Popen([Path(sys.executable).with_name("ssl_nb"), *words], cwd=cwd, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     limit = time.monotonic() + 120
-    while not (cwd / folder / "last.ckpt").exists():
+    while not file.exists():
         assert process.poll() is None and time.monotonic() < limit, "it ended before it could be interrupted"
         time.sleep(.01)
     return process
+
+
+def start_and_wait_for_epoch(folder, cwd):
+    "Start a pretraining and return its process after its first epoch"
+    return start_and_wait_for(cwd / folder / "last.ckpt", "pretrain", "--preset", "digits", *TINY, "--out", folder, cwd=cwd)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
@@ -224,13 +227,8 @@ def make_scans(folder):
 def test_a_label_curve_stopped_by_the_user_goes_on(runs):
     (runs / "brief.ini").write_text("[digits.finetune]\nsteps = 40\nstop = fixed\n")
     words = ["probe", "whole", "--label-curve", "--sizes", "1,5", "--draws", "2", "--semi-up-to", "0", "--settings", "brief.ini", "--quiet"]
-    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen([Path(sys.executable).with_name("ssl_nb"), *words], cwd=runs, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     first = runs / "whole" / "curve" / "draw-0" / "labels-1" / "finetune" / "metrics.json"
-    limit = time.monotonic() + 120
-    while not first.exists():
-        assert process.poll() is None and time.monotonic() < limit, "it ended before it could be interrupted"
-        time.sleep(.01)
+    process = start_and_wait_for(first, *words, cwd=runs)
     os.kill(process.pid, signal.SIGINT)
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 130 and "--resume" in said and "Traceback" not in said, said
