@@ -260,7 +260,7 @@ def apply_drawn(
 # %% ../nbs/01_augment.ipynb #b7dfce6b
 class Compose(Transform):
     "Several transformations one after another"
-    def __init__(self, *transforms): self.transforms = transforms
+    def __init__(self, *transforms): self.transforms = [u for t in transforms for u in (t.transforms if isinstance(t, Compose) else [t])]
     def draw_on(self, n, shape, gen): return [(t, t.draw_on(n, shape, gen)) for t in self.transforms]
     def __call__(self, x, gen=None): return apply_drawn(x, self.draw_on(len(x), tuple(x.shape[1:]), gen))
 

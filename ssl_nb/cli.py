@@ -10,7 +10,7 @@ __all__ = ['RECORDS', 'demo_params', 'make_parser', 'parse', 'demo', 'check_demo
 # %% ../nbs/cli.ipynb #536d51d0
 import argparse, os, sys
 from pathlib import Path
-from .core import (Param, STAGES, SslNbError, check_device, check_out, check_same, convert, parameters, percent, preset_names,
+from .core import (Param, STAGES, SslNbError, atomic_path, check_device, check_out, check_same, convert, parameters, percent, preset_names,
                          log_scoring, read_json, read_settings, resolve, run_state, set_command, stage_params, unknown, write_record)
 
 # %% ../nbs/cli.ipynb #bc3d9eda
@@ -342,6 +342,8 @@ RECORDS |= {'mnist-label-curve-cpu': dict(preset='mnist', seeds=3, sizes='1,5,10
 _clusters = ('acc', 'nmi', 'ari', 'purity', 'min_class_f1')
 RECORDS |= {'fashion-cluster-pixels': dict(preset='fashion_mnist', seeds=5, cluster=dict(method='pixels'), keep=True),
             'fashion-cluster-kmeans': dict(preset='fashion_mnist', seeds=3, cluster=dict(method='kmeans'), keep=True),
+            'fashion-cluster': dict(preset='fashion_cluster', seeds=5, cluster=dict(method='scan'), keep=True),
+            'mnist-cluster': dict(preset='mnist_cluster', seeds=5, cluster=dict(method='scan'), keep=True),
             'fashion-cluster-w5': dict(preset='fashion_cluster_w5', seeds=5, loop=True),
             'fashion-cluster-w5-cpu': dict(preset='fashion_cluster_w5_cpu', seeds=3, loop=True,
                                            says='10 x 5 epochs in place of 10 x 50, 3 seeds in place of 5')}
@@ -357,7 +359,8 @@ def reproduce(name, seeds=None, out='runs', results='results', device='auto', qu
         for s in range(n):
             if not quiet: print(f"{name}: run {s+1} of {n}, seed {s}", file=sys.stderr)
             rows.append(special(spec | dict(name=name), home, s, results, given | dict(device=device, quiet=quiet)))
-        return write_record(results, _plain_record(name, spec, n, rows, given))
+        record = _plain_record(name, spec, n, rows, given); together = _seeds_together(name, rows, results) if 'cluster' in spec else {}
+        return write_record(results, record | dict(extra=record['extra'] | together))
     for s in range(n):
         for v,change in spec.get('variants', {None: {}}).items():
             d = home/f'seed-{s}' if not v else home/v.replace(' ', '')/f'seed-{s}'
@@ -479,12 +482,35 @@ def _cluster_seed(spec, home, seed, results, given):
     from ssl_nb.deepcluster import cluster_run
     run = _kept_run(spec, home, seed, results, given); method = spec['cluster']['method']; d = run.path/f'cluster-{method}-{seed}'
     mine = _split(given | dict(preset=spec['preset'], seed=seed))['cluster'] | dict(data=None)
-    if new := run_state(d)!='finished': cluster_run(run, out=d, resume=True, pictures=False, **(mine | spec['cluster']))
-    m = read_json(d/'metrics.json'); acc = dict(acc=m['cluster_acc'])
-    if new: log_scoring(results, spec['name'], seed, f"{method}, k = {m['k']}", m)
-    return dict(metrics={k: (m | acc)[k] for k in _clusters} | ({'stability': m['matched_stability']} if 'matched_stability' in m else {}),
-                runs={method: d}, seconds=m['seconds'], n_labels=0, n_test=m['n'], classes=m['classes'],
-                extra=dict(class_f1=m['class_f1'], contingency=m['contingency'], entropy=m['entropy'], confident=m['confident']))
+    drawn = seed==0 and method=='scan'                                     # the pages show one seed's pictures
+    if new := run_state(d)!='finished': cluster_run(run, out=d, resume=True, **(mine | dict(pictures=drawn) | spec['cluster']))
+    if drawn: _keep_pictures(d, Path(results)/'pictures'/spec['name'])
+    m = read_json(d/'metrics.json'); acc = dict(acc=m['cluster_acc']); steps = dict(zip(m.get('steps', ()), m.get('step_scores', ()), strict=True))
+    for name,s in (steps or {f"{method}, k = {m['k']}": m | acc}).items():
+        if new: log_scoring(results, spec['name'], seed, name, s | dict(cluster_acc=s['acc']))
+    metrics = {k: (m | acc)[k] for k in _clusters} | ({'stability': m['matched_stability']} if 'matched_stability' in m else {})
+    metrics |= {f'{k}@{name}': s[k] for name,s in steps.items() for k in ('acc', 'nmi', 'min_class_f1')}
+    return dict(metrics=metrics, runs=dict(pretrain=run.path) | {method: d}, seconds=m['seconds'], n_labels=0, n_test=m['n'], classes=m['classes'],
+                extra=dict(class_f1=m['class_f1'], contingency=m['contingency'], entropy=m['entropy'], confident=m['confident'], verdict=m['verdict'],
+                           pretrain_seconds=read_json(run.path/'metrics.json')['seconds'], heads=m.get('heads')))
+
+def _keep_pictures(run, to):
+    "Copy a run's pictures beside the records, with few colours to keep them small"
+    from PIL import Image
+    to.mkdir(parents=True, exist_ok=True)
+    for f in sorted(Path(run).glob('*.png')):
+        with Image.open(f) as im, atomic_path(to/f.name) as p: im.convert('RGB').quantize(128).save(p, 'PNG', optimize=True)
+
+def _seeds_together(name, rows, results):
+    "What clusterings of several seeds say together; none of it chooses anything"
+    import numpy as np
+    from ssl_nb.deepcluster import agreement_between, joined, label_scores, all_images
+    from ssl_nb.data import data_of
+    paths = [list(r['runs'].values())[-1] for r in rows]
+    if len(paths)<2: return {}
+    found = np.stack([np.load(p/'assignments.npz')['labels'] for p in paths]); im = all_images(data_of(read_settings(paths[0])))
+    s = label_scores(im, joined(found, int(found.max())+1)); log_scoring(results, name, 'all', f'{len(paths)} seeds joined', s | dict(cluster_acc=s['acc']))
+    return dict(agreement=agreement_between(found), joined=s)
 
 def _loop_seed(spec, home, seed, results, given):
     "One run of write-up W5's loop"

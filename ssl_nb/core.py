@@ -104,6 +104,10 @@ def parameters(
     where:str # `'module:function'` of this package, for example `'pretrain:pretrain'`
 )->dict: # `Param` by name
     "The parameters of a function of ours, read from its source so that nothing heavy is imported"
+    return dict(_parameters(where))
+
+@functools.lru_cache
+def _parameters(where):
     module, name = where.split(':'); funcs, comments = _functions(module)
     a = funcs[name].args; args = a.args + a.kwonlyargs
     defaults = [None]*(len(a.args)-len(a.defaults)) + a.defaults + a.kw_defaults

@@ -10,24 +10,25 @@ __all__ = ['KMeansResult', 'kmeans', 'contingency', 'match_clusters', 'hungarian
            'all_images', 'Decoder', 'train_autoencoder', 'show_clusters', 'deepcluster', 'save_assignments',
            'cluster_pictures', 'plot_progress', 'score_run', 'label_scores', 'plot_quality', 'cluster',
            'reproducibility', 'sharpen', 'cluster_classifier', 'search_neighbours', 'neighbours', 'scan_loss',
-           'ClusterHeads', 'train_heads', 'head_probabilities', 'consensus', 'cluster_run', 'suggest_k',
-           'plot_suggestion', 'evaluate_clusters']
+           'ClusterHeads', 'train_heads', 'best_heads', 'head_probabilities', 'agreement', 'consensus',
+           'neighbours_vote', 'sinkhorn', 'balanced', 'surest', 'self_label', 'cluster_run', 'suggest_k',
+           'plot_suggestion', 'evaluate_clusters', 'agreement_between', 'joined']
 
 # %% ../nbs/05_deepcluster.ipynb #f288729f
-import copy, time
+import copy, itertools, time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 import numpy as np, torch, torch.nn.functional as F
 from torch import Tensor, nn
-from .augment import apply, augmentation
+from .augment import Compose, Cutout, apply, augmentation
 from .core import (SslNbError, about, atomic_path, check_out, check_same, class_colour, figure_style, finish_run, make_callable, parameters,
                          pick_device, progress, read_settings, save_figure, stage, start_run, unknown)
 from .data import Images, data_of, load_data, part_of, show_images
-from .pretrain import (Run, autocast, data_name, feature_dim, features, fitting, load_run, make_encoder, pick_precision, warmup_cosine, write_history,
-                             _statistics)
+from .pretrain import (Run, autocast, data_name, feature_dim, features, fitting, load_run, make_encoder, pick_precision, precision_name, warmup_cosine,
+                             without_scaling, write_history, _statistics)
 from .probe import (Classifier, LinearProbe, begin_stage, load_classifier, make_head, plot_confusion, plot_map, raw_pixels, run_of, save_classifier,
-                          show_neighbours, start_stage, tsne)
+                          show_neighbours, start_stage, train_classifier, tsne)
 
 # %% ../nbs/05_deepcluster.ipynb #42190797
 @dataclass
@@ -38,6 +39,9 @@ class KMeansResult:
     inertia_:float
     backend:str=''
     repaired_:int=0
+    def closeness(self, x)->Tensor: # (N,), -1..1 for spherical clusters of features of length 1
+        "How close each of the points that were clustered is to its centre"
+        return (torch.as_tensor(x).cpu()*torch.as_tensor(self.centers_)[self.labels_]).sum(1)
 
 # %% ../nbs/05_deepcluster.ipynb #f112ab50
 def _faiss(x, k, n_init, seed, max_iter, spherical, init):
@@ -94,16 +98,13 @@ def kmeans(
     k:int,             # Clusters, 1..N
     n_init:int=20,     # Starts; the best objective is kept, >= 1
     seed:int=0,
-    backend:Literal['auto','faiss','sklearn','torch']='auto', # torch for features on a GPU, else faiss where it is installed, else scikit-learn
+    backend:Literal['auto','faiss','sklearn','torch']='auto', # Who computes; auto takes torch, the fastest here
     spherical:bool=True, # Compare directions: features are brought to length 1
     max_iter:int=100,  # Rounds of each start, >= 1
     init=None          # (k,D) centres to start from, in place of random starts
 )->KMeansResult:
     "k-means clusters of features, the best of `n_init` starts by its objective; all images are used"
-    on_gpu = isinstance(features, Tensor) and features.device.type!='cpu'
-    if backend=='auto':
-        from importlib.util import find_spec
-        backend = 'torch' if on_gpu else 'faiss' if find_spec('faiss') else 'sklearn'
+    if backend=='auto': backend = 'torch'
     if backend not in _backends: raise unknown('backend', backend, ['auto', *_backends])
     x = _points(features, k, keep=backend=='torch')
     if spherical: x = F.normalize(x, dim=1)
@@ -384,10 +385,10 @@ def deepcluster(
     d = part_of(load_data(data, image_size, bad_files), n_images, seed=seed); im = all_images(d)
     if not 2<=n_clusters<=len(im): raise SslNbError(f"n_clusters = {n_clusters} clusters of {len(im)} images; it should be from 2 to {len(im)}")
     if (im.x==im.x[:1]).all(): raise SslNbError(f"all images of {d.name} are the same, there is nothing to tell apart")
-    dtype = pick_precision(precision, dev); dtype = None if dtype==torch.float16 else dtype
+    dtype = without_scaling(pick_precision(precision, dev))
     skip = ('settings', 'pictures', 'device', 'out', 'force', 'resume', 'quiet', 'augment', 'data', 'preset')
     asked = {k: v for k,v in given.items() if k not in skip} | augment
-    asked |= dict(data=data_name(data), image_size=im.shape[1], precision=str(dtype or torch.float32).removeprefix('torch.'))
+    asked |= dict(data=data_name(data), image_size=im.shape[1], precision=precision_name(dtype))
     if resume and state=='unfinished': check_same(out, asked)
     where = dict(data_name=d.name, data_n=len(im), data_sha256=d.sha256)
     start_run(out, dict(stage='deepcluster', preset=preset, parent=None, encoder='small_cnn') | asked | where | about(dev), force, resume)
@@ -476,7 +477,7 @@ def _progress_picture(out, loop):
 
 # %% ../nbs/05_deepcluster.ipynb #467d0f45
 def score_run(
-    out,       # A run folder with assignments.npz
+    out,       # A run folder with assignments.npz, of iterations or of steps
     im:Images, # The images, with labels or without
     pictures:bool=True,
     n_test:int=0 # The last so many images are the test part
@@ -484,11 +485,11 @@ def score_run(
     "Score saved assignments with labels, afterwards"
     if im.y is None: return {}
     out, y = Path(out), im.y.numpy()
-    with np.load(out/'assignments.npz') as z: labels, rounds = z['labels'], z['iterations'] if 'iterations' in z else []
+    with np.load(out/'assignments.npz') as z: labels, rounds, parts = z['labels'], *(z[n] if n in z else [] for n in ('iterations', 'steps'))
     s = label_scores(im, labels)
     steps = [dict(iteration=i+1, **clustering_scores(y, l)) | (dict(test_acc=hungarian_accuracy(y[-n_test:], l[-n_test:])) if n_test else {})
              for i,l in enumerate(rounds)]
-    extra = dict(scores=steps) if steps else {}
+    extra = (dict(scores=steps) if steps else {}) | (dict(step_scores=[clustering_scores(y, l) for l in parts]) if len(parts) else {})
     if pictures: _score_pictures(out, s, steps)
     return dict(cluster_acc=s.pop('acc'), **s) | extra
 
@@ -589,9 +590,9 @@ def scan_loss(
 
 # %% ../nbs/05_deepcluster.ipynb #db29510b
 class ClusterHeads(nn.Module):
-    "Linear heads side by side on one representation: (N,D) -> (N,heads,K) logits"
-    def __init__(self, dim:int, k:int, heads:int=5): super().__init__(); self.k, self.all = k, nn.Linear(dim, heads*k)
-    def forward(self, h): return self.all(h).unflatten(1, (-1, self.k))
+    "Linear heads side by side on one representation: (N,D) -> a list with the (N,K) logits of each"
+    def __init__(self, dim:int, sizes): super().__init__(); self.sizes, self.all = list(sizes), nn.Linear(dim, sum(sizes))
+    def forward(self, h): return self.all(h).split(self.sizes, 1)
 
 def train_heads(
     encoder,             # Trained in place, at a low rate
@@ -599,6 +600,7 @@ def train_heads(
     near:Tensor,         # (N,n) indices of neighbours
     k:int=10,            # Clusters, >= 2
     heads:int=5,         # >= 1
+    over:int=0,          # Clusters of as many heads more, which sort finer; 0 for none
     epochs:int=6,        # >= 1
     batch_size:int=512,  # Images in a step, as many neighbours beside them, >= 2
     lr:float=2e-3,       # Of the heads, > 0
@@ -608,48 +610,146 @@ def train_heads(
     seed:int=0, dtype=None, quiet:bool=True
 )->tuple: # (`ClusterHeads`, rows: loss of each head by epoch, consensus clusters of the last two epochs)
     "SCAN's second step: heads that agree on neighbours; no argument takes labels"
-    dev = next(encoder.parameters()).device; x = x.to(dev); torch.manual_seed(seed); gen = torch.Generator().manual_seed(seed)
-    net, n = ClusterHeads(feature_dim(encoder), k, heads).to(dev), len(x); steps = max(1, n//batch_size)
+    dev = next(encoder.parameters()).device; x = x.to(dev); torch.manual_seed(seed); gen = torch.Generator().manual_seed(seed); dtype = without_scaling(dtype)
+    net, n = ClusterHeads(feature_dim(encoder), [k]*heads + [over]*(heads if over else 0)).to(dev), len(x); steps = max(1, n//batch_size)
     opt = torch.optim.AdamW([dict(params=encoder.parameters(), lr=encoder_lr), dict(params=net.parameters(), lr=lr)], weight_decay=1e-4)
     rates, bar, rows, found = (encoder_lr, lr), progress(range(epochs*steps), 'neighbours', quiet, unit='step'), [], []
     for e in range(epochs):
-        encoder.train(); total = torch.zeros(heads, device=dev)
+        encoder.train(); total = torch.zeros(len(net.sizes), device=dev)
         for s,b in enumerate(torch.randperm(n, generator=gen)[:steps*batch_size].split(batch_size)):
             j = near[b, torch.randint(near.shape[1], (len(b),), generator=gen)]
             v = apply(transform, x[torch.cat([b, j]).to(dev)].float()/255, gen)
             with autocast(dtype, dev): out = net(encoder(v))
-            p, q = out.float().softmax(2).chunk(2)
-            losses = torch.stack([scan_loss(p[:,i], q[:,i], entropy_weight) for i in range(heads)])
+            losses = torch.stack([scan_loss(*o.float().softmax(1).chunk(2), entropy_weight) for o in out])
             for g,r in zip(opt.param_groups, rates): g['lr'] = r*warmup_cosine(e*steps+s, epochs*steps)
             opt.zero_grad(set_to_none=True); losses.mean().backward(); opt.step(); total += losses.detach(); bar.update()
-        encoder.eval()
-        if e>=epochs-2: found.append(consensus(head_probabilities(encoder, net, x), k, seed=seed))
-        rows.append(dict(epoch=e+1, **{f'head_{i+1}': v for i,v in enumerate((total/steps).tolist())}))
+        encoder.eval(); rows.append(dict(epoch=e+1, **{f'head_{i+1}': v for i,v in enumerate((total/steps).tolist())}))
+        if e>=epochs-2: p = head_probabilities(encoder, net, x); found.append(consensus([p[i] for i in best_heads(rows[-1], heads)], k, seed=seed))
     bar.close()
     return net, rows, found
 
+def best_heads(
+    row:dict, # Losses of `train_heads` in an epoch
+    heads:int # How many heads are in question
+)->list: # Indices, the best first
+    "The better half of the heads by their own loss"
+    return sorted(range(heads), key=lambda i: row[f'head_{i+1}'])[:-(-heads//2)]
+
 @torch.no_grad()
-def head_probabilities(encoder, heads:ClusterHeads, x, batch_size=1024)->Tensor: # (N,heads,K)
+def head_probabilities(encoder, heads:ClusterHeads, x, batch_size=1024)->list: # of each head (N,K)
     "What all heads say of un-augmented images"
     dev = next(encoder.parameters()).device
-    return torch.cat([heads(encoder(b.to(dev).float()/255)).float().softmax(2).cpu() for b in x.split(batch_size)])
+    found = zip(*([o.float().softmax(1).cpu() for o in heads(encoder(b.to(dev).float()/255))] for b in x.split(batch_size)), strict=True)
+    return [torch.cat(f) for f in found]
+
+def agreement(p)->Tensor: # (N,D) of length 1
+    "Vectors whose cosines are the Bhattacharyya coefficients of the answers, the mean over heads"
+    return torch.cat([q.sqrt() for q in p], 1)/len(p)**.5
 
 def consensus(
-    p:Tensor,      # (N,heads,K) probabilities
+    p,             # A list of (N,K) probabilities, one of each head; the heads may have different K
     k:int=10,      # Clusters, 1..N
     n_init:int=20, # Starts, >= 1
     seed:int=0
 )->KMeansResult:
     "Clusters on which the heads agree: spherical k-means of the square roots of all probabilities"
-    return kmeans(p.flatten(1).sqrt(), k, n_init, seed)
+    return kmeans(agreement(p), k, n_init, seed)
 
 # %% ../nbs/05_deepcluster.ipynb #25dd89d8
+def neighbours_vote(
+    p,              # A list of (N,K) probabilities, one of each head
+    near:Tensor,    # (N,n) indices of neighbours
+    rounds:int=5,   # >= 0
+    weight:float=.5 # Of the neighbours, in 0..1
+)->list: # Like `p`
+    "Answers mixed with the mean answer of the neighbours, round by round"
+    mixed = list(p)
+    for _ in range(rounds): mixed = [(1-weight)*o + weight*sum(m[j] for j in near.T)/near.shape[1] for o,m in zip(p, mixed, strict=True)]
+    return mixed
+
+# %% ../nbs/05_deepcluster.ipynb #c0426729
+def sinkhorn(
+    scores,         # (N,K); the larger the better
+    rounds:int=100  # >= 1
+)->Tensor: # (N,K) probabilities whose columns sum to N/K
+    "Probabilities that use all classes to the same amount"
+    q = torch.as_tensor(scores).double()
+    for _ in range(rounds): q = q-q.logsumexp(0, keepdim=True); q = q-q.logsumexp(1, keepdim=True)
+    return q.exp().float()
+
+def balanced(
+    x:Tensor,        # (N,D) of length 1
+    km:KMeansResult, # Where to start
+    rounds:int=10,   # >= 1
+    temperature:float=.05 # > 0
+)->KMeansResult:
+    "Clusters of one size, from spherical k-means on"
+    c = torch.as_tensor(km.centers_).to(x)
+    for _ in range(rounds): q = sinkhorn(x@c.T/temperature); c = F.normalize(q.T@x, dim=1)
+    labels = q.argmax(1)
+    return KMeansResult(labels.cpu().numpy(), c.cpu().numpy(), float(2*(1-(x*c[labels]).sum(1)).sum()), 'sinkhorn')
+
+# %% ../nbs/05_deepcluster.ipynb #06725bc6
+def surest(
+    labels,         # (N,) clusters
+    closeness,      # (N,); how sure each is
+    share:float=.5  # In 0..1
+)->np.ndarray: # Indices, ascending
+    "The images of each cluster that belong to it most surely"
+    labels, closeness = np.asarray(labels), np.asarray(closeness); own = [np.flatnonzero(labels==c) for c in np.unique(labels)]
+    return np.sort(np.concatenate([i[np.argsort(-closeness[i], kind='stable')[:max(1, round(share*len(i)))]] for i in own]))
+
+def self_label(
+    encoder,           # Trained in place
+    x:Tensor,          # (N,C,H,W) uint8
+    labels,            # (N,) pseudo-labels from 0 on
+    closeness,         # (N,); how sure each is
+    k:int=10,
+    share:float=.5,    # Of each cluster, the surest, in 0..1
+    rounds:int=2,      # Trainings, each on the surest answers of the one before, >= 1
+    steps:int=400,     # Of each training, >= 1
+    batch_size:int=256, lr:float=1e-3,
+    transform=None,    # A `Transform` or any callable on float batches
+    seed:int=0, dtype=None, quiet:bool=True
+)->tuple: # (`Classifier` with classes 'cluster 0', 'cluster 1', ...; its (N,K) probabilities)
+    "A classifier trained on its own surest answers"
+    names = [f'cluster {i}' for i in range(k)]
+    for r in range(rounds):
+        i = surest(labels, closeness, share); sure = Images(x[i], torch.as_tensor(np.asarray(labels)[i]).long(), names)
+        model, _ = train_classifier(encoder, sure, transform, steps, batch_size, lr, seed=seed+r, dtype=dtype, quiet=quiet, label=f'self-labelling {r+1}')
+        p = model.predict_proba(x); labels, closeness = p.argmax(1).numpy(), p.max(1).values.numpy()
+    return model, p
+
+# %% ../nbs/05_deepcluster.ipynb #1e669b2b
 def _imitate(encoder, h, km, seed=0, n=20_000):
     "A linear head that gives the clusters of a consensus, fitted on at most `n` images; its classes are called 'cluster 0', 'cluster 1', ..."
     i = np.random.default_rng(seed).permutation(len(h))[:n]; names = [f'cluster {c}' for c in range(len(km.centers_))]
     return Classifier(encoder, LinearProbe((.1,)).fit(h[i], km.labels_[i]).as_linear(), names).eval()
 
-# %% ../nbs/05_deepcluster.ipynb #ae85aa5c
+def _scan(enc, im, h, s, transform, dtype, out):
+    "All steps of `method='scan'` with the settings `s`: final clusters, their points, a classifier, what was found, and {name of the step: its clusters}"
+    k, n_init, seed, quiet = s['k'], s['n_init'], s['seed'], s['quiet']; steps = {'k-means': kmeans(h, k, n_init, seed).labels_}
+    net, rows, (before, km) = train_heads(enc, im.x, neighbours(h, s['n_neighbours']), k, s['heads'], s['over'], s['head_epochs'], s['head_batch_size'],
+                                          s['head_lr'], s['encoder_lr'], s['entropy_weight'], transform, seed, dtype, quiet)
+    write_history(out/'history.csv', rows); p, h, best = head_probabilities(enc, net, im.x), features(enc, im), best_heads(rows[-1], s['heads'])
+    steps |= {'a head': p[0].argmax(1).numpy(), 'the head with the least loss': p[best[0]].argmax(1).numpy(), 'heads agree': km.labels_}
+    found = dict(matched_stability=label_stability(before.labels_, km.labels_), heads=[rows[-1][f'head_{i+1}'] for i in range(s['heads'])])
+    p = [p[i] for i in best] + ([p[s['heads']+i] for i in best] if s['over'] else [])
+    def then(name, new): nonlocal km; km = new; steps[name] = km.labels_
+    if s['over']: then('finer heads', consensus(p, k, n_init, seed))
+    if s['vote_rounds']: p = neighbours_vote(p, neighbours(h, s['n_neighbours']), s['vote_rounds']); then('neighbours vote', consensus(p, k, n_init, seed))
+    x = agreement(p)
+    if s['balance']: then('balanced', balanced(x, km))
+    if s['self_rounds']:
+        model, q = self_label(enc, im.x, km.labels_, km.closeness(x), k, s['self_share'], s['self_rounds'], s['self_steps'],
+                              transform=Compose(transform, Cutout(.5)), seed=seed, dtype=dtype, quiet=quiet)
+        x = agreement([q]); labels = q.argmax(1).numpy(); h = features(enc, im)
+        c = F.normalize(torch.stack([x[labels==i].mean(0) if (labels==i).any() else x.mean(0) for i in range(k)]), dim=1)
+        then('self-labelled', KMeansResult(labels, c.numpy(), float(2*(1-(x*c[labels]).sum(1)).sum()), 'network'))
+    else: model = _imitate(enc.cpu(), h, km, seed)
+    return km, x, h, model.cpu(), found | dict(imitated=float((model.predict(im.x).numpy()==km.labels_).mean())), steps
+
+# %% ../nbs/05_deepcluster.ipynb #c54b773e
 @stage('cluster')
 def cluster_run(
     run:str,                 # A run folder of pretraining
@@ -660,12 +760,18 @@ def cluster_run(
     n_init:int=20,           # Starts; the best objective is kept, >= 1
     method:Literal['kmeans','scan','pixels']='kmeans', # k-means of the representation, heads that agree on neighbours, or k-means of bare pixels to compare
     n_neighbours:int=20,     # Of each image (scan), >= 1
-    heads:int=5,             # Heads side by side (scan), >= 1
+    heads:int=10,            # Heads side by side (scan), >= 1
+    over:int=0,              # Clusters of as many finer heads beside them; 0 for none (scan), >= 0
     head_epochs:int=6,       # Passes over the images (scan), >= 1
     head_batch_size:int=512, # Images in a step (scan), >= 2
     head_lr:float=2e-3,      # Largest learning rate of the heads (scan), > 0
     encoder_lr:float=2e-4,   # Largest learning rate of the encoder (scan), >= 0
     entropy_weight:float=3., # How much all clusters must be used (scan), >= 0
+    vote_rounds:int=0,       # Rounds of neighbours voting; 0 for none (scan), >= 0
+    balance:bool=False,      # Make all clusters one size (scan)
+    self_rounds:int=0,       # Trainings on the surest clusters; 0 for none (scan), >= 0
+    self_share:float=.5,     # Of each cluster that is taken for sure (scan), in 0..1
+    self_steps:int=400,      # Steps of each training on them (scan), >= 1
     pictures:bool=True,      # Draw grids, map, neighbours and confusion
     device:str='auto',       # auto, cpu, cuda or mps
     seed:int=0,              # Of the starts, >= 0
@@ -680,22 +786,17 @@ def cluster_run(
     d = run.data(data); im = all_images(d)
     enc, found = copy.deepcopy(run.encoder).to(dev), {}
     h = raw_pixels(im) if method=='pixels' else features(enc, im, quiet=quiet); _points(h, k)
-    start_stage('cluster', run, out, d, given, dev, data_n=len(im))
+    start_stage('cluster', run, out, d, given, dev, data_n=len(im)); steps = {}
     if method!='scan':
         if method=='pixels': enc = make_encoder(nn.Flatten(), run.encoder.channels, run.encoder.size)
         km = kmeans(h, k, n_init, seed); model = cluster_classifier(enc.cpu(), h, km, seed); points = F.normalize(h, dim=1)
     else:
         same = augmentation(**{n: run.settings[n] for n in parameters('augment:augmentation')})
-        net, rows, last = train_heads(enc, im.x, neighbours(h, n_neighbours), k, heads, head_epochs, head_batch_size, head_lr, encoder_lr, entropy_weight, same,
-                                      seed, pick_precision('auto', dev), quiet)
-        write_history(out/'history.csv', rows); km = last[-1]; points = F.normalize(head_probabilities(enc, net, im.x).flatten(1).sqrt(), dim=1)
-        h = features(enc, im); model = _imitate(enc.cpu(), h, km, seed)
-        found = dict(matched_stability=label_stability(last[0].labels_, km.labels_), imitated=float((model.predict(im.x).numpy()==km.labels_).mean()))
-    near = (points*torch.as_tensor(km.centers_)[km.labels_]).sum(1)
-    save_assignments(out, km.labels_, centers=km.centers_)
+        km, points, h, model, found, steps = _scan(enc, im, h, given, same, pick_precision('auto', dev), out)
+    save_assignments(out, km.labels_, centers=km.centers_, **(dict(steps=np.stack(list(steps.values()))) if steps else {}))
     if method!='pixels': save_classifier(model, out/'model.safetensors')
-    if pictures: cluster_pictures(out, im, km.labels_, near, h)
-    found |= dict(method=method, k=k, n=len(im), inertia=km.inertia_, backend=km.backend, repaired=km.repaired_)
+    if pictures: cluster_pictures(out, im, km.labels_, km.closeness(points), h)
+    found |= dict(method=method, k=k, n=len(im), inertia=km.inertia_, backend=km.backend, repaired=km.repaired_) | (dict(steps=list(steps)) if steps else {})
     found |= cluster_health(km.labels_, k, model.predict_proba(im.x))
     finish_run(out, found | score_run(out, im, pictures) | dict(seconds=round(time.perf_counter()-t, 1)))
     return load_run(out)
@@ -749,3 +850,18 @@ def evaluate_clusters(
     model = load_classifier(path).to(pick_device(device)); im = all_images(data_of(read_settings(run_of(path)), data))
     p = model.predict_proba(fitting(im.x, model.encoder)); labels = p.argmax(1).numpy()
     return dict(n=len(im)) | cluster_health(labels, len(model.classes), p) | ({} if im.y is None else label_scores(im, labels))
+
+# %% ../nbs/05_deepcluster.ipynb #d08f033c
+def agreement_between(
+    found           # (S,N) clusters of the same images, S >= 2
+)->float: # 0..1
+    "The mean over pairs of clusterings of the share of images in the same cluster after matching"
+    return float(np.mean([label_stability(a, b) for a,b in itertools.combinations(found, 2)]))
+
+def joined(
+    found,         # (S,N) clusters of the same images
+    k:int=10, n_init:int=20, seed:int=0
+)->np.ndarray: # (N,)
+    "The clusters on which several clusterings agree most"
+    answers = [F.one_hot(torch.as_tensor(np.asarray(l)).long()).float() for l in found]
+    return consensus(answers, k, n_init, seed).labels_

@@ -6,12 +6,12 @@ Docs: https://ssl-nb.github.io/ssl_nb/pretrain.html.md"""
 
 # %% auto #0
 __all__ = ['small_cnn', 'resnet_small', 'resnet', 'Encoder', 'make_encoder', 'feature_dim', 'make_projector', 'pick_precision',
-           'autocast', 'SimCLR', 'NTXentLoss', 'BarlowTwinsLoss', 'simclr_step', 'LARS', 'optimizer_defaults',
-           'make_optimizer', 'SimCLRCallback', 'ScaledGradients', 'TorchOptimizer', 'simclr_learner', 'warmup_cosine',
-           'Schedule', 'features', 'fitting', 'knn_predict', 'effective_rank', 'spread', 'health_verdict', 'History',
-           'write_history', 'read_history', 'Checkpoint', 'load_checkpoint', 'Bar', 'write_weights', 'read_weights',
-           'fit_weights', 'save_encoder', 'load_encoder', 'estimate', 'duration', 'Run', 'load_run', 'data_name',
-           'pretrain', 'adopt']
+           'without_scaling', 'precision_name', 'autocast', 'SimCLR', 'NTXentLoss', 'BarlowTwinsLoss', 'simclr_step',
+           'LARS', 'optimizer_defaults', 'make_optimizer', 'SimCLRCallback', 'ScaledGradients', 'TorchOptimizer',
+           'simclr_learner', 'warmup_cosine', 'Schedule', 'features', 'fitting', 'knn_predict', 'effective_rank',
+           'spread', 'health_verdict', 'History', 'write_history', 'read_history', 'Checkpoint', 'load_checkpoint',
+           'Bar', 'write_weights', 'read_weights', 'fit_weights', 'save_encoder', 'load_encoder', 'estimate',
+           'duration', 'Run', 'load_run', 'data_name', 'pretrain', 'adopt']
 
 # %% ../nbs/03_pretrain.ipynb #d4690605
 import contextlib, copy, csv, functools, hashlib, json, math, sys, time, warnings
@@ -149,6 +149,12 @@ def pick_precision(
     if kind=='cuda': return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     has = getattr(torch.cpu, 'get_capabilities', dict)() if kind=='cpu' else {}
     return torch.bfloat16 if has.get('avx512_bf16') or has.get('amx_bf16') else None
+
+def without_scaling(dtype): # None for float32
+    "The precision of a loop that does not scale its gradients: float16 would lose the small ones, so float32 takes its place"
+    return None if dtype==torch.float16 else dtype
+
+def precision_name(dtype)->str: return str(dtype or torch.float32).removeprefix('torch.')
 
 # %% ../nbs/03_pretrain.ipynb #650b332b
 def autocast(
@@ -629,6 +635,8 @@ def pretrain(
     projector:Literal['mlp','linear','none']='mlp', # The projection head
     projection_dim:int=128,  # Of the projection z, >= 2
     views:int=2,             # Random views of each image, >= 2
+    local_views:int=0,       # Further views, each cut from a smaller part (multi-crop), >= 0
+    local_crop:float=.2,     # Smallest share of the area that these keep, in 0.01..1
     objective:Literal['nt_xent','barlow_twins']='nt_xent', # The loss
     temperature:float=.2,    # Of NT-Xent, > 0
     epochs:int=50,           # Passes over the images, >= 1
@@ -663,18 +671,20 @@ def pretrain(
     model = SimCLR(enc, make_projector(projector, feature_dim(enc), projection_dim), dtype)
     asked = dict(data=data_name(data), image_size=x.shape[2], bad_files=bad_files, n_images=n_images,
                  images_per_class=images_per_class, enlarge=enlarge, encoder=enc.arch, **enc.options, projector=projector,
-                 projection_dim=projection_dim, views=views, objective=objective, temperature=temperature, epochs=epochs, batch_size=batch_size,
-                 optimizer=optimizer, lr=lr, weight_decay=weight_decay, warmup=warmup, precision=str(dtype or torch.float32).removeprefix('torch.'),
+                 projection_dim=projection_dim, views=views, local_views=local_views, local_crop=local_crop, objective=objective, temperature=temperature,
+                 epochs=epochs, batch_size=batch_size,
+                 optimizer=optimizer, lr=lr, weight_decay=weight_decay, warmup=warmup, precision=precision_name(dtype),
                  compile=compile, seed=seed, **augment)
     if resume and state=='unfinished': check_same(out, asked)
     where = dict(data_name=d.name, data_n=len(d.train), data_sha256=d.sha256)
-    transform = transform or augmentation(**augment); draw = Views(transform, views)
+    small = transform or augmentation(**(augment | dict(crop=local_crop))); transform = transform or augmentation(**augment)
+    draw = Views([transform]*views + [small]*local_views)
     if enlarge: x = enlarged(x, transform, enlarge, seed)[0]
     learn = simclr_learner(x, model, draw, temperature, batch_size, lr, weight_decay, seed, objective, optimizer, cbs or ())
     if not quiet: _say_estimate(learn, draw, x, epochs, batch_size)
     start_run(out, dict(stage='pretrain', preset=preset, parent=parent, **asked, **where, **about(dev)), force, resume)
     if compile: model.compile()
-    before = _fit(learn, out, d, epochs, lr, warmup, views, quiet, bool(cbs))
+    before = _fit(learn, out, d, epochs, lr, warmup, views+local_views, quiet, bool(cbs))
     save_encoder(model.encoder, out/'model.safetensors')
     last = read_history(out/'history.csv')[-1]
     finish_run(out, last | dict(verdict=health_verdict(last), seconds=round(before + time.perf_counter() - t, 1)))

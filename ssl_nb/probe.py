@@ -30,7 +30,7 @@ from .core import (SslNbError, about, check_out, class_colour, figure_style, fin
                          read_json, run_state, save_figure, stage, start_run, unknown, write_json)
 from .data import Images, data_of, few_labels, read_files, show_images, split
 from .pretrain import (Bar, Encoder, Run, Schedule, TorchOptimizer, autocast, data_name, feature_dim, features, fit_weights, fitting, knn_predict,
-                             load_run, make_encoder, pick_precision, read_weights, write_history, write_weights)
+                             load_run, make_encoder, pick_precision, read_weights, without_scaling, write_history, write_weights)
 
 # %% ../nbs/04_probe.ipynb #a856b991
 class LinearProbe:
@@ -244,7 +244,7 @@ def train_classifier(
     dev = next(encoder.parameters()).device; torch.manual_seed(seed)
     head = nn.Linear(feature_dim(encoder), len(im.classes)).to(dev)
     model = Classifier(encoder, head, im.classes).to(dev).train()
-    checks = min(checks, steps); per_check = -(-steps//checks); dtype = None if dtype==torch.float16 else dtype
+    checks = min(checks, steps); per_check = -(-steps//checks); dtype = without_scaling(dtype)
     dls = DataLoaders(RandomBatches(im.to(dev), per_check, batch_size, seed), [], device=dev)
     layers = layer_rates(model, first_lr)
     make = lambda *_, **__: TorchOptimizer(opt=torch.optim.AdamW([dict(params=p) for p,_ in layers], lr=lr, weight_decay=weight_decay))

@@ -19,7 +19,7 @@ from .core import (SslNbError, class_colour, figure_style, finish_run, make_call
                          run_state, save_figure, stage, stage_params)
 from .data import Images, few_labels
 from .deepcluster import kmeans, search_neighbours
-from .pretrain import Encoder, Run, autocast, feature_dim, features, load_run, pick_precision, warmup_cosine, write_history
+from .pretrain import Encoder, Run, autocast, feature_dim, features, load_run, pick_precision, warmup_cosine, without_scaling, write_history
 from .probe import (FEW_ARMS, Classifier, RandomBatches, _trained_pictures, begin_stage, calibration, class_scores, finetune, labelled_data,
                           layer_rates, save_classifier, start_stage, train_classifier)
 
@@ -137,7 +137,7 @@ def fixmatch(
     seed:int=0, quiet:bool=True, dtype=None
 )->tuple: # (`Classifier`, rows with loss and the share of images it was sure of)
     "Labels where there are some, agreement with itself where there are none"
-    dev = next(encoder.parameters()).device; torch.manual_seed(seed); dtype = None if dtype==torch.float16 else dtype
+    dev = next(encoder.parameters()).device; torch.manual_seed(seed); dtype = without_scaling(dtype)
     model = Classifier(encoder, nn.Linear(feature_dim(encoder), len(im.classes)).to(dev), im.classes).train()
     mean, layers, gen = copy.deepcopy(model).eval(), layer_rates(model, first_lr), torch.Generator().manual_seed(seed)
     opt = torch.optim.AdamW([dict(params=p) for p,_ in layers], lr=lr, weight_decay=weight_decay)

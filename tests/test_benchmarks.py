@@ -6,16 +6,18 @@ import pytest
 from conftest import ROOT, run
 
 
-@pytest.mark.parametrize("script, peer, images, name", [
-    ("views.py", "torchvision", 8, "bench-views-torchvision"), ("kmeans.py", "sklearn", 200, "bench-kmeans")])
-def test_benchmark_writes_its_record(script, peer, images, name, tmp_path):
+@pytest.mark.parametrize("script, peer, images, names", [
+    ("views.py", "torchvision", 8, ["bench-views-torchvision"]), ("kmeans.py", "sklearn", 200, ["bench-kmeans", "bench-kmeans-torch"])])
+def test_benchmark_writes_its_record(script, peer, images, names, tmp_path):
     done = run("python", str(ROOT / "benchmarks" / script), peer, "--rounds", "2", "--images", str(images), "--results", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    record = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
-    times = record["metrics"]
-    assert len(times["ours"]) == len(times["peer"]) == 2 and all(seconds > 0 for seconds in times["ours"] + times["peer"])
-    assert times["ratio"] == pytest.approx([peer / ours for ours, peer in zip(times["ours"], times["peer"])])
-    assert str(tmp_path) not in json.dumps(record)
+    assert {f.name for f in tmp_path.iterdir()} == {f"{n}.json" for n in names}
+    for name in names:
+        record = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
+        times = record["metrics"]
+        assert len(times["ours"]) == len(times["peer"]) == 2 and all(seconds > 0 for seconds in times["ours"] + times["peer"])
+        assert times["ratio"] == pytest.approx([peer / ours for ours, peer in zip(times["ours"], times["peer"])])
+        assert str(tmp_path) not in json.dumps(record)
 
 
 def test_parts_of_the_step(tmp_path):
