@@ -339,11 +339,15 @@ RECORDS |= {f'{n}-few-{k}': dict(preset=p, seeds=3, few=k, metrics=_few, keep=Tr
 RECORDS |= {'mnist-label-curve-cpu': dict(preset='mnist', seeds=3, sizes='1,5,10,50,all', keep=True,
                                           says='5 of the 9 numbers of labels, the unlabelled images up to 10 labels of each class'),
             'mnist-500': dict(preset='mnist-500', seeds=3, five_hundred=True)}
+_changes = {'as it is': {}, 't = 0.2': dict(temperature=.2), 't = 0.5': dict(temperature=.5), 't = 2': dict(temperature=2.), '10 epochs': dict(epochs=10),
+            'multi-crop': dict(local_views=2), 'flips': dict(flip=.5), 'frozen encoder': dict(encoder_lr=0.),
+            'balanced and self-labelled': dict(balance=True, self_rounds=2)}
 _clusters = ('acc', 'nmi', 'ari', 'purity', 'min_class_f1')
 RECORDS |= {'fashion-cluster-pixels': dict(preset='fashion_mnist', seeds=5, cluster=dict(method='pixels'), keep=True),
             'fashion-cluster-kmeans': dict(preset='fashion_mnist', seeds=3, cluster=dict(method='kmeans'), keep=True),
             'fashion-cluster': dict(preset='fashion_cluster', seeds=5, cluster=dict(method='scan'), keep=True),
             'mnist-cluster': dict(preset='mnist_cluster', seeds=5, cluster=dict(method='scan'), keep=True),
+            'fashion-cluster-ablation': dict(preset='fashion_cluster', seeds=2, shared=dict(epochs=5), ablation=_changes),
             'fashion-cluster-w5': dict(preset='fashion_cluster_w5', seeds=5, loop=True),
             'fashion-cluster-w5-cpu': dict(preset='fashion_cluster_w5_cpu', seeds=3, loop=True,
                                            says='10 x 5 epochs in place of 10 x 50, 3 seeds in place of 5')}
@@ -440,6 +444,10 @@ def _curve_seed(spec, home, seed, results, given):
     return dict(metrics=m, runs=runs, seconds=sec, n_labels=f['n_labels'], n_test=f['n_test'], classes=f['classes'], extra={})
 
 # %% ../nbs/cli.ipynb #b9eb1ba2
+def _some(rows, n=100):
+    "At most about `n` of the rows, evenly spaced, the last among them"
+    step = -(-len(rows)//n); return rows[::-1][::step][::-1]
+
 def _500_seed(spec, home, seed, results, given):
     "W2's arms for one seed"
     from ssl_nb.pretrain import pretrain, read_history
@@ -464,7 +472,8 @@ def _500_seed(spec, home, seed, results, given):
                 seconds=sum(read_json(d/'metrics.json')['seconds'] for d in (fresh, large, *(d for d,_ in arms.values()))),
                 extra=dict(confusion=m['fresh']['confusion'], ece=m['fresh']['ece'], early_step=m['early']['steps_done'],
                            n_valid=dict(early=m['early']['n_valid'], leaky=m['leaky']['n_valid']),
-                           pretraining=read_history(fresh/'history.csv'), training={k: read_history(d/'history.csv') for k,(d,_) in arms.items()},
+                           pretraining=_some(read_history(fresh/'history.csv')), pretraining_enlarged=_some(read_history(large/'history.csv')),
+                           training={k: read_history(d/'history.csv') for k,(d,_) in arms.items()},
                            map=_map(fresh) if seed==0 else None))
 
 def _map(path, n=1000):
@@ -485,14 +494,37 @@ def _cluster_seed(spec, home, seed, results, given):
     drawn = seed==0 and method=='scan'                                     # the pages show one seed's pictures
     if new := run_state(d)!='finished': cluster_run(run, out=d, resume=True, **(mine | dict(pictures=drawn) | spec['cluster']))
     if drawn: _keep_pictures(d, Path(results)/'pictures'/spec['name'])
-    m = read_json(d/'metrics.json'); acc = dict(acc=m['cluster_acc']); steps = dict(zip(m.get('steps', ()), m.get('step_scores', ()), strict=True))
-    for name,s in (steps or {f"{method}, k = {m['k']}": m | acc}).items():
-        if new: log_scoring(results, spec['name'], seed, name, s | dict(cluster_acc=s['acc']))
+    m, acc, steps = _log_steps(d, spec['name'], seed, f'{method}, ', results if new else None)
     metrics = {k: (m | acc)[k] for k in _clusters} | ({'stability': m['matched_stability']} if 'matched_stability' in m else {})
     metrics |= {f'{k}@{name}': s[k] for name,s in steps.items() for k in ('acc', 'nmi', 'min_class_f1')}
     return dict(metrics=metrics, runs=dict(pretrain=run.path) | {method: d}, seconds=m['seconds'], n_labels=0, n_test=m['n'], classes=m['classes'],
                 extra=dict(class_f1=m['class_f1'], contingency=m['contingency'], entropy=m['entropy'], confident=m['confident'], verdict=m['verdict'],
                            pretrain_seconds=read_json(run.path/'metrics.json')['seconds'], heads=m.get('heads')))
+
+def _log_steps(run, name, seed, what, results=None):
+    "The metrics of a run of clusters, its accuracy, and the scores of its steps; each is noted in scorings.csv of `results`"
+    m = read_json(run/'metrics.json'); steps = dict(zip(m.get('steps', ()), m.get('step_scores', ()), strict=True)); acc = dict(acc=m['cluster_acc'])
+    for step,s in (steps or {f"k = {m['k']}": m | acc}).items():
+        if results: log_scoring(results, name, seed, what + step, s | dict(cluster_acc=s['acc']))
+    return m, acc, steps
+
+def _ablation_seed(spec, home, seed, results, given):
+    "The pipeline for one seed, once for each change of its settings"
+    from ssl_nb.deepcluster import cluster_run
+    from ssl_nb.pretrain import load_run, pretrain
+    metrics, runs, spent = {}, {}, {}
+    for v,change in spec['ablation'].items():
+        own = v if change.keys() & stage_params('pretrain').keys() else next(iter(spec['ablation']))              # the rest shares the first one's encoder
+        home_v = home/own.replace(' ', '')/f'seed-{seed}'; runs[v] = home_v/f"cluster-{v.replace(' ', '')}"
+        mine = _split(given | spec['shared'] | change | dict(preset=spec['preset'], seed=seed))
+        if run_state(home_v)!='finished': pretrain(out=home_v, resume=True, **mine['pretrain'])
+        if new := run_state(runs[v])!='finished': cluster_run(load_run(home_v), out=runs[v], resume=True, pictures=False, **(mine['cluster'] | dict(data=None)))
+        m, _, steps = _log_steps(runs[v], spec['name'], seed, f'{v}: ', results if new else None)
+        metrics |= {f'{k}@{v}, {step}': s[k] for step,s in steps.items() for k in ('acc', 'nmi')}
+        metrics |= {f'{k}@{v}': steps[m['steps'][-1]][k] for k in ('acc', 'nmi')}
+        spent[v] = read_json(home_v/'metrics.json')['seconds'] + m['seconds']
+    return dict(metrics=metrics, runs=runs, seconds=sum(spent.values()), n_labels=0, n_test=m['n'], classes=m['classes'],
+                extra=dict(variant_seconds=spent, changes=spec['ablation']))
 
 def _keep_pictures(run, to):
     "Copy a run's pictures beside the records, with few colours to keep them small"
@@ -545,8 +577,8 @@ def _own_settings(runs):
     known = 'command versions device threads commit dirty date format_version stage parent seed preset data_name data_n data_sha256'.split()
     return {name: {k: v for k,v in read_settings(p).items() if k not in known} for name,p in runs.items()}
 
-_kinds = dict(few=('few', _few_seed), sizes=('curve', _curve_seed), five_hundred=('finetune', _500_seed), cluster=('cluster', _cluster_seed),
-              loop=('deepcluster', _loop_seed))                     # a key of RECORDS: the stage that its record names, and what runs one seed
+_kinds = dict(ablation=('cluster', _ablation_seed), few=('few', _few_seed), sizes=('curve', _curve_seed), five_hundred=('finetune', _500_seed),
+              cluster=('cluster', _cluster_seed), loop=('deepcluster', _loop_seed))  # a key of RECORDS: the stage that its record names, what runs one seed
 
 def _plain_record(name, spec, n, rows, given):
     "The record of rows with `metrics`, `runs`, `seconds` and `extra`"
