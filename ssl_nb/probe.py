@@ -12,7 +12,7 @@ __all__ = ['ARMS', 'FEW_ARMS', 'LinearProbe', 'linear_probe', 'raw_pixels', 'ran
            'parent_of', 'stage_out', 'begin_stage', 'start_stage', 'is_labelled', 'labelled_data', 'probe',
            'class_scores', 'result_pictures', 'plot_training', 'stop_rule', 'choose_by_folds', 'finetune',
            'classifier_folder', 'run_of', 'evaluate', 'worst_pairs', 'looks_inverted', 'predict', 'plot_arms',
-           'plot_sweep']
+           'plot_sweep', 'plot_500']
 
 # %% ../nbs/04_probe.ipynb #c9b23d87
 import copy, time, warnings
@@ -822,4 +822,28 @@ def plot_sweep(
         axs[1].plot(range(1, len(loss)+1), loss, color=plt.cm.viridis(i/max(1, len(values)-1)*.9), label=f'{values[n]:g}')
     axs[1].axhline(variants[n]['history'][0]['chance_loss'][0], ls='--', lw=1, color='#888')
     axs[1].set(xlabel='epoch', ylabel='NT-Xent, mean over seeds'); axs[1].legend(title=xlabel, fontsize=7, title_fontsize=8, ncols=2)
+    return fig
+
+# %% ../nbs/04_probe.ipynb #68eaf476
+def plot_500(
+    record:dict # `mnist-500`
+):
+    "Curves of pretraining, of fine-tuning and of the part held back under both protocols; returns the figure"
+    import matplotlib.pyplot as plt
+    fig, axs = plt.subplots(2, 2, figsize=(8.4,5.4)); x = record['extra']; lines = dict(lw=1.1, alpha=.8)
+    for ax,k,chance,name in ((axs[0,0],'loss','chance_loss','NT-Xent'), (axs[0,1],'accuracy','chance_accuracy','contrastive accuracy')):
+        for key,what,c in (('pretraining','500 images',0), ('pretraining_enlarged','with ten copies of each',6)):
+            for s,rows in enumerate(x[key]):
+                ax.plot([100*r['epoch']/rows[-1]['epoch'] for r in rows], [r[k] for r in rows], color=class_colour(c), label=None if s else what, **lines)
+        ax.axhline(rows[0][chance], ls='--', lw=1, color='#888'); ax.set(xlabel='% of the steps', title=f'pretraining: {name}'); ax.legend(fontsize=8)
+    arms = (('fresh','fresh views',0), ('enlarged','ten fixed copies',6), ('plain','no augmentation',2))
+    for s,t in enumerate(x['training']):
+        for arm,name,c in arms:
+            axs[1,0].plot([r['step'] for r in t[arm]], [r['loss'] for r in t[arm]], color=class_colour(c), label=None if s else name, **lines)
+        for arm,name,c in (('early','held back first',0), ('leaky','held back after enlarging',6)):
+            axs[1,1].plot([r['step'] for r in t[arm]], [100*r['valid_accuracy'] for r in t[arm]], color=class_colour(c), label=None if s else name, **lines)
+    axs[1,0].set(xlabel='step', title='fine-tuning: training loss')
+    axs[1,1].set(xlabel='step', title='fine-tuning: accuracy in % on what was held back')
+    for ax in axs[1]: ax.legend(fontsize=8)
+    for ax in axs.flat: ax.title.set_fontsize(9)
     return fig
