@@ -242,6 +242,7 @@ def _deepcluster(a):
 def _say_clusters(out):
     "Sizes, the look out, and the scores where there are labels"
     m = read_json(out.path/'metrics.json'); print(f"{m['n']:,} images in {m['k']} clusters of {', '.join(f'{n:,}' for n in m['sizes'])}")
+    if s := m.get('suggested'): print(f"k = {s['k']} was suggested with {100*s['votes'][str(s['k'])]:.0f} % of the votes: {out.path/'suggestion.png'}")
     if 'iterations' in m: print(f"{m['iterations']} iterations, stability at last {m['matched_stability']:.3f} matched, {m['stability']:.3f} by raw numbers")
     if m['verdict']: print(f"look out: {m['verdict']}")
     if 'cluster_acc' in m: print(f"against the labels, afterwards: {_cluster_scores(m | dict(acc=m['cluster_acc']))}")

@@ -227,6 +227,7 @@ def resolve(
     if preset is None and isinstance(given.get('data'), str) and given['data'] in preset_names(settings): preset = given['data']
     if bad := next((k for k in given if k not in ps), None): raise unknown('setting', bad, ps)
     named = _preset(load_presets(settings), preset, stage) if preset else {}
+    if 'run' in ps: named.pop('data', None)           # a stage that works on a run takes the run's own images, whatever the preset was made for
     if settings and not preset: load_presets(settings)
     out = {n: (base or {}).get(n, p.default) for n,p in ps.items() if not p.required}
     out |= {k: v for k,v in named.items() if k in ps} | given

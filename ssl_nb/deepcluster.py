@@ -11,8 +11,8 @@ __all__ = ['KMeansResult', 'kmeans', 'contingency', 'match_clusters', 'hungarian
            'cluster_pictures', 'plot_progress', 'score_run', 'label_scores', 'plot_quality', 'cluster',
            'reproducibility', 'sharpen', 'cluster_classifier', 'search_neighbours', 'neighbours', 'scan_loss',
            'ClusterHeads', 'train_heads', 'best_heads', 'head_probabilities', 'agreement', 'consensus',
-           'neighbours_vote', 'sinkhorn', 'balanced', 'surest', 'self_label', 'cluster_run', 'suggest_k',
-           'plot_suggestion', 'evaluate_clusters', 'agreement_between', 'joined']
+           'neighbours_vote', 'sinkhorn', 'balanced', 'surest', 'self_label', 'suggest_k', 'plot_suggestion',
+           'cluster_run', 'evaluate_clusters', 'agreement_between', 'joined']
 
 # %% ../nbs/05_deepcluster.ipynb #f288729f
 import copy, itertools, time
@@ -720,6 +720,46 @@ def self_label(
         p = model.predict_proba(x); labels, closeness = p.argmax(1).numpy(), p.max(1).values.numpy()
     return model, p
 
+# %% ../nbs/05_deepcluster.ipynb #e7e8515d
+def suggest_k(
+    h,              # (N,D) features
+    ks=tuple(range(2, 21)), # Numbers of clusters to compare
+    draws:int=8,    # Random parts of the images, each with a vote, >= 1
+    n:int=2000,     # Images in a part, at most
+    seed:int=0
+)->dict: # k (the one with most votes), votes {k: share}, silhouette and reproducibility {k: [of each draw]}
+    "How many clusters the features seem to have, with the evidence"
+    from sklearn.metrics import silhouette_score
+    x = F.normalize(_points(h, 1), dim=1); n = min(n, len(x)); ks = [k for k in ks if 2<=k<=n//4]
+    if not ks: raise SslNbError(f"{len(x)} images are too few to compare numbers of clusters; 8 or more are needed")
+    sil, rep = ({k: [] for k in ks} for _ in range(2))
+    for d in range(draws):
+        part = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed+d))[:n]]
+        for k in ks:
+            labels = kmeans(part, k, 5, seed+d).labels_
+            sil[k].append(float(silhouette_score(part.numpy(), labels, metric='cosine')) if len(np.unique(labels))>1 else -1.)
+            rep[k].append(reproducibility(part, k, seed=seed+d))
+    best = [max(ks, key=lambda k: sil[k][d]*rep[k][d]) for d in range(draws)]
+    votes = {k: best.count(k)/draws for k in sorted(set(best))}
+    return dict(k=max(votes, key=votes.get), votes=votes, silhouette=sil, reproducibility=rep)
+
+def plot_suggestion(found:dict):
+    "The evidence of `suggest_k`, mean and band of one standard deviation over the draws, and the votes; returns the figure"
+    import matplotlib.pyplot as plt
+    fig, axs = plt.subplots(1, 2, figsize=(8.2,2.9)); ks = list(found['silhouette'])
+    for c,(key,name) in enumerate((('silhouette','silhouette'), ('reproducibility','reproducibility'))):
+        v = np.array([found[key][k] for k in ks]); m, s = v.mean(1), v.std(1, ddof=1) if v.shape[1]>1 else 0*v[:,0]
+        colour = class_colour((0,6)[c])
+        axs[0].plot(ks, m, 'o-', ms=3, color=colour, label=name); axs[0].fill_between(ks, m-s, m+s, color=colour, alpha=.2, lw=0)
+    axs[0].set(xlabel='clusters k', ylabel='score'); axs[0].legend(fontsize=8); axs[0].axvline(found['k'], ls='--', lw=1, color='#888')
+    axs[1].bar(list(found['votes']), [100*v for v in found['votes'].values()], color=class_colour(2))
+    axs[1].set(xlabel='clusters k', ylabel='votes of random parts in %', xlim=(min(ks)-1, max(ks)+1))
+    return fig
+
+def _suggestion_picture(out, found):
+    import matplotlib.pyplot as plt
+    with plt.rc_context(): figure_style(); save_figure(plot_suggestion(found), out/'suggestion.png')
+
 # %% ../nbs/05_deepcluster.ipynb #1e669b2b
 def _imitate(encoder, h, km, seed=0, n=20_000):
     "A linear head that gives the clusters of a consensus, fitted on at most `n` images; its classes are called 'cluster 0', 'cluster 1', ..."
@@ -756,7 +796,7 @@ def cluster_run(
     data:Literal['digits','mnist','fashion_mnist','cifar10']|Path=None, # Images; those of the run when left out
     preset:str=None,         # A named set of settings; that of the run when left out
     settings:str=None,       # A settings file of your own, laid over the preset
-    k:int=10,                # Clusters, >= 2
+    k:int=10,                # Clusters; 0 takes the number that `suggest_k` finds, >= 0
     n_init:int=20,           # Starts; the best objective is kept, >= 1
     method:Literal['kmeans','scan','pixels']='kmeans', # k-means of the representation, heads that agree on neighbours, or k-means of bare pixels to compare
     n_neighbours:int=20,     # Of each image (scan), >= 1
@@ -785,14 +825,17 @@ def cluster_run(
     run, out = begin_stage('cluster', run, out, force, resume)
     d = run.data(data); im = all_images(d)
     enc, found = copy.deepcopy(run.encoder).to(dev), {}
-    h = raw_pixels(im) if method=='pixels' else features(enc, im, quiet=quiet); _points(h, k)
+    if k==1: raise SslNbError("k = 1: one cluster holds everything; take 2 or more, or 0 for a suggestion")
+    h = raw_pixels(im) if method=='pixels' else features(enc, im, quiet=quiet); _points(h, k or 1)
+    if not k and len(h)<8: raise SslNbError(f"{len(h)} images are too few to suggest a number of clusters; say it with k")
     start_stage('cluster', run, out, d, given, dev, data_n=len(im)); steps = {}
+    if not k: found['suggested'] = suggest_k(h, seed=seed); k = found['suggested']['k']; _suggestion_picture(out, found['suggested'])
     if method!='scan':
         if method=='pixels': enc = make_encoder(nn.Flatten(), run.encoder.channels, run.encoder.size)
         km = kmeans(h, k, n_init, seed); model = cluster_classifier(enc.cpu(), h, km, seed); points = F.normalize(h, dim=1)
     else:
         same = augmentation(**{n: run.settings[n] for n in parameters('augment:augmentation')})
-        km, points, h, model, found, steps = _scan(enc, im, h, given, same, pick_precision('auto', dev), out)
+        km, points, h, model, more, steps = _scan(enc, im, h, given | dict(k=k), same, pick_precision('auto', dev), out); found |= more
     save_assignments(out, km.labels_, centers=km.centers_, **(dict(steps=np.stack(list(steps.values()))) if steps else {}))
     if method!='pixels': save_classifier(model, out/'model.safetensors')
     if pictures: cluster_pictures(out, im, km.labels_, km.closeness(points), h)
@@ -802,42 +845,6 @@ def cluster_run(
     return load_run(out)
 
 make_callable(__name__)
-
-# %% ../nbs/05_deepcluster.ipynb #e7e8515d
-def suggest_k(
-    h,              # (N,D) features
-    ks=tuple(range(2, 21)), # Numbers of clusters to compare
-    draws:int=8,    # Random parts of the images, each with a vote, >= 1
-    n:int=2000,     # Images in a part, at most
-    seed:int=0
-)->dict: # k (the one with most votes), votes {k: share}, silhouette and reproducibility {k: [of each draw]}
-    "How many clusters the features seem to have, with the evidence"
-    from sklearn.metrics import silhouette_score
-    x = F.normalize(_points(h, 1), dim=1); n = min(n, len(x)); ks = [k for k in ks if 2<=k<=n//4]
-    if not ks: raise SslNbError(f"{len(x)} images are too few to compare numbers of clusters; 8 or more are needed")
-    sil, rep = ({k: [] for k in ks} for _ in range(2))
-    for d in range(draws):
-        part = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed+d))[:n]]
-        for k in ks:
-            labels = kmeans(part, k, 5, seed+d).labels_
-            sil[k].append(float(silhouette_score(part.numpy(), labels, metric='cosine')) if len(np.unique(labels))>1 else -1.)
-            rep[k].append(reproducibility(part, k, seed=seed+d))
-    best = [max(ks, key=lambda k: sil[k][d]*rep[k][d]) for d in range(draws)]
-    votes = {k: best.count(k)/draws for k in sorted(set(best))}
-    return dict(k=max(votes, key=votes.get), votes=votes, silhouette=sil, reproducibility=rep)
-
-def plot_suggestion(found:dict):
-    "The evidence of `suggest_k`, mean and band of one standard deviation over the draws, and the votes; returns the figure"
-    import matplotlib.pyplot as plt
-    fig, axs = plt.subplots(1, 2, figsize=(8.2,2.9)); ks = list(found['silhouette'])
-    for c,(key,name) in enumerate((('silhouette','silhouette'), ('reproducibility','reproducibility'))):
-        v = np.array([found[key][k] for k in ks]); m, s = v.mean(1), v.std(1, ddof=1) if v.shape[1]>1 else 0*v[:,0]
-        colour = class_colour((0,6)[c])
-        axs[0].plot(ks, m, 'o-', ms=3, color=colour, label=name); axs[0].fill_between(ks, m-s, m+s, color=colour, alpha=.2, lw=0)
-    axs[0].set(xlabel='clusters k', ylabel='score'); axs[0].legend(fontsize=8); axs[0].axvline(found['k'], ls='--', lw=1, color='#888')
-    axs[1].bar(list(found['votes']), [100*v for v in found['votes'].values()], color=class_colour(2))
-    axs[1].set(xlabel='clusters k', ylabel='votes of random parts in %', xlim=(min(ks)-1, max(ks)+1))
-    return fig
 
 # %% ../nbs/05_deepcluster.ipynb #00c3b1a5
 def evaluate_clusters(

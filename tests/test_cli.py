@@ -344,3 +344,69 @@ def test_without_a_compiler_compile_is_refused_in_one_line(tmp_path):
     done = ssl_nb("pretrain", "--preset", "digits", *TINY, "--compile", "--out", "run", cwd=tmp_path, CXX="/no/compiler",
                   TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"))
     assert done.returncode == 2 and "run without --compile" in done.stderr and "Traceback" not in done.stderr
+
+
+# --- clusters of a folder that no preset knows
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory):
+    "A flat folder of 300 digits as images of 16x16 without a label, and a pretraining on it with the settings for clothes"
+    from PIL import Image
+    from sklearn.datasets import load_digits
+    folder = tmp_path_factory.mktemp("flat")
+    (folder / "my scans é").mkdir()
+    for i, x in enumerate(load_digits().images[:300]):
+        Image.fromarray((x * 15.9).astype("uint8")).resize((16, 16)).save(folder / "my scans é" / f"{i:03}.png")
+    words = ["--data", "my scans é", "--preset", "fashion_cluster", "--epochs", "2", "--batch-size", "64", "--quiet", "--out", "run"]
+    done = ssl_nb("pretrain", *words, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_clusters_of_a_flat_folder(flat):
+    done = ssl_nb("cluster", "run", "--method", "scan", "--k", "6", "--heads", "2", "--over", "12", "--head-epochs", "2", "--quiet", cwd=flat)
+    assert done.returncode == 0 and "300 images in 6 clusters" in done.stdout and "against the labels" not in done.stdout, done.stderr
+    wanted = {"central.png", "random.png", "map.png", "neighbours.png", "assignments.npz", "model.safetensors"}
+    assert wanted <= {f.name for f in (flat / "run/cluster").iterdir()}
+    told = ssl_nb("predict", "run/cluster", "my scans é/007.png", "--json", cwd=flat)
+    answer = json.loads(told.stdout)[0]
+    assert answer["class"] in [f"cluster {i}" for i in range(6)] and 0 < answer["probability"] <= 1, told.stderr
+    asked = ssl_nb("evaluate", "run/cluster", cwd=flat)
+    assert asked.returncode == 0 and "300 images in clusters of" in asked.stdout, asked.stderr
+    kept = (flat / "run/cluster/assignments.npz").read_bytes()
+    for words, says in (("--k 301", "from 1 to 300"), ("--k 1", "take 2 or more"), ("--method scna", "did you mean 'scan'"), ("--k 6", "--force")):
+        wrong = ssl_nb("cluster", "run", *words.split(), *([] if says == "--force" else ["--out", "other"]), cwd=flat)
+        assert wrong.returncode == 2 and says in wrong.stderr and wrong.stderr.count("\n") == 1, wrong.stderr
+    assert (flat / "run/cluster/assignments.npz").read_bytes() == kept and not (flat / "other").exists()
+
+
+def test_a_number_of_clusters_is_suggested(flat):
+    done = ssl_nb("cluster", "run", "--k", "0", "--quiet", "--out", "suggested", cwd=flat)
+    assert done.returncode == 0 and "was suggested with" in done.stdout and (flat / "suggested/suggestion.png").is_file(), done.stderr
+    m = json.loads((flat / "suggested/metrics.json").read_text(encoding="utf-8"))
+    assert len(m["sizes"]) == m["k"] == m["suggested"]["k"] and sum(m["suggested"]["votes"].values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
+def test_an_interrupted_loop_of_clusters_goes_on_to_the_same_end(how, flat):
+    words = ["deepcluster", "--data", "my scans é", "--n-clusters", "5", "--num-iterations", "3", "--epochs-per-iteration", "2", "--batch-size", "64",
+             "--n-init", "3", "--no-pictures", "--quiet"]
+    if not (flat / "loop/metrics.json").exists(): assert ssl_nb(*words, "--out", "loop", cwd=flat).returncode == 0
+    folder = f"loop-{how.name}"
+    process = start_and_wait_for(flat / folder / "last.ckpt", *words, "--out", folder, cwd=flat)
+    os.kill(process.pid, how)
+    said = process.communicate(timeout=60)[1]
+    if how == signal.SIGINT: assert process.returncode == 130 and "--resume" in said and "Traceback" not in said, said
+    assert not (flat / folder / "metrics.json").exists()
+    done = ssl_nb(*words, "--out", folder, "--resume", cwd=flat)
+    assert done.returncode == 0, done.stderr
+    assert (flat / folder / "model.safetensors").read_bytes() == (flat / "loop/model.safetensors").read_bytes()
+    assert history(flat / folder) == history(flat / "loop")
+
+
+def test_images_in_which_there_is_nothing_to_tell_apart(tmp_path):
+    from PIL import Image
+    (tmp_path / "same").mkdir()
+    for i in range(12): Image.new("L", (16, 16), 90).save(tmp_path / "same" / f"{i}.png")
+    wrong = ssl_nb("deepcluster", "--data", "same", "--n-clusters", "3", "--out", "run", cwd=tmp_path)
+    assert wrong.returncode == 2 and "nothing to tell apart" in wrong.stderr and wrong.stderr.count("\n") == 1 and not (tmp_path / "run").exists()
