@@ -33,9 +33,9 @@ def main():
     for name, backend in (("bench-kmeans", "faiss"), ("bench-kmeans-torch", "torch")):
         reached = dict(ours=[], peer=[])
 
-        arms = (lambda backend=backend: kmeans(x, CLUSTERS, STARTS, backend=backend, spherical=False, max_iter=ROUNDS),
-                lambda: KMeans(CLUSTERS, init="random", n_init=STARTS, max_iter=ROUNDS, tol=1e-6, random_state=0).fit(x))
-        ours, peer = (lambda k=k, arm=arm, reached=reached: reached[k].append(float(arm().inertia_)) for k, arm in zip(reached, arms))
+        def ours(): reached["ours"].append(kmeans(x, CLUSTERS, STARTS, backend=backend, spherical=False, max_iter=ROUNDS).inertia_)
+        def peer(): reached["peer"].append(float(KMeans(CLUSTERS, init="random", n_init=STARTS, max_iter=ROUNDS, tol=1e-6, random_state=0).fit(x).inertia_))
+
         a, b = alternate(ours, peer, args.rounds)
         assert abs(np.median(reached["ours"]) / np.median(reached["peer"]) - 1) < .01, reached  # both have done the work
         settings = dict(script="kmeans.py", backend=backend, points=args.images, dim=DIM, clusters=CLUSTERS, n_init=STARTS, max_iter=ROUNDS,

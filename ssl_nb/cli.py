@@ -122,7 +122,8 @@ def parse(argv):
 def _split(given):
     "The given settings of `demo`, stage by stage"
     common = {k: given[k] for k in ('device', 'seed', 'quiet', 'settings', 'preset') if k in given}
-    return {s: common | {k: v for k,v in given.items() if k in stage_params(s) and k not in ('out', 'force', 'resume', 'preset')} for s in STAGES}
+    own = lambda s: stage_params(s).keys() - {'out', 'force', 'resume', 'preset'} - ({'data'} if 'run' in stage_params(s) else set()) # a run has its data
+    return {s: common | {k: v for k,v in given.items() if k in own(s)} for s in STAGES}
 
 def demo(preset=None, out=None, force=False, resume=False, **given)->dict: # the metrics of all stages
     "Pretrain, probe (where there are labels), cluster and report; writes one run folder with the others inside"
@@ -135,7 +136,7 @@ def demo(preset=None, out=None, force=False, resume=False, **given)->dict: # the
     if not (resume and run_state(out)=='finished'): pretrain(out=out, force=force, resume=resume, **parts['pretrain'])
     stages = dict(probe=probe, cluster=cluster_run) if is_labelled(load_run(out).data()) else dict(cluster=cluster_run)
     for name, f in stages.items():
-        if run_state(out/name)!='finished': f(out, resume=True, **(parts[name] | dict(data=None)))
+        if run_state(out/name)!='finished': f(out, resume=True, **parts[name])
     page = report(out)
     return dict(report=str(page), pretrain=read_json(out/'metrics.json')) | {s: read_json(out/s/'metrics.json') for s in stages}
 
@@ -340,7 +341,7 @@ RECORDS |= {f'{n}-few-{k}': dict(preset=p, seeds=3, few=k, metrics=_few, keep=Tr
 RECORDS |= {'mnist-label-curve-cpu': dict(preset='mnist', seeds=3, sizes='1,5,10,50,all', keep=True,
                                           says='5 of the 9 numbers of labels, the unlabelled images up to 10 labels of each class'),
             'mnist-500': dict(preset='mnist-500', seeds=3, five_hundred=True)}
-_changes = {'as it is': {}, 't = 0.2': dict(temperature=.2), 't = 0.5': dict(temperature=.5), 't = 2': dict(temperature=2.), '10 epochs': dict(epochs=10),
+_changes = {'as it is': {}, 't = 0.2': dict(temperature=.2), 't = 0.5': dict(temperature=.5), 't = 1': dict(temperature=1.), '10 epochs': dict(epochs=10),
             'multi-crop': dict(local_views=2), 'flips': dict(flip=.5), 'frozen encoder': dict(encoder_lr=0.),
             'balanced and self-labelled': dict(balance=True, self_rounds=2)}
 _clusters = ('acc', 'nmi', 'ari', 'purity', 'min_class_f1')
@@ -401,7 +402,7 @@ def _one_seed(name, spec, d, seed, results, **given):
     from ssl_nb.probe import probe
     parts = _split(given | dict(preset=spec['preset'], seed=seed))
     if run_state(d)!='finished': pretrain(out=d, resume=True, **parts['pretrain'])
-    if run_state(d/'probe')!='finished': probe(d, resume=True, **(parts['probe'] | dict(data=None)))
+    if run_state(d/'probe')!='finished': probe(d, resume=True, **parts['probe'])
     if spec.get('keep'): save_encoder(load_encoder(d), _encoder_file(results, spec, seed), half=True)
     return {p: read_json(f/'metrics.json') for p,f in (('pretrain', d), ('probe', d/'probe'))}
 
@@ -461,7 +462,7 @@ def _500_seed(spec, home, seed, results, given):
     arms = dict(fresh=(fresh/'finetune', {}), early=(fresh/'early', dict(stop='valid', baselines=False)), enlarged=(large/'finetune', dict(enlarge=10)),
                 plain=(fresh/'plain', dict(baselines=False) | none), leaky=(large/'leaky', dict(enlarge=10, leaky=True, baselines=False)))
     for d,change in arms.values():
-        if run_state(d)!='finished': finetune(d.parent, out=d, resume=True, pictures=d.name=='finetune', **(parts['finetune'] | dict(data=None) | change))
+        if run_state(d)!='finished': finetune(d.parent, out=d, resume=True, pictures=d.name=='finetune', **(parts['finetune'] | change))
     m = {k: read_json(d/'metrics.json') for k,(d,_) in arms.items()}
     metrics = {k: m['fresh'][k] for k in _few if k in m['fresh']}
     metrics |= {f'enlarged_{k}': m['enlarged'][k] for k in ('finetune_acc', 'linear_acc', 'supervised_acc')}
@@ -491,7 +492,7 @@ def _cluster_seed(spec, home, seed, results, given):
     "One clustering of the features of a kept encoder"
     from ssl_nb.deepcluster import cluster_run
     run = _kept_run(spec, home, seed, results, given); method = spec['cluster']['method']; d = run.path/f'cluster-{method}-{seed}'
-    mine = _split(given | dict(preset=spec['preset'], seed=seed))['cluster'] | dict(data=None)
+    mine = _split(given | dict(preset=spec['preset'], seed=seed))['cluster']
     drawn = seed==0 and method=='scan'                                     # the pages show one seed's pictures
     if new := run_state(d)!='finished': cluster_run(run, out=d, resume=True, **(mine | dict(pictures=drawn) | spec['cluster']))
     if drawn: _keep_pictures(d, Path(results)/'pictures'/spec['name'])
@@ -506,7 +507,7 @@ def _log_steps(run, name, seed, what, results=None):
     "The metrics of a run of clusters, its accuracy, and the scores of its steps; each is noted in scorings.csv of `results`"
     m = read_json(run/'metrics.json'); steps = dict(zip(m.get('steps', ()), m.get('step_scores', ()), strict=True)); acc = dict(acc=m['cluster_acc'])
     for step,s in (steps or {f"k = {m['k']}": m | acc}).items():
-        if results: log_scoring(results, name, seed, what + step, s | dict(cluster_acc=s['acc']))
+        if results: log_scoring(results, name, seed, what + step, s)
     return m, acc, steps
 
 def _ablation_seed(spec, home, seed, results, given):
@@ -519,7 +520,7 @@ def _ablation_seed(spec, home, seed, results, given):
         home_v = home/own.replace(' ', '')/f'seed-{seed}'; runs[v] = home_v/f"cluster-{v.replace(' ', '')}"
         mine = _split(given | spec['shared'] | change | dict(preset=spec['preset'], seed=seed))
         if run_state(home_v)!='finished': pretrain(out=home_v, resume=True, **mine['pretrain'])
-        if new := run_state(runs[v])!='finished': cluster_run(load_run(home_v), out=runs[v], resume=True, pictures=False, **(mine['cluster'] | dict(data=None)))
+        if new := run_state(runs[v])!='finished': cluster_run(load_run(home_v), out=runs[v], resume=True, pictures=False, **mine['cluster'])
         m, _, steps = _log_steps(runs[v], spec['name'], seed, f'{v}: ', results if new else None)
         metrics |= {f'{k}@{v}, {step}': s[k] for step,s in steps.items() for k in ('acc', 'nmi')}
         metrics |= {f'{k}@{v}': steps[m['steps'][-1]][k] for k in ('acc', 'nmi')}
@@ -542,7 +543,7 @@ def _seeds_together(name, rows, results):
     paths = [list(r['runs'].values())[-1] for r in rows]
     if len(paths)<2: return {}
     found = np.stack([np.load(p/'assignments.npz')['labels'] for p in paths]); im = all_images(data_of(read_settings(paths[0])))
-    s = label_scores(im, joined(found, int(found.max())+1)); log_scoring(results, name, 'all', f'{len(paths)} seeds joined', s | dict(cluster_acc=s['acc']))
+    s = label_scores(im, joined(found, int(found.max())+1)); log_scoring(results, name, 'all', f'{len(paths)} seeds joined', s)
     return dict(agreement=agreement_between(found), joined=s)
 
 def _loop_seed(spec, home, seed, results, given):
@@ -553,7 +554,7 @@ def _loop_seed(spec, home, seed, results, given):
     if new := run_state(d)!='finished': deepcluster(out=d, resume=True, **mine)
     m = read_json(d/'metrics.json'); steps = m['scores']; acc = dict(acc=m['cluster_acc'])
     if new:
-        for step in steps: log_scoring(results, spec['name'], seed, f"iteration {step['iteration']}", step | dict(cluster_acc=step['acc']))
+        for step in steps: log_scoring(results, spec['name'], seed, f"iteration {step['iteration']}", step)
         log_scoring(results, spec['name'], seed, 'the network at the end', m)
     best = next(s for s in steps if s['iteration']==m['best_iteration'])
     metrics = {k: (m | acc)[k] for k in _clusters} | dict(stability=m['matched_stability'], raw_stability=m['stability'], first_acc=steps[0]['acc'])

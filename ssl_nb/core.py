@@ -392,7 +392,8 @@ def log_scoring(folder, record:str, seed:int, what:str, scores:dict):
     "Append a line to `folder`/scorings.csv: clusters were held against labels, and with what result"
     path = Path(folder)/'scorings.csv'
     old = path.read_text(encoding='utf-8') if path.is_file() else 'date,record,seed,configuration,acc,nmi,purity\n'
-    row = [datetime.now(timezone.utc).strftime('%Y-%m-%d'), record, seed, f'"{what}"', *(f"{scores[k]:.4f}" for k in ('cluster_acc', 'nmi', 'purity'))]
+    acc = scores['cluster_acc' if 'cluster_acc' in scores else 'acc']
+    row = [datetime.now(timezone.utc).strftime('%Y-%m-%d'), record, seed, f'"{what}"', *(f'{v:.4f}' for v in (acc, scores['nmi'], scores['purity']))]
     write_text(path, old + ','.join(map(str, row)) + '\n')
 
 # %% ../nbs/core.ipynb #8f1a7d88

@@ -687,7 +687,12 @@ def balanced(
     c = torch.as_tensor(km.centers_).to(x)
     for _ in range(rounds): q = sinkhorn(x@c.T/temperature); c = F.normalize(q.T@x, dim=1)
     labels = q.argmax(1)
-    return KMeansResult(labels.cpu().numpy(), c.cpu().numpy(), float(2*(1-(x*c[labels]).sum(1)).sum()), 'sinkhorn')
+    return _result(x, labels.cpu().numpy(), c, 'sinkhorn')
+
+def _result(x, labels, c, backend):
+    "Clusters of points of length 1 around centres of length 1, found by other means than k-means"
+    km = KMeansResult(labels, c.cpu().numpy(), 0., backend); km.inertia_ = float(2*(1-km.closeness(x)).sum())
+    return km
 
 # %% ../nbs/05_deepcluster.ipynb #06725bc6
 def surest(
@@ -769,11 +774,12 @@ def _imitate(encoder, h, km, seed=0, n=20_000):
 def _scan(enc, im, h, s, transform, dtype, out):
     "All steps of `method='scan'` with the settings `s`: final clusters, their points, a classifier, what was found, and {name of the step: its clusters}"
     k, n_init, seed, quiet = s['k'], s['n_init'], s['seed'], s['quiet']; steps = {'k-means': kmeans(h, k, n_init, seed).labels_}
-    net, rows, (before, km) = train_heads(enc, im.x, neighbours(h, s['n_neighbours']), k, s['heads'], s['over'], s['head_epochs'], s['head_batch_size'],
-                                          s['head_lr'], s['encoder_lr'], s['entropy_weight'], transform, seed, dtype, quiet)
-    write_history(out/'history.csv', rows); p, h, best = head_probabilities(enc, net, im.x), features(enc, im), best_heads(rows[-1], s['heads'])
+    net, rows, last = train_heads(enc, im.x, neighbours(h, s['n_neighbours']), k, s['heads'], s['over'], s['head_epochs'], s['head_batch_size'],
+                                  s['head_lr'], s['encoder_lr'], s['entropy_weight'], transform, seed, dtype, quiet)
+    km = last[-1]; write_history(out/'history.csv', rows); p, h, best = head_probabilities(enc, net, im.x), features(enc, im), best_heads(rows[-1], s['heads'])
     steps |= {'a head': p[0].argmax(1).numpy(), 'the head with the least loss': p[best[0]].argmax(1).numpy(), 'heads agree': km.labels_}
-    found = dict(matched_stability=label_stability(before.labels_, km.labels_), heads=[rows[-1][f'head_{i+1}'] for i in range(s['heads'])])
+    found = dict(heads=[rows[-1][f'head_{i+1}'] for i in range(s['heads'])])
+    if len(last)==2: found['matched_stability'] = label_stability(last[0].labels_, km.labels_)                # one epoch alone has nothing before it
     p = [p[i] for i in best] + ([p[s['heads']+i] for i in best] if s['over'] else [])
     def then(name, new): nonlocal km; km = new; steps[name] = km.labels_
     if s['over']: then('finer heads', consensus(p, k, n_init, seed))
@@ -785,7 +791,7 @@ def _scan(enc, im, h, s, transform, dtype, out):
                               transform=Compose(transform, Cutout(.5)), seed=seed, dtype=dtype, quiet=quiet)
         x = agreement([q]); labels = q.argmax(1).numpy(); h = features(enc, im)
         c = F.normalize(torch.stack([x[labels==i].mean(0) if (labels==i).any() else x.mean(0) for i in range(k)]), dim=1)
-        then('self-labelled', KMeansResult(labels, c.numpy(), float(2*(1-(x*c[labels]).sum(1)).sum()), 'network'))
+        then('self-labelled', _result(x, labels, c, 'network'))
     else: model = _imitate(enc.cpu(), h, km, seed)
     return km, x, h, model.cpu(), found | dict(imitated=float((model.predict(im.x).numpy()==km.labels_).mean())), steps
 
@@ -827,9 +833,9 @@ def cluster_run(
     enc, found = copy.deepcopy(run.encoder).to(dev), {}
     if k==1: raise SslNbError("k = 1: one cluster holds everything; take 2 or more, or 0 for a suggestion")
     h = raw_pixels(im) if method=='pixels' else features(enc, im, quiet=quiet); _points(h, k or 1)
-    if not k and len(h)<8: raise SslNbError(f"{len(h)} images are too few to suggest a number of clusters; say it with k")
+    if not k: found['suggested'] = suggest_k(h, seed=seed); k = found['suggested']['k']
     start_stage('cluster', run, out, d, given, dev, data_n=len(im)); steps = {}
-    if not k: found['suggested'] = suggest_k(h, seed=seed); k = found['suggested']['k']; _suggestion_picture(out, found['suggested'])
+    if found: _suggestion_picture(out, found['suggested'])
     if method!='scan':
         if method=='pixels': enc = make_encoder(nn.Flatten(), run.encoder.channels, run.encoder.size)
         km = kmeans(h, k, n_init, seed); model = cluster_classifier(enc.cpu(), h, km, seed); points = F.normalize(h, dim=1)
