@@ -408,7 +408,8 @@ def augmentation(
              (shear, Shear(shear)), (flip, Flip(flip)), (flip_vertical, VerticalFlip(flip_vertical)), (elastic, Elastic(elastic)),
              (brightness, Brightness(brightness)), (contrast, Contrast(contrast)), (gamma, Gamma(gamma)),
              (saturation, Saturation(saturation)), (hue, Hue(hue)), (colour, ColourJitter(.8*colour, .2*colour, p=.8)), (no_colour, Grey(p=no_colour)),
-             (solarize, Solarize(p=solarize)), (posterize, Posterize(posterize, p=.5)), (blur, Blur(blur, p=.5)), (noise, Noise(noise, p=.5)), (cutout, Cutout(cutout, p=.5))]
+             (solarize, Solarize(p=solarize)), (posterize, Posterize(posterize, p=.5)), (blur, Blur(blur, p=.5)),
+             (noise, Noise(noise, p=.5)), (cutout, Cutout(cutout, p=.5))]
     return Compose(*(t for strength,t in steps if strength))
 
 # %% ../nbs/01_augment.ipynb #365d820e
