@@ -9,14 +9,14 @@ __all__ = ['Images', 'checksum', 'ImageData', 'to_images', 'show_images', 'split
            'cache_dir', 'load_data', 'resize', 'read_files', 'data_of', 'Batches']
 
 # %% ../nbs/00_data.ipynb #a403ea74
-import gzip, hashlib, lzma, os, platform, re, shutil, struct, sys, tempfile, time, unicodedata, warnings, zlib
+import gzip, hashlib, json, lzma, os, platform, re, shutil, struct, sys, tempfile, time, unicodedata, warnings, zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 import numpy as np, torch
 from torch import Tensor
-from .core import SslNbError, progress, read_json, shown, unknown, write_json
+from .core import SslNbError, progress, read_json, shown, unknown, write_text
 
 # %% ../nbs/00_data.ipynb #d5edaaa9
 @dataclass
@@ -429,6 +429,7 @@ def _classes_of(labels, root):
         if (k := unicodedata.normalize('NFC', c).casefold()) in seen:
             raise SslNbError(f"the classes '{shown(seen[k])}' and '{shown(c)}' in {root} differ in case only; many systems take them for one; "
                              "rename or join them")
+        if any('\ud800'<=a<='\udfff' for a in c): raise SslNbError(f"the name of the class '{shown(c)}' in {root} is no text that can be written; rename it")
         seen[k] = c
     return classes
 
@@ -550,7 +551,7 @@ def _to_cache(home, stamp, root, chunks, finish):
             np.lib.format.write_array_header_1_0(f, dict(descr='|u1', fortran_order=False, shape=tuple(shape)))
             for i in range(0, len(order), 8192): f.write(np.memmap(raw, np.uint8, 'r', shape=tuple(shape))[order[i:i+8192]])
         home.mkdir(exist_ok=True); os.replace(npy, home/f'{stamp}.npy')
-    x = _mapped(home/f'{stamp}.npy'); what['sha256'] = _as_data(root, x, what).sha256; write_json(home/f'{stamp}.json', what)
+    x = _mapped(home/f'{stamp}.npy'); what['sha256'] = _as_data(root, x, what).sha256; write_text(home/f'{stamp}.json', json.dumps(what))
     for old in home.iterdir():
         if old.stem!=stamp and not old.name.startswith('.'): old.unlink(missing_ok=True)
     return x, what

@@ -154,7 +154,8 @@ def _frame(files, parts, labels, looks):
     import pandas as pd
     kind, width, height, turned = zip(*looks)
     parts = ['unlabelled' if p=='rest' else p for p in parts]
-    return pd.DataFrame(dict(file=files, part=parts, label=pd.Series(labels, dtype=object), kind=kind, width=width, height=height, turned=turned))
+    text = lambda v: pd.Series(v, dtype=object)                          # a name need not be text that other types take
+    return pd.DataFrame(dict(file=text(files), part=parts, label=text(labels), kind=kind, width=width, height=height, turned=turned))
 
 # %% ../nbs/07_folders.ipynb #4074531d
 _part_colours = dict(train=0, valid=2, test=6, unlabelled=9)
