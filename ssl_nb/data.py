@@ -487,7 +487,7 @@ def _stamp(root, items, bad):
     for f,*more in (*items, *bad):
         try: s = os.stat(f); about = s.st_size, s.st_mtime_ns; total += s.st_size
         except OSError: about = None
-        h.update(f'{os.path.relpath(f, root)}\0{more}\0{about}\n'.encode('utf-8', 'surrogateescape'))
+        h.update(f'{_below(f, root)}\0{more}\0{about}\n'.encode('utf-8', 'surrogateescape'))
     return h.hexdigest()[:16], total
 
 def _recall(home, stamp):
@@ -521,9 +521,14 @@ def _finished(root, items, bad, why, bad_files):
     if not kept: raise SslNbError(f"{root} holds no images ({len(bad):,} other files)")
     try: classes, y, parts = _arranged(root, kept)
     except SslNbError: _say_bad(root, bad, len(kept), bad_files); raise
-    order = np.concatenate([parts[p] for p in _order if p in parts]); name = lambda f: os.path.relpath(f, _home_of(root))
+    order, home = np.concatenate([parts[p] for p in _order if p in parts]), _home_of(root); name = lambda f: _below(f, home)
     return order, dict(sizes={p: len(parts[p]) for p in _order if p in parts}, classes=classes, y=None if y is None else y[order].tolist(),
                        left_out=[(name(f), w) for f,w in bad], files=[name(kept[i][0]) for i in order])
+
+def _below(f, home):
+    "The path of a file relative to the folder that it lies in"
+    f, home = str(f), f'{home}{os.sep}'
+    return f[len(home):] if f.startswith(home) else os.path.relpath(f, home)
 
 def _home_of(root):
     "The folder of images: `root`, or where the labels CSV lies"

@@ -17,7 +17,7 @@ import numpy as np, torch
 import torch.nn.functional as F
 from .core import SslNbError, class_colour, progress, shown
 from .data import load_data
-from .data import _arranged, _drawable, _folder_items, _form, _home_of, _natural, _open, _pixels_of, _plain, _why
+from .data import _arranged, _below, _drawable, _folder_items, _form, _home_of, _natural, _open, _pixels_of, _plain, _why
 
 # %% ../nbs/07_folders.ipynb #8cd1f0cf
 class Look(NamedTuple):
@@ -115,7 +115,7 @@ def inspect_data(
 def _of_folder(root, size, quiet):
     "A report without copies, and the digests"
     items, broken = _folder_items(root); looks = list(_looks([f for f,*_ in items], quiet))
-    broken = broken + [(f, l) for (f,*_),l in zip(items, looks) if isinstance(l, str)]; name = lambda f: os.path.relpath(f, _home_of(root))
+    broken = broken + [(f, l) for (f,*_),l in zip(items, looks) if isinstance(l, str)]; home = _home_of(root); name = lambda f: _below(f, home)
     items, looks = [it for it,l in zip(items, looks) if not isinstance(l, str)], [l for l in looks if not isinstance(l, str)]
     if not items: raise SslNbError(f"{shown(root)} holds no images" + f" ({len(broken):,} other files)"*bool(broken))
     part, trouble, form = [p or 'train' for *_,p in items], '', _form(items, size)
