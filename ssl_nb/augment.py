@@ -6,8 +6,10 @@ Docs: https://ssl-nb.github.io/ssl_nb/augment.html.md"""
 
 # %% auto #0
 __all__ = ['uniform', 'where_on', 'Transform', 'sampling_grid', 'warp', 'matrix', 'Movement', 'Rotation', 'Translation', 'Scale',
-           'Shear', 'Flip', 'VerticalFlip', 'Crop', 'Brightness', 'grey_mean', 'Contrast', 'Gamma', 'Blur', 'Cutout',
-           'Elastic', 'hash_normal', 'Noise', 'apply_drawn', 'Compose', 'apply', 'Views', 'augmentation', 'enlarge']
+           'Shear', 'Flip', 'VerticalFlip', 'Crop', 'Brightness', 'grey', 'Contrast', 'Gamma', 'Blur', 'Cutout',
+           'Elastic', 'hash_normal', 'Noise', 'apply_drawn', 'Compose', 'Saturation', 'Grey', 'Hue', 'ColourJitter',
+           'Solarize', 'Posterize', 'detail', 'ROICrop', 'colour_histogram', 'apply', 'Views', 'augmentation',
+           'enlarge']
 
 # %% ../nbs/01_augment.ipynb #6722da8e
 import math
@@ -143,10 +145,9 @@ class Brightness(Transform):
     def apply(self, x, factor): return (x*_per_image(factor, x)).clamp_(0, 1)
 
 # %% ../nbs/01_augment.ipynb #740fee16
-def grey_mean(x:Tensor)->Tensor:
-    "(N,1,1,1) mean of the grey version of each image"
-    if x.shape[1]==3: x = (x*x.new_tensor([.2989,.587,.114]).view(3,1,1)).sum(1, keepdim=True)
-    return x.mean((1,2,3), keepdim=True)
+def grey(x:Tensor)->Tensor:
+    "(N,1,H,W) how bright each pixel of (N,3,H,W) looks, after ITU-R BT.601"
+    return (x*x.new_tensor([.2989,.587,.114]).view(3,1,1)).sum(1, keepdim=True)
 
 # %% ../nbs/01_augment.ipynb #8decc6de
 class Contrast(Transform):
@@ -154,7 +155,7 @@ class Contrast(Transform):
     def __init__(self, change:float, p:float=1.): self.change, self.p = change, p
     draw = Brightness.draw
     def apply(self, x, factor):
-        m = grey_mean(x)
+        m = (grey(x) if x.shape[1]==3 else x).mean((1,2,3), keepdim=True)
         return (m + (x-m)*_per_image(factor, x)).clamp_(0, 1)
 
 # %% ../nbs/01_augment.ipynb #d242fe58
@@ -264,6 +265,93 @@ class Compose(Transform):
     def draw_on(self, n, shape, gen): return [(t, t.draw_on(n, shape, gen)) for t in self.transforms]
     def __call__(self, x, gen=None): return apply_drawn(x, self.draw_on(len(x), tuple(x.shape[1:]), gen))
 
+# %% ../nbs/01_augment.ipynb #12b48925
+class Saturation(Transform):
+    "Move each pixel away from its grey by a factor from 1-`change` to 1+`change`; only of images with three channels"
+    def __init__(self, change:float, p:float=1.): self.change, self.p = change, p
+    draw = Brightness.draw
+    def apply(self, x, factor): return torch.lerp(grey(x), x, _per_image(factor, x)).clamp_(0, 1) if x.shape[1]==3 else x
+
+# %% ../nbs/01_augment.ipynb #d06fec16
+class Grey(Transform):
+    "Take the colours away; only of images with three channels"
+    def __init__(self, p:float=1.): self.p = p
+    def draw(self, n, shape, gen): return {}
+    def apply(self, x): return grey(x).expand_as(x) if x.shape[1]==3 else x
+
+# %% ../nbs/01_augment.ipynb #b38d837c
+class Hue(Transform):
+    "Turn the hues by up to `turn` of the colour circle either way, in 0..0.5; only of images with three channels"
+    def __init__(self, turn:float, p:float=1.): self.turn, self.p = turn, p
+    def draw(self, n, shape, gen): return dict(turn=uniform(n, -self.turn, self.turn, gen))
+    def apply(self, x, turn):
+        if x.shape[1]!=3: return x
+        (r, g, b), v = x.unbind(1), x.amax(1)
+        c = v - x.amin(1); safe = torch.where(c>0, c, 1)
+        h = torch.where(v==r, (g-b)/safe, torch.where(v==g, 2+(b-r)/safe, 4+(r-g)/safe)) + 6*_per_image(turn, x)[:,0]
+        k = (x.new_tensor([5,3,1]).view(3,1,1) + h[:,None])%6
+        return v[:,None] - c[:,None]*torch.minimum(k, 4-k).clamp_(0, 1)
+
+# %% ../nbs/01_augment.ipynb #3d067b34
+class ColourJitter(Transform):
+    "Brightness, contrast, saturation (by up to `change`) and hue (by up to `turn` of the circle), in a random order"
+    def __init__(self, change:float, turn:float, p:float=1.): self.change, self.turn, self.p = change, min(turn, .5), p
+    def steps(self): return [Brightness(self.change), Contrast(self.change), Saturation(self.change), Hue(self.turn)]
+    def draw(self, n, shape, gen):
+        numbers = [next(iter(t.draw(n, shape, gen).values())) for t in self.steps()]
+        return dict(numbers=torch.stack(numbers, 1), order=torch.randperm(4, generator=gen).expand(n, 4))
+    def apply(self, x, numbers, order):
+        steps = self.steps()
+        for i in order[0].tolist(): x = steps[i].apply(x, numbers[:,i])
+        return x
+
+# %% ../nbs/01_augment.ipynb #d8b79ef5
+class Solarize(Transform):
+    "The negative of all that is brighter than a threshold from `lowest` to 1"
+    def __init__(self, lowest:float=.5, p:float=1.): self.lowest, self.p = lowest, p
+    def draw(self, n, shape, gen): return dict(threshold=uniform(n, self.lowest, 1., gen))
+    def apply(self, x, threshold): return torch.where(x>=_per_image(threshold, x), 1-x, x)
+
+# %% ../nbs/01_augment.ipynb #ff4ce618
+class Posterize(Transform):
+    "Keep `fewest` to 7 of the 8 bits of each value"
+    def __init__(self, fewest:int=3, p:float=1.): self.fewest, self.p = int(fewest), p
+    def draw(self, n, shape, gen): return dict(bits=torch.randint(self.fewest, 8, (n,), generator=gen))
+    def apply(self, x, bits):
+        step = _per_image(2.**(8-bits), x)
+        return ((x*255).round().div_(step).floor_()*step).div_(255)
+
+# %% ../nbs/01_augment.ipynb #12271137
+def detail(
+    x:Tensor, # (N,C,H,W) in 0..1
+    cells:int=8 # Cells along each side of the map, >= 1; fewer where the image is smaller
+)->Tensor: # (N,cells,cells), sums to 1
+    "Where an image has its edges: the mean absolute difference to the right and to the lower neighbour, cell by cell"
+    edges = F.pad(x.diff(dim=-1).abs(), (0,1)) + F.pad(x.diff(dim=-2).abs(), (0,0,0,1))
+    m = F.adaptive_avg_pool2d(edges.float().mean(1, keepdim=True), (min(cells, x.shape[-2]), min(cells, x.shape[-1])))[:,0] + 1e-6
+    return m/m.sum((1,2), keepdim=True)
+
+# %% ../nbs/01_augment.ipynb #578114ae
+class ROICrop(Transform):
+    "A random resized crop around a place with much detail, at least `area` of the image's area"
+    def __init__(self, area:float, p:float=1.): self.area, self.p = area, p
+    def draw(self, n, shape, gen): return dict(area=uniform(n, self.area, 1., gen), where=torch.rand(n, generator=gen))
+    def apply(self, x, area, where):
+        m = detail(x); rows, cols = m.shape[1:]; H, W = x.shape[-2:]
+        cell = torch.searchsorted(m.flatten(1).cumsum(1), where.to(x.device)[:,None]).squeeze(1).clamp(max=rows*cols-1).cpu()
+        side = area.sqrt(); h, w = side*H, side*W
+        centre = lambda i, n, full, part: ((i+.5)*full/n - part/2).clamp(min=0).minimum(full-part)               # the crop stays inside
+        return warp(x, Crop(1.).matrix(tuple(x.shape[1:]), centre(cell//cols, rows, H, h), centre(cell%cols, cols, W, w), h, w))
+
+# %% ../nbs/01_augment.ipynb #340978c3
+def colour_histogram(
+    x:Tensor, # (N,C,H,W) in 0..1
+    bins:int=8 # For each channel, >= 2
+)->Tensor: # (N,C*bins), each channel sums to 1
+    "How often each value occurs in each channel, and nothing about where"
+    i = (x*bins).long().clamp(0, bins-1)
+    return F.one_hot(i, bins).float().mean((2,3)).flatten(1)
+
 # %% ../nbs/01_augment.ipynb #9f8d4a39
 def apply(
     transform,  # A `Transform`, any callable on a float batch, or None for none at all
@@ -307,12 +395,21 @@ def augmentation(
     blur:float=0.,        # Largest standard deviation of a Gaussian blur in pixels, >= 0
     noise:float=.05,      # Largest standard deviation of Gaussian noise, >= 0
     cutout:float=0.,      # Largest side of a blanked square as a share of the side, in 0..1
+    saturation:float=0.,  # Largest relative change of saturation, >= 0
+    hue:float=0.,         # Largest turn of the colour circle either way, in 0..0.5
+    colour:float=0.,      # Strength s of SimCLR's jitter of brightness, contrast, saturation and hue, in 0..2.5; 1 as on ImageNet
+    no_colour:float=0.,   # Probability of a grey version, in 0..1
+    solarize:float=0.,    # Probability of the negative of the bright parts, in 0..1
+    posterize:int=0,      # Fewest bits that are kept of each value, in 0..7; 0 for all
+    roi:float=1.,         # Smallest share of the area that a crop around a place with detail keeps, 1 for no such crop, in 0.01..1
 )->Compose:
     "The augmentation that these strengths describe"
-    steps = [(crop<1, Crop(crop)), (rotation, Rotation(rotation)), (translation, Translation(translation)), (scale, Scale(scale)),
+    steps = [(roi<1, ROICrop(roi)), (crop<1, Crop(crop)), (rotation, Rotation(rotation)), (translation, Translation(translation)), (scale, Scale(scale)),
              (shear, Shear(shear)), (flip, Flip(flip)), (flip_vertical, VerticalFlip(flip_vertical)), (elastic, Elastic(elastic)),
              (brightness, Brightness(brightness)), (contrast, Contrast(contrast)), (gamma, Gamma(gamma)),
-             (blur, Blur(blur, p=.5)), (noise, Noise(noise, p=.5)), (cutout, Cutout(cutout, p=.5))]
+             (saturation, Saturation(saturation)), (hue, Hue(hue)), (colour, ColourJitter(.8*colour, .2*colour, p=.8)), (no_colour, Grey(p=no_colour)),
+             (solarize, Solarize(p=solarize)), (posterize, Posterize(posterize, p=.5)), (blur, Blur(blur, p=.5)),
+             (noise, Noise(noise, p=.5)), (cutout, Cutout(cutout, p=.5))]
     return Compose(*(t for strength,t in steps if strength))
 
 # %% ../nbs/01_augment.ipynb #365d820e

@@ -518,7 +518,7 @@ def read_weights(path)->tuple: # (info, {name: tensor})
 def fit_weights(model:nn.Module, weights:dict, path):
     "Put weights into a network, or say that they do not fit"
     try: model.load_state_dict({k: v.float() if v.is_floating_point() else v for k,v in weights.items()})
-    except RuntimeError as e: raise SslNbError(f"the weights in {path} do not fit the network ({str(e).splitlines()[-1].strip()})") from None
+    except RuntimeError as e: raise SslNbError(f"the weights in {path} do not fit the network ({str(e).splitlines()[-1].strip()[:160]})") from None
 
 # %% ../nbs/03_pretrain.ipynb #0e0a7b69
 def save_encoder(encoder:Encoder, path, half=False):
@@ -538,7 +538,7 @@ def load_encoder(
     info, weights = read_weights(path); arch = info['arch']
     if arch=='custom' and body is None: raise SslNbError(f"{path} holds a network of your own; pass it as body=")
     enc = make_encoder(body if body is not None else arch, info['channels'], info['size'], **info['options'])
-    fit_weights(enc, {k: v for k,v in weights.items() if not k.startswith('head.')}, path)
+    fit_weights(enc, {k.removeprefix('encoder.') if 'classes' in info else k: v for k,v in weights.items() if not k.startswith('head.')}, path)
     return enc.to(device).eval()
 
 # %% ../nbs/03_pretrain.ipynb #d1280389

@@ -28,7 +28,7 @@ with warnings.catch_warnings():
 from .augment import apply, augmentation, enlarge as enlarged
 from .core import (SslNbError, about, check_out, class_colour, figure_style, finish_run, make_callable, parameters, pick_device, progress,
                          read_json, run_state, save_figure, stage, start_run, unknown, write_json)
-from .data import Images, data_of, few_labels, read_files, show_images, split
+from .data import Images, data_of, few_labels, read_files, show_images, split, to_images
 from .pretrain import (Bar, Encoder, Run, Schedule, TorchOptimizer, autocast, data_name, feature_dim, features, fit_weights, fitting, knn_predict,
                              load_run, make_encoder, pick_precision, read_weights, without_scaling, write_history, write_weights)
 
@@ -767,16 +767,17 @@ def looks_inverted(
 # %% ../nbs/04_probe.ipynb #11f8e469
 def predict(
     run,                 # A run folder that holds a classifier, the pretraining run above it, or a `model.safetensors`
-    source,              # An image file, or a folder of them
+    source,              # An image file, a folder of them, or images as an array or tensor (of any number of channels)
     top_k:int=3,         # Classes to name for each image, >= 1
     invert:bool=False,   # Turn light and dark round first
     bad_files:Literal['refuse','skip']='refuse', # What to do about files that are no images
     device='auto'        # auto, cpu, cuda or mps
 )->list: # a dict for each image: file, class, probability, top [(class, probability)], inverted (whether it looks so)
-    "The classes of image files"
+    "The classes of image files, or of images in an array (whose file is their number)"
     path = classifier_folder(run); model = load_classifier(path).to(pick_device(device)); e = model.encoder
     if top_k<1: raise SslNbError(f"top_k = {top_k}; it should be 1 or more")
-    x, files, _ = read_files(source, e.size, e.channels, bad_files)
+    if isinstance(source, (np.ndarray, Tensor)): x = fitting(to_images(source).x, e); files = range(len(x))
+    else: x, files, _ = read_files(source, e.size, e.channels, bad_files)
     if invert: x = 255-x
     odd = looks_inverted(x, e.mean.mean().item()).tolist(); q, i = model.predict_proba(x).topk(min(top_k, len(model.classes)), 1)
     names = _class_names(path, model.classes)

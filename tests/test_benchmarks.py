@@ -8,9 +8,11 @@ from conftest import ROOT, run
 
 @pytest.mark.parametrize("script, peer, images, names", [
     ("views.py", "torchvision", 8, ["bench-views-torchvision"]), ("folders.py", "torchvision", 60, ["bench-folders", "bench-folders-photos"]),
+    ("views.py --colour", "torchvision", 8, ["bench-colour-torchvision"]),
     ("kmeans.py", "sklearn", 200, ["bench-kmeans", "bench-kmeans-torch"])])
 def test_benchmark_writes_its_record(script, peer, images, names, tmp_path):
-    done = run("python", str(ROOT / "benchmarks" / script), peer, "--rounds", "2", "--images", str(images), "--results", str(tmp_path), cwd=tmp_path)
+    script, *flags = script.split()
+    done = run("python", str(ROOT / "benchmarks" / script), *flags, peer, "--rounds", "2", "--images", str(images), "--results", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert {f.name for f in tmp_path.iterdir()} == {f"{n}.json" for n in names}
     for name in names:
