@@ -11,7 +11,7 @@ __all__ = ['RECORDS', 'demo_params', 'make_parser', 'parse', 'demo', 'check_demo
 import argparse, os, sys
 from pathlib import Path
 from .core import (Param, STAGES, SslNbError, atomic_path, check_device, check_out, check_same, convert, parameters, percent, preset_names,
-                         log_scoring, read_json, read_settings, resolve, run_state, set_command, stage_params, unknown, write_record)
+                         log_scoring, read_json, read_settings, resolve, run_state, set_command, shown, stage_params, unknown, write_record)
 
 # %% ../nbs/cli.ipynb #bc3d9eda
 class _Parser(argparse.ArgumentParser):
@@ -42,7 +42,7 @@ _line = ('pretrain', 'probe', 'cluster')
 # %% ../nbs/cli.ipynb #bf988997
 _commands = dict(
     demo='pretrain, probe, cluster and report in one go, on data that needs no download',
-    data='what data there is, or what a name or folder holds',
+    data='what data there is, or what is in a folder: counts, sizes, broken files, copies',
     presets='the named settings, or all settings of one',
     pretrain='learn a representation from images without labels',
     probe='how good is a representation with few labels, beside honest baselines',
@@ -83,7 +83,7 @@ def _arguments():
     model = {'run': dict(help='run folder, or a model.safetensors')}
     return dict(
         data={'name': dict(nargs='?', help='a data set or a folder'), '--image-size': dict(metavar='N', help='scale images to this many pixels a side'),
-              **bad_files, '--out': out | dict(help='save a picture of some images as PNG')},
+              **bad_files, '--out': out | dict(help='save images, balance, sizes and copies as a picture (PNG)')},
         presets={'name': dict(nargs='?', help='a preset'), '--settings': dict(metavar='FILE', help='a settings file of your own')},
         evaluate={'run': dict(help='run folder of probe or pretraining'), '--data': dict(help='other labelled data'), **device,
                   '--out': out | dict(metavar='FOLDER', help='write confusion, reliability and mistakes as pictures there'),
@@ -171,21 +171,17 @@ def _say_probe(m):
 def _data(a):
     name, size, bad_files = a['name'], a['image_size'], a['bad_files']
     size = None if size is None else convert(size, Param('image_size', 'int', help='pixels a side, >= 4'))
-    from ssl_nb.data import load_data, show_images
     if name is None:
+        from ssl_nb.data import load_data
         for n in parameters('data:load_data')['data'].choices:
             try: print(load_data(n))
             except SslNbError as e: print(f'{n}: not here. {e}')
-        print("or a folder of images: one sub-folder per class, flat without labels, or with a labels.csv (file,label)"); return
-    d = load_data(name, size, bad_files); print(d)
-    if d.classes:
-        import torch
-        n = torch.bincount(d.train.y, minlength=len(d.classes)).tolist()
-        print('training images of each class: ' + ', '.join(f'{c} {k:,}' for c,k in zip(d.classes, n)))
+        print("or a folder of images: one sub-folder per class, flat without labels, with a labels.csv (file,label), or with `unlabelled` inside"); return
+    from ssl_nb.folders import inspect_data
+    r = inspect_data(name, size, bad_files, quiet=False); print(r)
     if a['out']:
         from ssl_nb.core import figure_style, save_figure
-        figure_style(); save_figure(show_images(d.train.x, [d.classes[c] for c in d.train.y[:40].tolist()] if d.classes else None, n=40), a['out'])
-        print(f"picture: {a['out']}")
+        figure_style(); save_figure(r.plot(), a['out']); print(f"picture: {a['out']}")
 
 def _presets(a):
     names = preset_names(a['settings'])
@@ -620,7 +616,8 @@ def _precheck(command, a):
     if 'device' in a: check_device(a['device'])
     on_run, on_file = ('probe', 'finetune', 'semi', 'cluster', 'report'), ('evaluate', 'predict', 'embed', 'export')
     if command in on_run or (command in on_file and not Path(a['run']).is_file()): read_settings(a['run'])
-    if command in ('predict', 'embed') and a['bad_files'] not in ('refuse', 'skip'): raise unknown('way with bad files', a['bad_files'], ['refuse', 'skip'])
+    if command in ('data', 'predict', 'embed') and a['bad_files'] not in (how := ('refuse', 'skip')):
+        raise unknown('way with bad files', a['bad_files'], how)
     if command=='export' and not a['onnx']: raise SslNbError("say which format: --onnx")
     if command=='demo':
         given = _on_digits({k: v for k,v in a.items() if k not in ('out','force','resume')})
@@ -652,9 +649,10 @@ def main(argv=None)->int: # exit status: 0, 1 (the machine failed), 2 (bad input
         if command is None: make_parser().print_help(); return 0
         set_command(argv); _precheck(command, args)
         os.environ.setdefault('MPLBACKEND', 'Agg')
+        if hasattr(sys.stdout, 'reconfigure'): sys.stdout.reconfigure(errors='backslashreplace')     # a file may have a name that is no text
         globals()[f'_{command}'](args)
         return 0
-    except SslNbError as e: print(f'ssl_nb: {e}', file=sys.stderr); return 2
+    except SslNbError as e: print(f'ssl_nb: {shown(e)}', file=sys.stderr); return 2
     except SystemExit as e: return e.code or 0
     except KeyboardInterrupt: print(f"\nssl_nb: interrupted; what was finished is kept, go on with: {_again(argv)}", file=sys.stderr); return 130
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), 1); return 1

@@ -9,13 +9,14 @@ __all__ = ['Images', 'checksum', 'ImageData', 'to_images', 'show_images', 'split
            'cache_dir', 'load_data', 'resize', 'read_files', 'data_of', 'Batches']
 
 # %% ../nbs/00_data.ipynb #a403ea74
-import gzip, hashlib, lzma, os, struct, zlib
+import gzip, hashlib, json, lzma, os, platform, re, shutil, struct, sys, tempfile, time, unicodedata, warnings, zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 import numpy as np, torch
 from torch import Tensor
-from .core import SslNbError, unknown
+from .core import SslNbError, progress, read_json, shown, unknown, write_text
 
 # %% ../nbs/00_data.ipynb #d5edaaa9
 @dataclass
@@ -45,23 +46,29 @@ def checksum(
 # %% ../nbs/00_data.ipynb #c162e3f0
 @dataclass
 class ImageData:
-    "A data set: `train`, and `valid` and `test` where there are labels to score with"
+    "A data set: `train`, and `valid` and `test` where there are labels to score with, and `rest` where there are images without labels besides"
     name:str
     train:Images
     valid:Images|None = None
     test:Images|None = None
     sha256:str = ''
     left_out:list = field(default_factory=list) # (file, why) of what was in the folder and is not here
-    def __post_init__(self): self.sha256 = self.sha256 or checksum(self.train, self.valid, self.test)
+    rest:Images|None = None # Unlabelled images beside the labelled ones of `train`
+    pile:Tensor|None = None # (N,C,H,W) what there is to learn from without labels: the images of `train`, then those of `rest`
+    def __post_init__(self):
+        self.sha256 = self.sha256 or checksum(*self.parts.values())
+        if self.pile is None: self.pile = self.train.x if self.rest is None else torch.cat([self.train.x, self.rest.x])
+    @property
+    def parts(self): return {n: p for n in ('train','valid','test','rest') if (p := getattr(self, n)) is not None}
     @property
     def classes(self): return self.train.classes
     def __str__(self):
-        parts = [f'{n} {len(p):,}' for n in ('train','valid','test') if (p := getattr(self, n)) is not None]
+        parts = [f"{'unlabelled' if n=='rest' else n} {len(p):,}" for n,p in self.parts.items()]
         lab = f'{len(self.classes)} classes' if self.classes else 'no labels'
         return f"{self.name}: {', '.join(parts)} images of {'x'.join(map(str, self.train.shape))}, {lab}, sha256 {self.sha256[:12]}" + self._omitted()
     def _omitted(self):
         if not self.left_out: return ''
-        names = ', '.join(f'{Path(f).name} ({why})' for f,why in self.left_out[:5]) + (', ...' if len(self.left_out)>5 else '')
+        names = ', '.join(f'{shown(Path(f).name)} ({why})' for f,why in self.left_out[:5]) + (', ...' if len(self.left_out)>5 else '')
         return f"; {len(self.left_out):,} file{'s'*(len(self.left_out)>1)} left out: {names}"
 
 # %% ../nbs/00_data.ipynb #b326f4a4
@@ -129,9 +136,14 @@ def split(
     seed:int=0     # Of the draw
 )->tuple: # (rest, held back)
     "Hold back `n` images, class by class in proportion"
+    a, b = _draw(np.arange(len(im)), im.y.numpy(), n, seed)
+    return im[a], im[b]
+
+def _draw(i, y, n, seed=0):
+    "The numbers `i` of images with classes `y[i]` as (rest, `n` held back)"
     from sklearn.model_selection import train_test_split
-    a, b = train_test_split(np.arange(len(im)), test_size=n, random_state=seed, stratify=im.y.numpy())
-    return im[np.sort(a)], im[np.sort(b)]
+    a, b = train_test_split(np.arange(len(i)), test_size=n, random_state=seed, stratify=y[i])
+    return i[np.sort(a)], i[np.sort(b)]
 
 def _digits():
     from sklearn.datasets import load_digits
@@ -166,9 +178,11 @@ def part_of(
     "The data set with fewer training images and the same test images"
     if n_images is None and images_per_class is None: return d
     if images_per_class is None:
-        if n_images>len(d.train): raise SslNbError(f"n_images = {n_images:,}, but {d.name} has {len(d.train):,} images for training")
-        i = torch.randperm(len(d.train), generator=torch.Generator().manual_seed(seed))[:n_images].sort()[0]
-        return ImageData(d.name, d.train[i], d.valid, d.test, left_out=d.left_out)
+        n = len(d.train)
+        if n_images>len(d.pile): raise SslNbError(f"n_images = {n_images:,}, but {d.name} has {len(d.pile):,} images for training")
+        i = torch.randperm(len(d.pile), generator=torch.Generator().manual_seed(seed))[:n_images].sort()[0]
+        if d.rest is not None and not (i<n).any(): raise SslNbError(f"n_images = {n_images:,} leaves no labelled image of {d.name}; take more")
+        return ImageData(d.name, d.train[i[i<n]], d.valid, d.test, left_out=d.left_out, rest=d.rest[i[i>=n]-n] if (i>=n).any() else None)
     if n_images is not None: raise SslNbError("n_images and images_per_class contradict each other; give one of them")
     if d.train.y is None: raise SslNbError(f"{d.name} has no labels, so there is nothing to draw images_per_class by; use n_images")
     return ImageData(d.name, d.train[few_labels(d.train.y, images_per_class, seed)], None, d.test, left_out=d.left_out)
@@ -240,36 +254,84 @@ def _idx_data(name):
     return _from_places(name, read, download, f'{folder}/raw')
 
 # %% ../nbs/00_data.ipynb #a1f9ecab
+def _open(source):
+    "An image file, not yet decoded; a JPEG may be larger than Pillow allows, unless it would have to be held in full"
+    from PIL import Image, JpegImagePlugin
+    try: return Image.open(source)
+    except Image.DecompressionBombError:
+        if hasattr(source, 'seek'): source.seek(0)
+        try: im = JpegImagePlugin.JpegImageFile(source)
+        except SyntaxError: im = None
+        if im is None or 'progressive' in im.info: raise
+        return im
+
+def _plain(im, mode):
+    "A decoded image upright, in 8 bits, on white, as `mode`"
+    from PIL import Image, ImageOps
+    kind = im.format
+    if kind=='TIFF' or not _may_turn.isdisjoint(im.info): im = ImageOps.exif_transpose(im)
+    if im.mode[0] in 'IF':                                      # 16 or 32 bits
+        a = np.nan_to_num(np.asarray(im).astype(np.float64), posinf=0, neginf=0); top = a.max()
+        if im.mode.startswith('I;16') or kind=='PNG' or top>255: a = a*255/max(top, 65535)
+        elif im.mode=='F' and top<=1: a = a*255
+        im = Image.fromarray(a.round().clip(0, 255).astype(np.uint8))
+    if im.has_transparency_data: im = im.convert('RGBA'); im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
+    return im if im.mode==mode else im.convert(mode)
+
+_may_turn = {'exif', 'xmp', 'XML:com.adobe.xmp', 'Raw profile type exif'}
+
 def _pixels_of(source, size, mode):
     "One image (a path or an open file) as (H,W) or (H,W,3) bytes: upright, scaled on its shorter side and cropped in the middle"
-    from PIL import Image, ImageOps
-    with Image.open(source) as im:
-        im = ImageOps.exif_transpose(im)
-        if im.mode.startswith(('I', 'F')):                      # 16 or 32 bits
-            a = np.asarray(im).astype(np.float64); deep = im.mode.startswith('I;16') or a.max()>255
-            im = Image.fromarray((a/257 if deep else a*255 if im.mode=='F' and a.max()<=1 else a).round().clip(0, 255).astype(np.uint8))
-        if im.has_transparency_data: im = im.convert('RGBA'); im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
-        im = im.convert(mode)
+    from PIL import ImageOps
+    with _open(source) as im:
+        im.draft(None, (2*size, 2*size)); im.load()             # a JPEG decodes to something between twice and four times that
+        im = _plain(im, mode)
         return np.asarray(im if im.size==(size, size) else ImageOps.fit(im, (size, size)))
+
+# %% ../nbs/00_data.ipynb #f8ef42f3
+_no_decoder = {'.heic', '.heif', '.jxl', '.svg', '.dng', '.cr2', '.nef', '.arw'}
+
+def _why(e, path=''):
+    "In a few words why a file could not be read"
+    if (n := re.search(r'\((\d+) pixels', str(e))) and 'Bomb' in type(e).__name__: return f'too large: {int(n[1]):,} pixels'
+    if isinstance(e, MemoryError): return 'too large'
+    if isinstance(e, OSError) and e.errno: return e.strerror.lower()
+    if type(e).__name__!='UnidentifiedImageError': return 'damaged'
+    kind = Path(path).suffix.lower()
+    return f'{kind[1:].upper()} cannot be read, convert it' if kind in _no_decoder else 'no image'
 
 def _look(source):
     "Mode and shorter side of an image file; an error when it is none"
-    from PIL import Image
-    with Image.open(source) as im: return im.mode, min(im.size)
+    with _open(source) as im: return im.mode, min(im.size)
 
 def _why_bad(path):
     "Why a file cannot be used, '' when it can"
     try: _look(path)
-    except Exception as e: return 'no image' if type(e).__name__=='UnidentifiedImageError' else type(e).__name__
+    except Exception as e: return _why(e, path)
     return ''
 
-# %% ../nbs/00_data.ipynb #f8ef42f3
+# %% ../nbs/00_data.ipynb #e5ac4465
 _side_files = {'labels.csv', 'thumbs.db', 'desktop.ini'}
 
 def _files_in(root):
-    "All files below a folder but hidden ones and those that systems put there"
-    return sorted(p for p in Path(root).rglob('*') if p.is_file() and p.name.lower() not in _side_files
-                  and not any(q.startswith('.') for q in p.relative_to(root).parts))
+    "All files below a folder but hidden ones and those that systems put there, and [(what cannot be followed, why)]"
+    files, bad, folders, links, seen = [], [], [Path(root)], [], set()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)     # links last, so that a folder goes by its own name
+        try: here, entries = os.stat(folder), sorted(os.scandir(folder), key=lambda e: e.name)
+        except OSError as e:
+            if folder==Path(root): raise SslNbError(f"cannot read {root}: {_why(e)}") from None
+            bad.append((folder, _why(e))); continue
+        if (here.st_dev, here.st_ino) in seen: bad.append((folder, 'a link to a folder that is read already')); continue
+        seen.add((here.st_dev, here.st_ino))
+        for e in entries:
+            if e.name.startswith('.') or e.name.lower() in _side_files: continue
+            try: is_folder, is_file = e.is_dir(), e.is_file()
+            except OSError as err: bad.append((Path(e.path), _why(err))); continue
+            if is_folder: (links if e.is_symlink() else folders).append(Path(e.path))
+            elif is_file: files.append(Path(e.path))
+            else: bad.append((Path(e.path), 'a link to nothing' if e.is_symlink() else 'no ordinary file'))
+    return sorted(files, key=lambda f: f.parts), bad
 
 def _read_csv(path):
     "{file: (label, split)} of a labels CSV"
@@ -289,87 +351,240 @@ def _read_csv(path):
     if len({p is None for _,p in out.values()})>1: raise SslNbError(f"{path} names a split for some images and none for others; name it for all or none")
     return out
 
-# %% ../nbs/00_data.ipynb #e5ac4465
-def _folder_items(root):
-    "[(file, class or None, part or None)] of a folder or a labels CSV, and [(file, why not)]"
-    root = Path(root); table = root if root.is_file() else root/'labels.csv' if (root/'labels.csv').is_file() else None
-    if table is not None:
-        home, rows = table.parent, _read_csv(table)
-        items = [(home/f, label, part) for f,(label,part) in rows.items()]
-        lost = [(f, 'not there') for f,*_ in items if not f.is_file()]
-        # a CSV in the folder speaks for the whole folder; one that was named speaks for its own lines
-        others = [] if root.is_file() else [f for f in _files_in(home) if f.relative_to(home).as_posix() not in rows]
-        return [i for i in items if i[0].is_file()], lost + [(f, _why_bad(f) or f'not in {table.name}') for f in others]
-    parts = [p for p in ('train', 'valid', 'test') if (root/p).is_dir()]
-    if 'train' in parts:
-        found = [(p, _folder_items(root/p)) for p in parts]
-        outside = [(f, 'outside of train, valid and test') for f in _files_in(root) if f.relative_to(root).parts[0] not in parts]
-        return [(f, c, p) for p,(items,_) in found for f,c,_ in items], [b for _,(_,bad) in found for b in bad] + outside
-    files = _files_in(root)
-    return [(f, f.relative_to(root).parts[0] if f.parent!=root else None, None) for f in files], []
+# %% ../nbs/00_data.ipynb #2f8a22fa
+_part_names = dict(train='train', valid='valid', val='valid', validation='valid', test='test', labelled='', labeled='', unlabelled='rest', unlabeled='rest')
 
-# %% ../nbs/00_data.ipynb #0ceb7dd7
+def _folder_items(root):
+    "[(file, class or None, part or None)] of a folder or a labels CSV, and [(file, why not)]; the part `rest` has no labels"
+    root = Path(root)
+    if root.is_file(): return _table_items(root, None)
+    files, bad = _files_in(root); items, more = _items_of(root, files)
+    return items, bad+more
+
+def _table_items(table, files):
+    "The items of a labels CSV; of `files` each should stand in it"
+    home, rows = table.parent, _read_csv(table); there = {home/f: (home/f).is_file() for f in rows}
+    others = [f for f in files or () if f.relative_to(home).as_posix() not in rows]         # a CSV that was named speaks for its own lines only
+    lost = [(f, 'not there') for f,ok in there.items() if not ok]
+    return [(home/f, *r) for f,r in rows.items() if there[home/f]], lost + [(f, _why_bad(f) or f'not in {table.name}') for f in others]
+
+def _items_of(root, files):
+    "The items of files that lie in `root`"
+    if (root/'labels.csv').is_file(): return _table_items(root/'labels.csv', files)
+    inside = {}                                                                             # by the folder in `root` that they lie in
+    for f in files: at = f.parts[len(root.parts):]; inside.setdefault(at[0] if len(at)>1 else None, []).append(f)
+    part = {n: _part_names[n.casefold()] for n in inside if n and n.casefold() in _part_names}
+    items, bad = [(f, None, 'rest') for n,p in part.items() if p=='rest' for f in inside.pop(n)], []
+    if not {'train', ''} & set(part.values()): return items + [(f, n, None) for n,fs in inside.items() for f in fs], bad
+    for n in sorted(part.keys() & inside.keys(), key=lambda n: (['', 'train', 'valid', 'test'].index(part[n]), n)):
+        got, worse = _items_of(root/n, inside.pop(n))
+        items += [(f, c, part[n] or p) for f,c,p in got]; bad += worse
+    return items, bad + [(f, 'outside of ' + ', '.join(part)) for fs in inside.values() for f in fs]
+
+# %% ../nbs/00_data.ipynb #85b99be7
 def _say_bad(root, bad, n_good, how):
     "What is wrong with a folder, in one line; an error unless `how` is 'skip' and something is left"
     if not bad: return
-    names = ', '.join(f'{Path(f).name} ({why})' for f,why in bad[:3]) + (', ...' if len(bad)>3 else '')
+    names = ', '.join(f'{shown(Path(f).name)} ({why})' for f,why in bad[:3]) + (', ...' if len(bad)>3 else '')
     what = f"{len(bad):,} of {n_good+len(bad):,} files in {root} cannot be used: {names}"
     if how!='skip': raise SslNbError(f"{what}; mend or remove them, or leave them out with --bad-files skip")
 
-def _decoded(items, size, bad, progress_label='reading images'):
-    "(N,H,W) or (N,H,W,3) bytes of all items that can be read, and these items; the others go to `bad`"
-    from ssl_nb.core import progress
-    good = [f for f,*_ in items[::max(1, len(items)//200)] if not _why_bad(f)] or [f for f,*_ in items if not _why_bad(f)]
-    if not good: bad += [(f, _why_bad(f)) for f,*_ in items]; return None, []
-    seen = [_look(f) for f in good]
-    mode = 'L' if all(m in ('1','L','LA') or m[0] in 'IF' for m,_ in seen) else 'RGB'
-    size = size or min(64, max(8, min(s for _,s in seen)))
-    arrays, kept = [], []
-    for it in progress(items, progress_label, len(items)<20_000):
-        try: arrays.append(_pixels_of(it[0], size, mode)); kept.append(it)
-        except Exception as e: bad.append((it[0], 'no image' if type(e).__name__=='UnidentifiedImageError' else 'damaged'))
-    return (np.stack(arrays) if arrays else None), kept
+def _form(items, size=None):
+    "(size, mode) for a pile of images, of which 200 are looked at; None when there are none"
+    def look(f):
+        try: return _look(f)
+        except Exception: return None
+    seen = [s for f,*_ in items[::max(1, len(items)//200)] if (s := look(f))] or [s for f,*_ in items if (s := look(f))][:1]
+    if not seen: return None
+    grey = all(m in ('1','L','LA') or m[0] in 'IF' for m,_ in seen)
+    return size or min(64, max(8, sorted(s for _,s in seen)[len(seen)//2])), 'L' if grey else 'RGB'
 
-# %% ../nbs/00_data.ipynb #2f8a22fa
+def _decoded(files, size, mode, label='reading images'):
+    "Some hundred files at a time: (pixels (n,C,H,W) of those that can be read, '' or why not for each of them)"
+    def one(f):
+        try: return _pixels_of(f, size, mode)
+        except Exception as e: return _why(e, f)
+    n = max(16, min(512, 2**26//(size*size)))
+    with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings(), progress(range(len(files)), label, delay=3) as bar:
+        warnings.simplefilter('ignore')                         # Pillow's, on files that it reads all the same
+        for part in (files[i:i+n] for i in range(0, len(files), n)):
+            got = [a for group in pool.map(lambda fs: [one(f) for f in fs], [part[i:i+16] for i in range(0, len(part), 16)]) for a in group]
+            good = [a for a in got if not isinstance(a, str)]; x = np.stack(good) if good else np.empty((0, size, size, 3)[:4 if mode=='RGB' else 3], np.uint8)
+            yield np.ascontiguousarray(x[:,None] if mode=='L' else x.transpose(0,3,1,2)), [a if isinstance(a, str) else '' for a in got]
+            bar.update(len(part))
+
+# %% ../nbs/00_data.ipynb #fa80925b
 def _mixed(n):
     "The numbers 0..n-1 in an order that is always the same"
     return np.random.default_rng(0).permutation(n)
 
-def _folder(root, size, bad_files='refuse'):
-    "A folder of images, or a labels CSV, as a data set"
-    if bad_files not in ('refuse', 'skip'): raise unknown('way with bad files', bad_files, ['refuse', 'skip'])
-    items, bad = _folder_items(root)
-    x, kept = _decoded(items, size, bad)
-    if x is None: raise SslNbError(f"{root} holds no images ({len(bad):,} other files)" if bad else f"{root} holds no images")
-    _say_bad(root, bad, len(kept), bad_files)
-    if kept[0][1] is not None: order = _mixed(len(kept)); x, kept = x[order], [kept[i] for i in order]
-    labels, parts = [c for _,c,_ in kept], np.array([p or '' for *_,p in kept])
-    classes = sorted({c for c in labels if c is not None}, key=_natural)
-    if None in labels and classes:
-        raise SslNbError(f"{root} holds images beside the folders of classes, such as {kept[labels.index(None)][0].name}; give them a class, or move them")
-    im = to_images(x, [classes.index(c) for c in labels] if classes else None, classes or None)
-    name, left = Path(root).resolve().stem if Path(root).is_file() else Path(root).resolve().name, [(str(f), why) for f,why in bad]
-    if not (parts!='').any(): return ImageData(name, *_three_parts(im), left_out=left)
-    train, valid, test = (im[np.flatnonzero(parts==p)] if (parts==p).any() else None for p in ('train', 'valid', 'test'))
-    if train is None: raise SslNbError(f"{root} names no image for training")
-    if classes and (odd := set(im.y.tolist())-set(train.y.tolist())): raise SslNbError(f"the class '{classes[min(odd)]}' in {root} has no image for training")
-    if valid is None: train, valid, test = _three_parts(train, test)
-    return ImageData(name, train, valid, test, left_out=left)
-
 def _natural(s):
     "A key that sorts 2 before 10"
-    import re
     return [int(t) if t.isdigit() else t for t in re.split(r'(\d+)', str(s))]
 
-# %% ../nbs/00_data.ipynb #dce13de6
+def _classes_of(labels, root):
+    "The classes, 2 before 10; an error when two differ in nothing but case or the way an accent is written"
+    classes, seen = sorted({c for c in labels if c is not None}, key=_natural), {}
+    for c in classes:
+        if (k := unicodedata.normalize('NFC', c).casefold()) in seen:
+            raise SslNbError(f"the classes '{shown(seen[k])}' and '{shown(c)}' in {root} differ in case only; many systems take them for one; "
+                             "rename or join them")
+        if any('\ud800'<=a<='\udfff' for a in c): raise SslNbError(f"the name of the class '{shown(c)}' in {root} is no text that can be written; rename it")
+        seen[k] = c
+    return classes
+
+def _arranged(root, items):
+    "(classes, y or None, {part: numbers of the items in it}); y belongs to the items"
+    labelled = np.array([p!='rest' for *_,p in items]); lab, rest = np.flatnonzero(labelled), np.flatnonzero(~labelled)
+    if not len(lab): lab, rest = rest, lab
+    if items[lab[0]][1] is not None: lab = lab[_mixed(len(lab))]
+    labels = [items[i][1] for i in lab]; classes = _classes_of(labels, root)
+    if None in labels and classes:
+        stray = shown(items[lab[labels.index(None)]][0].name)
+        raise SslNbError(f"{root} holds images beside the folders of classes, such as {stray}; give them a class, or move them")
+    number = {c: i for i,c in enumerate(classes)}; y = np.array([number.get(c, -1) for _,c,_ in items])
+    named = {p: np.array([i for i in lab if items[i][2]==p], int) for p in ('train', 'valid', 'test')}; parts = named
+    if not any(map(len, named.values())): parts = _shares(lab, y, classes)
+    elif not len(named['train']): raise SslNbError(f"{root} names no image for training")
+    elif odd := set(y[lab].tolist())-set(y[named['train']].tolist()):
+        raise SslNbError(f"the class '{shown(classes[min(odd)])}' in {root} has no image for training")
+    elif not len(named['valid']): parts = _shares(named['train'], y, classes, named['test'])
+    return classes, y if classes else None, {p: i for p,i in (parts | dict(rest=rest)).items() if len(i)}
+
+# %% ../nbs/00_data.ipynb #69d16244
+def _shares(i, y, classes, test=()):
+    "The numbers `i` as train, valid and, unless there is one, test; all for training when there are no labels"
+    none = np.array([], int)
+    if len(classes)<2: return dict(train=i, valid=none, test=np.array(test, int))
+    counts = np.bincount(y[i], minlength=len(classes))
+    if counts.min()<5:
+        raise SslNbError(f"a class has fewer than 5 images, too few to hold some back: '{shown(classes[counts.argmin()])}' has {counts.min()}; "
+                         "add images or drop the labels (a flat folder)")
+    if not len(test): i, test = _draw(i, y, max(len(i)//5, len(classes)))
+    train, valid = _draw(i, y, max(len(i)//10, len(classes)), seed=1)
+    return dict(train=train, valid=valid, test=test)
+
 def _three_parts(im, test=None):
     "Hold back a tenth for validation and, if there is no test part yet, a fifth for that; nothing when there are no labels"
     if im.y is None or len(im.classes)<2: return im, None, test
-    if torch.bincount(im.y, minlength=len(im.classes)).min()<5:
-        raise SslNbError("a class has fewer than 5 images, too few to hold some back; add images or drop the labels (a flat folder)")
-    if test is None: im, test = split(im, max(len(im)//5, len(im.classes)))
-    train, valid = split(im, max(len(im)//10, len(im.classes)), seed=1)
-    return train, valid, test
+    parts = _shares(np.arange(len(im)), im.y.numpy(), im.classes, () if test is None else test.y)
+    return im[parts['train']], im[parts['valid']], im[parts['test']] if test is None else test
+
+# %% ../nbs/00_data.ipynb #3fd7aa91
+_DECODER = 1               # another number when the same files would give other pixels
+_worth = 2000, 50_000_000  # files or bytes from which a folder is kept
+
+def _memory()->int:
+    "Bytes of memory that this process may use"
+    try: n = os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES')
+    except (AttributeError, ValueError, OSError): n = 2**33
+    try: return min(n, int(Path('/sys/fs/cgroup/memory.max').read_text()))
+    except (OSError, ValueError): return n
+
+def _stamp(root, items, bad):
+    "(checksum over names, classes, sizes and times of the files, bytes of all)"
+    h, total = hashlib.sha256(), 0
+    for f,*more in (*items, *bad):
+        try: s = os.stat(f); about = s.st_size, s.st_mtime_ns; total += s.st_size
+        except OSError: about = None
+        h.update(f'{_below(f, root)}\0{more}\0{about}\n'.encode('utf-8', 'surrogateescape'))
+    return h.hexdigest()[:16], total
+
+def _recall(home, stamp):
+    "(x (N,C,H,W), what it is) from the cache; None when it is not there or damaged"
+    try:
+        what = read_json(home/f'{stamp}.json'); x = _mapped(home/f'{stamp}.npy')
+        return (x, what) if list(x.shape)==what['shape'] and x.dtype==torch.uint8 else None
+    except (SslNbError, OSError, ValueError, KeyError, TypeError): return None
+
+def _mapped(file):
+    "An array on the disk as a tensor: in memory, or mapped when it would take more than half of that"
+    x = np.load(file, mmap_mode='c')
+    return torch.from_numpy(x if x.nbytes>_memory()/2 else np.load(file))
+
+def _sweep(folders):
+    "Remove what processes left there that are no more"
+    for d in folders.glob('.*.*.tmp-*'):
+        host, pid = d.name[1:].split('.tmp-')[0].rsplit('.', 1); alive = True
+        if host==platform.node() and os.name=='posix':
+            try: os.kill(int(pid), 0)
+            except (ProcessLookupError, ValueError): alive = False
+            except OSError: pass
+        if not alive or time.time()-d.stat().st_mtime>7*86400: shutil.rmtree(d, ignore_errors=True)
+
+# %% ../nbs/00_data.ipynb #ba7f913a
+_order = ('train', 'rest', 'valid', 'test')
+
+def _finished(root, items, bad, why, bad_files):
+    "The order of the decoded images in which the parts lie one after another, and what is to be known of them"
+    kept, bad = [it for it,w in zip(items, why) if not w], bad + [(it[0], w) for it,w in zip(items, why) if w]
+    if not kept: raise SslNbError(f"{root} holds no images ({len(bad):,} other files)")
+    try: classes, y, parts = _arranged(root, kept)
+    except SslNbError: _say_bad(root, bad, len(kept), bad_files); raise
+    order, home = np.concatenate([parts[p] for p in _order if p in parts]), _home_of(root); name = lambda f: _below(f, home)
+    return order, dict(sizes={p: len(parts[p]) for p in _order if p in parts}, classes=classes, y=None if y is None else y[order].tolist(),
+                       left_out=[(name(f), w) for f,w in bad], files=[name(kept[i][0]) for i in order])
+
+def _below(f, home):
+    "The path of a file relative to the folder that it lies in"
+    f, home = str(f), f'{home}{os.sep}'
+    return f[len(home):] if f.startswith(home) else os.path.relpath(f, home)
+
+def _home_of(root):
+    "The folder of images: `root`, or where the labels CSV lies"
+    return Path(root) if Path(root).is_dir() else Path(root).parent
+
+def _as_data(root, x, what):
+    "The parts, which lie one after another in `x` (N,C,H,W)"
+    parts, at, y = {}, 0, None if what['y'] is None else torch.tensor(what['y'])
+    for p,n in what['sizes'].items():
+        parts[p] = Images(x[at:at+n]) if y is None or p=='rest' else Images(x[at:at+n], y[at:at+n], what['classes']); at += n
+    here = Path(root).resolve(); learn = sum(what['sizes'].get(p, 0) for p in ('train', 'rest'))
+    return ImageData(here.stem if here.is_file() else here.name, **parts, sha256=what.get('sha256', ''), pile=x[:learn],
+                     left_out=[(str(_home_of(root)/f), w) for f,w in what['left_out']])
+
+# %% ../nbs/00_data.ipynb #60f24e55
+def _to_cache(home, stamp, root, chunks, finish):
+    "Decode into a folder of our own, put the images in order, and move them into the cache"
+    home.parent.mkdir(parents=True, exist_ok=True); _sweep(home.parent)
+    with tempfile.TemporaryDirectory(dir=home.parent, prefix=f'.{platform.node()}.{os.getpid()}.tmp-') as tmp:
+        raw, npy, why = Path(tmp)/'raw', Path(tmp)/'npy', []
+        with open(raw, 'wb') as f:
+            for x,w in chunks: f.write(x); why += w
+        order, what = finish(why); what['shape'] = shape = [why.count(''), *x.shape[1:]]
+        with open(npy, 'wb') as f:
+            np.lib.format.write_array_header_1_0(f, dict(descr='|u1', fortran_order=False, shape=tuple(shape)))
+            for i in range(0, len(order), 8192): f.write(np.memmap(raw, np.uint8, 'r', shape=tuple(shape))[order[i:i+8192]])
+        home.mkdir(exist_ok=True); os.replace(npy, home/f'{stamp}.npy')
+    x = _mapped(home/f'{stamp}.npy'); what['sha256'] = _as_data(root, x, what).sha256; write_text(home/f'{stamp}.json', json.dumps(what))
+    for old in home.iterdir():
+        if old.stem!=stamp and not old.name.startswith('.'): old.unlink(missing_ok=True)
+    return x, what
+
+def _read(root, items, bad, size, mode, bad_files):
+    "(x (N,C,H,W), what it is) of a folder: from the cache, or decoded"
+    stamp, n_bytes = _stamp(root, items, bad); chunks = lambda: _decoded([f for f,*_ in items], size, mode)
+    finish = lambda why: _finished(root, items, bad, why, bad_files)
+    if len(items)>=_worth[0] or n_bytes>=_worth[1]:
+        key = hashlib.sha256(f'{_DECODER} {Path(root).resolve()} {size} {mode}'.encode('utf-8', 'surrogateescape')).hexdigest()[:16]
+        home = cache_dir()/'folders'/key
+        if found := _recall(home, stamp): return found
+        if any(home.glob('*.json')): print(f'{shown(root)} has changed since it was read; reading it again', file=sys.stderr)
+        try: return _to_cache(home, stamp, root, chunks(), finish)
+        except OSError as e:
+            what = f"the cache {cache_dir()} cannot be written ({(e.strerror or str(e)).lower()})"
+            print(f"{what}, so the images are read each time; set SSL_NB_CACHE to a folder that can", file=sys.stderr)
+    got = list(chunks()); order, what = finish([w for _,ws in got for w in ws])
+    return torch.from_numpy(np.concatenate([x for x,_ in got])[order]), what
+
+def _folder(root, size, bad_files='refuse'):
+    "A folder of images, or a labels CSV, as a data set"
+    if bad_files not in ('refuse', 'skip'): raise unknown('way with bad files', bad_files, ['refuse', 'skip'])
+    items, bad = _folder_items(root); form = _form(items, size)
+    if form is None: bad = bad + [(f, _why_bad(f)) for f,*_ in items]; raise SslNbError(f"{root} holds no images" + f" ({len(bad):,} other files)"*bool(bad))
+    x, what = _read(root, items, bad, *form, bad_files); d = _as_data(root, x, what)
+    _say_bad(root, d.left_out, len(x), bad_files)
+    return d
 
 # %% ../nbs/00_data.ipynb #f1388af6
 def _cifar10_jpeg(archive):
@@ -440,10 +655,11 @@ def resize(
 )->ImageData:
     "All parts at `size` x `size`, bilinear with anti-aliasing"
     def one(im):
-        if im is None or im.shape[1:]==(size,size): return im
+        if im.shape[1:]==(size,size): return im
         f = lambda x: torch.nn.functional.interpolate(x.float(), (size,size), mode='bilinear', antialias=True).round().clamp(0,255).to(torch.uint8)
         return Images(torch.cat([f(x) for x in im.x.split(4096)]), im.y, im.classes)
-    return ImageData(d.name, *(one(p) for p in (d.train, d.valid, d.test)), left_out=d.left_out)
+    if all(p.shape[1:]==(size,size) for p in d.parts.values()): return d
+    return ImageData(d.name, **{n: one(p) for n,p in d.parts.items()}, left_out=d.left_out)
 
 # %% ../nbs/00_data.ipynb #dce6dc3e
 def read_files(
@@ -457,16 +673,14 @@ def read_files(
     if channels not in (1, 3): raise SslNbError(f"files hold grey or colour images, not {channels} channels; give such images as an array in Python")
     if bad_files not in ('refuse', 'skip'): raise unknown('way with bad files', bad_files, ['refuse', 'skip'])
     if not source.exists(): raise SslNbError(f"there is no file or folder at {source}")
-    files = sorted(_files_in(source), key=_natural) if source.is_dir() else [source]
-    if not files: raise SslNbError(f"{source} holds no images")
-    arrays, kept, bad = [], [], []
-    for f in files:
-        try: arrays.append(_pixels_of(f, size, 'L' if channels==1 else 'RGB')); kept.append(f)
-        except Exception as e: bad.append((f, 'no image' if type(e).__name__=='UnidentifiedImageError' else 'damaged'))
+    files, bad = _files_in(source) if source.is_dir() else ([source], [])
+    files = sorted(files, key=_natural); mode = 'L' if channels==1 else 'RGB'
+    if not files and not bad: raise SslNbError(f"{source} holds no images")
+    got = list(_decoded(files, size, mode)); why = [w for _,ws in got for w in ws]; bad += [(f, w) for f,w in zip(files, why) if w]
     if bad and source.is_file(): raise SslNbError(f"{source} cannot be read as an image ({bad[0][1]})")
-    if not kept: raise SslNbError(f"{source} holds no images ({len(bad):,} other files)")
-    _say_bad(source, bad, len(kept), bad_files)
-    return _channels_first(torch.from_numpy(np.stack(arrays))).contiguous(), kept, bad
+    if '' not in why: raise SslNbError(f"{source} holds no images ({len(bad):,} other files)")
+    _say_bad(source, bad, why.count(''), bad_files)
+    return torch.from_numpy(np.concatenate([x for x,_ in got])), [f for f,w in zip(files, why) if not w], bad
 
 # %% ../nbs/00_data.ipynb #a51e082c
 def data_of(

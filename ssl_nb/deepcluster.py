@@ -294,8 +294,8 @@ def cluster_net(
 
 # %% ../nbs/05_deepcluster.ipynb #62d0a86f
 def all_images(d)->Images:
-    "Train, validation and test images in one pile, in this order"
-    parts = [p for p in (d.train, d.valid, d.test) if p is not None]
+    "Train, validation and test images in one pile, in this order, then those without labels"
+    parts = d.parts.values()
     y = torch.cat([p.y for p in parts]) if all(p.y is not None for p in parts) else None
     return Images(torch.cat([p.x for p in parts]), y, d.classes)
 

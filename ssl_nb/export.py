@@ -24,10 +24,10 @@ def _table(run, data, bad_files):
     if isinstance(data, (str, Path)) and Path(data).exists() and Path(data).suffix.lower()!='.csv':
         x, files, _ = read_files(data, enc.size, enc.channels, bad_files); root = Path(data)
         return enc, [f.relative_to(root).as_posix() if root.is_dir() else f.name for f in files], None, x
-    d = load_data(data, enc.size, bad_files); parts = {n: p for n in ('train', 'valid', 'test') if (p := getattr(d, n)) is not None}
-    names = [f'{n}/{i}' for n,p in parts.items() for i in range(len(p))]
-    labels = None if d.train.y is None else [d.classes[c] for p in parts.values() for c in p.y.tolist()]
-    return enc, names, labels, torch.cat([p.x for p in parts.values()])
+    d = load_data(data, enc.size, bad_files)
+    names = [f'{n}/{i}' for n,p in d.parts.items() for i in range(len(p))]
+    labels = None if d.train.y is None else [d.classes[c] if c>=0 else '' for p in d.parts.values() for c in (p.y.tolist() if p.y is not None else [-1]*len(p))]
+    return enc, names, labels, torch.cat([p.x for p in d.parts.values()])
 
 def embed(
     run,             # A run folder, or a `model.safetensors`

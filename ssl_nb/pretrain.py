@@ -663,8 +663,8 @@ def pretrain(
     state = check_out(out, force, resume)
     d = part_of(load_data(data, image_size, bad_files), n_images, images_per_class, seed)
     if d.left_out and not quiet: print(d, file=sys.stderr)
-    if len(d.train)<2: raise SslNbError(f"contrastive learning compares images and needs 2 or more, not {len(d.train)}")
-    x, dtype = d.train.x.to(dev), pick_precision(precision, dev)
+    if len(d.pile)<2: raise SslNbError(f"contrastive learning compares images and needs 2 or more, not {len(d.pile)}")
+    x, dtype = d.pile.to(dev), pick_precision(precision, dev)
     lr, weight_decay = optimizer_defaults(optimizer, min(batch_size, len(x)), lr, weight_decay)
     torch.manual_seed(seed)
     enc, parent = _start_from(encoder, x, width)
@@ -676,7 +676,7 @@ def pretrain(
                  optimizer=optimizer, lr=lr, weight_decay=weight_decay, warmup=warmup, precision=precision_name(dtype),
                  compile=compile, seed=seed, **augment)
     if resume and state=='unfinished': check_same(out, asked)
-    where = dict(data_name=d.name, data_n=len(d.train), data_sha256=d.sha256)
+    where = dict(data_name=d.name, data_n=len(x), data_sha256=d.sha256)
     small = transform or augmentation(**(augment | dict(crop=local_crop))); transform = transform or augmentation(**augment)
     draw = Views([transform]*views + [small]*local_views)
     if enlarge: x = enlarged(x, transform, enlarge, seed)[0]
@@ -701,7 +701,7 @@ def adopt(
     if (out/'metrics.json').is_file(): return Run(out)
     s = resolve('pretrain', preset, **given); d = load_data(s['data'], enc.size, s['bad_files'])
     left = ('transform', 'cbs', 'device', 'out', 'force', 'resume', 'quiet', 'settings', 'image_size')
-    where = dict(kept=Path(file).name, data_name=d.name, data_n=len(d.train), data_sha256=d.sha256)
+    where = dict(kept=Path(file).name, data_name=d.name, data_n=len(d.pile), data_sha256=d.sha256)
     start_run(out, {k: v for k,v in s.items() if k not in left} | dict(stage='pretrain', parent=None, image_size=enc.size, encoder=enc.arch) | where | about(),
               force=(out/'settings.json').is_file())
     save_encoder(enc, out/'model.safetensors'); finish_run(out, dict(seconds=0., verdict=''))

@@ -210,9 +210,10 @@ def semi(
 def _with_unlabelled(run, d, data, labels_per_class, seed):
     "All images in one pile, -1 for an unknown class, and the indices of the labelled ones"
     i = torch.arange(len(d.train)) if labels_per_class is None else few_labels(d.train.y, labels_per_class, seed)
-    if run.own(data): return d.train, i
-    rest = run.data().train                                       # labels of its own, if any, are not looked at
-    return Images(torch.cat([d.train.x[i], rest.x]), torch.cat([d.train.y[i], torch.full((len(rest),), -1)]), d.classes), torch.arange(len(i))
+    if run.own(data) and d.rest is None: return d.train, i
+    if run.own(data): return Images(d.pile, torch.cat([d.train.y, torch.full((len(d.rest),), -1)]), d.classes), i
+    x = run.data().pile                                           # labels of its own, if any, are not looked at
+    return Images(torch.cat([d.train.x[i], x]), torch.cat([d.train.y[i], torch.full((len(x),), -1)]), d.classes), torch.arange(len(i))
 
 def _pseudo_scores(found, im, i):
     "The share of right pseudo-labels among the unlabelled images in each round, where labels are there to tell; scored after training"

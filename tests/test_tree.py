@@ -176,8 +176,8 @@ def test_formulas_are_escaped_once(path):
 
 # --- modules
 
-ORDER = ["core", "data", "augment", "simclr_loss", "pretrain", "probe", "deepcluster", "semi", "export", "report", "cli"]
-WITHOUT_FASTAI = ["core", "data", "augment", "simclr_loss", "deepcluster"]
+ORDER = ["core", "data", "folders", "augment", "simclr_loss", "pretrain", "probe", "deepcluster", "semi", "export", "report", "cli"]
+WITHOUT_FASTAI = ["core", "data", "folders", "augment", "simclr_loss", "deepcluster"]
 
 
 def imported(tree):
