@@ -8,7 +8,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/augment.html.md"""
 __all__ = ['uniform', 'where_on', 'Transform', 'sampling_grid', 'warp', 'matrix', 'Movement', 'Rotation', 'Translation', 'Scale',
            'Shear', 'Flip', 'VerticalFlip', 'Crop', 'Brightness', 'grey', 'Contrast', 'Gamma', 'Blur', 'Cutout',
            'Elastic', 'hash_normal', 'Noise', 'apply_drawn', 'Compose', 'Saturation', 'Grey', 'Hue', 'ColourJitter',
-           'Solarize', 'Posterize', 'detail', 'ROICrop', 'colour_histogram', 'apply', 'Views', 'augmentation',
+           'Solarize', 'Posterize', 'Sobel', 'detail', 'ROICrop', 'colour_histogram', 'apply', 'Views', 'augmentation',
            'enlarge']
 
 # %% ../nbs/01_augment.ipynb #6722da8e
@@ -321,6 +321,16 @@ class Posterize(Transform):
         step = _per_image(2.**(8-bits), x)
         return ((x*255).round().div_(step).floor_()*step).div_(255)
 
+# %% ../nbs/01_augment.ipynb #ff07ca5f
+class Sobel(Transform):
+    "How steep each channel is (Sobel's filter), cut off at 1"
+    def __init__(self, p:float=1.): self.p = p
+    def draw(self, n, shape, gen): return {}
+    def apply(self, x):
+        k = x.new_tensor([[1,0,-1],[2,0,-2],[1,0,-1]]).expand(x.shape[1], 1, 3, 3); y = F.pad(x, (1,1,1,1), mode='replicate')
+        gx, gy = F.conv2d(y, k, groups=x.shape[1]), F.conv2d(y, k.transpose(2,3), groups=x.shape[1])
+        return (gx**2 + gy**2).sqrt_().clamp_(max=1)
+
 # %% ../nbs/01_augment.ipynb #12271137
 def detail(
     x:Tensor, # (N,C,H,W) in 0..1
@@ -401,7 +411,9 @@ def augmentation(
     no_colour:float=0.,   # Probability of a grey version, in 0..1
     solarize:float=0.,    # Probability of the negative of the bright parts, in 0..1
     posterize:int=0,      # Fewest bits that are kept of each value, in 0..7; 0 for all
+    sobel:float=0.,       # Probability of nothing but edges, in 0..1
     roi:float=1.,         # Smallest share of the area that a crop around a place with detail keeps, 1 for no such crop, in 0.01..1
+    reverse:bool=False,   # Apply the steps in the opposite order
 )->Compose:
     "The augmentation that these strengths describe"
     steps = [(roi<1, ROICrop(roi)), (crop<1, Crop(crop)), (rotation, Rotation(rotation)), (translation, Translation(translation)), (scale, Scale(scale)),
@@ -409,8 +421,8 @@ def augmentation(
              (brightness, Brightness(brightness)), (contrast, Contrast(contrast)), (gamma, Gamma(gamma)),
              (saturation, Saturation(saturation)), (hue, Hue(hue)), (colour, ColourJitter(.8*colour, .2*colour, p=.8)), (no_colour, Grey(p=no_colour)),
              (solarize, Solarize(p=solarize)), (posterize, Posterize(posterize, p=.5)), (blur, Blur(blur, p=.5)),
-             (noise, Noise(noise, p=.5)), (cutout, Cutout(cutout, p=.5))]
-    return Compose(*(t for strength,t in steps if strength))
+             (noise, Noise(noise, p=.5)), (sobel, Sobel(p=sobel)), (cutout, Cutout(cutout, p=.5))]
+    return Compose(*(t for strength,t in (steps[::-1] if reverse else steps) if strength))
 
 # %% ../nbs/01_augment.ipynb #365d820e
 def enlarge(

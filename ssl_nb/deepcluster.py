@@ -624,16 +624,18 @@ def train_heads(
             for g,r in zip(opt.param_groups, rates): g['lr'] = r*warmup_cosine(e*steps+s, epochs*steps)
             opt.zero_grad(set_to_none=True); losses.mean().backward(); opt.step(); total += losses.detach(); bar.update()
         encoder.eval(); rows.append(dict(epoch=e+1, **{f'head_{i+1}': v for i,v in enumerate((total/steps).tolist())}))
-        if e>=epochs-2: p = head_probabilities(encoder, net, x); found.append(consensus([p[i] for i in best_heads(rows[-1], heads)], k, seed=seed))
+        if e>=epochs-2: p = head_probabilities(encoder, net, x); found.append(consensus([p[i] for i in best_heads(rows[-1], p[:heads])], k, seed=seed))
     bar.close()
     return net, rows, found
 
 def best_heads(
     row:dict, # Losses of `train_heads` in an epoch
-    heads:int # How many heads are in question
+    p,        # (N,K) probabilities of each head that is in question
+    least:float=.9 # Share of the images in the same cluster after matching, in 0..1
 )->list: # Indices, the best first
-    "The better half of the heads by their own loss"
-    return sorted(range(heads), key=lambda i: row[f'head_{i+1}'])[:-(-heads//2)]
+    "The head with the least loss and those that found nearly the same clusters"
+    labels = [q.argmax(1).numpy() for q in p]; order = sorted(range(len(p)), key=lambda i: row[f'head_{i+1}'])
+    return [i for i in order if label_stability(labels[order[0]], labels[i])>=least]
 
 @torch.no_grad()
 def head_probabilities(encoder, heads:ClusterHeads, x, batch_size=1024)->list: # of each head (N,K)
@@ -776,9 +778,10 @@ def _scan(enc, im, h, s, transform, dtype, out):
     k, n_init, seed, quiet = s['k'], s['n_init'], s['seed'], s['quiet']; steps = {'k-means': kmeans(h, k, n_init, seed).labels_}
     net, rows, last = train_heads(enc, im.x, neighbours(h, s['n_neighbours']), k, s['heads'], s['over'], s['head_epochs'], s['head_batch_size'],
                                   s['head_lr'], s['encoder_lr'], s['entropy_weight'], transform, seed, dtype, quiet)
-    km = last[-1]; write_history(out/'history.csv', rows); p, h, best = head_probabilities(enc, net, im.x), features(enc, im), best_heads(rows[-1], s['heads'])
+    km = last[-1]; write_history(out/'history.csv', rows); p, h = head_probabilities(enc, net, im.x), features(enc, im)
+    best = best_heads(rows[-1], p[:s['heads']])
     steps |= {'a head': p[0].argmax(1).numpy(), 'the head with the least loss': p[best[0]].argmax(1).numpy(), 'heads agree': km.labels_}
-    found = dict(heads=[rows[-1][f'head_{i+1}'] for i in range(s['heads'])])
+    found = dict(heads=[rows[-1][f'head_{i+1}'] for i in range(s['heads'])], agreeing=best)
     if len(last)==2: found['matched_stability'] = label_stability(last[0].labels_, km.labels_)                # one epoch alone has nothing before it
     p = [p[i] for i in best] + ([p[s['heads']+i] for i in best] if s['over'] else [])
     def then(name, new): nonlocal km; km = new; steps[name] = km.labels_

@@ -11,7 +11,7 @@ __all__ = ['small_cnn', 'resnet_small', 'resnet', 'Encoder', 'make_encoder', 'fe
            'simclr_learner', 'warmup_cosine', 'Schedule', 'features', 'fitting', 'knn_predict', 'effective_rank',
            'spread', 'health_verdict', 'History', 'write_history', 'read_history', 'Checkpoint', 'load_checkpoint',
            'Bar', 'write_weights', 'read_weights', 'fit_weights', 'save_encoder', 'load_encoder', 'estimate',
-           'duration', 'Run', 'load_run', 'data_name', 'pretrain', 'adopt']
+           'duration', 'Run', 'load_run', 'load_projector', 'data_name', 'pretrain', 'adopt']
 
 # %% ../nbs/03_pretrain.ipynb #d4690605
 import contextlib, copy, csv, functools, hashlib, json, math, sys, time, warnings
@@ -609,6 +609,19 @@ def load_run(path)->Run:
     "A run folder as an object"
     return Run(path)
 
+# %% ../nbs/03_pretrain.ipynb #a6d7ef4e
+def load_projector(
+    run # A finished run, or its folder
+)->nn.Module: # (N,D) -> (N,P), in eval mode
+    "The projection head g that a run was pretrained with"
+    run = run if isinstance(run, Run) else load_run(run); file = run.path/'last.ckpt'
+    if not file.is_file(): raise SslNbError(f"there is no {file}, and nothing else holds the projection head of a run")
+    try: w = torch.load(file, map_location='cpu', weights_only=True)['model']
+    except Exception as e: raise SslNbError(f"{file} is not a checkpoint of ours ({type(e).__name__})") from None
+    g = make_projector(run.settings['projector'], feature_dim(run.encoder), run.settings['projection_dim'])
+    fit_weights(g, {k.removeprefix('projector.'): v for k,v in w.items() if k.startswith('projector.')}, file)
+    return g.eval()
+
 # %% ../nbs/03_pretrain.ipynb #64a84d3c
 def data_name(data):
     "The name or path of data, None when it only lives in Python"
@@ -635,6 +648,7 @@ def pretrain(
     projector:Literal['mlp','linear','none']='mlp', # The projection head
     projection_dim:int=128,  # Of the projection z, >= 2
     views:int=2,             # Random views of each image, >= 2
+    one_branch:bool=False,   # Transform all views but the first, which stays as the image is
     local_views:int=0,       # Further views, each cut from a smaller part (multi-crop), >= 0
     local_crop:float=.2,     # Smallest share of the area that these keep, in 0.01..1
     objective:Literal['nt_xent','barlow_twins']='nt_xent', # The loss
@@ -671,14 +685,14 @@ def pretrain(
     model = SimCLR(enc, make_projector(projector, feature_dim(enc), projection_dim), dtype)
     asked = dict(data=data_name(data), image_size=x.shape[2], bad_files=bad_files, n_images=n_images,
                  images_per_class=images_per_class, enlarge=enlarge, encoder=enc.arch, **enc.options, projector=projector,
-                 projection_dim=projection_dim, views=views, local_views=local_views, local_crop=local_crop, objective=objective, temperature=temperature,
-                 epochs=epochs, batch_size=batch_size,
+                 projection_dim=projection_dim, views=views, one_branch=one_branch, local_views=local_views, local_crop=local_crop, objective=objective,
+                 temperature=temperature, epochs=epochs, batch_size=batch_size,
                  optimizer=optimizer, lr=lr, weight_decay=weight_decay, warmup=warmup, precision=precision_name(dtype),
                  compile=compile, seed=seed, **augment)
     if resume and state=='unfinished': check_same(out, asked)
     where = dict(data_name=d.name, data_n=len(x), data_sha256=d.sha256)
     small = transform or augmentation(**(augment | dict(crop=local_crop))); transform = transform or augmentation(**augment)
-    draw = Views([transform]*views + [small]*local_views)
+    draw = Views([None if one_branch else transform] + [transform]*(views-1) + [small]*local_views)
     if enlarge: x = enlarged(x, transform, enlarge, seed)[0]
     learn = simclr_learner(x, model, draw, temperature, batch_size, lr, weight_decay, seed, objective, optimizer, cbs or ())
     if not quiet: _say_estimate(learn, draw, x, epochs, batch_size)
