@@ -628,7 +628,7 @@ def _heads_seed(spec, home, seed, results, given):
         if not after.is_file():
             run = load_run(d); data = run.data(); g = load_projector(run); k = read_settings(d/'probe')['labels_per_class']
             lab = data.train if k is None else data.train[few_labels(data.train.y, k, seed)]
-            z = [g(features(run.encoder, p)) for p in (lab, data.valid)]
+            z = [g(features(run.encoder, p)).detach() for p in (lab, data.valid)]
             write_json(after, dict(acc=linear_probe(z[0], lab.y, seed=seed).score(z[1], data.valid.y)))
         m = read_json(d/'probe'/'metrics.json')
         metrics |= {f'h_valid_acc@{head}': m['valid_linear_acc'], f'z_valid_acc@{head}': read_json(after)['acc'], f'linear_acc@{head}': m['linear_acc']}
