@@ -527,7 +527,8 @@ def _map(path, n=1000):
 def _cluster_seed(spec, home, seed, results, given):
     "One clustering of the features of a kept encoder"
     from ssl_nb.deepcluster import cluster_run
-    run = _kept_run(spec, home, seed, results, given); method = spec['cluster']['method']; d = run.path/f'cluster-{method}-{seed}'
+    method = spec['cluster']['method']; run = _kept_run(spec, home, 0 if method=='pixels' else seed, results, given)      # pixels need no encoder
+    d = run.path/f'cluster-{method}-{seed}'
     mine = _split(given | dict(preset=spec['preset'], seed=seed))['cluster']
     drawn = seed==0 and method=='scan'                                     # the pages show one seed's pictures
     if new := run_state(d)!='finished': cluster_run(run, out=d, resume=True, **(mine | dict(pictures=drawn) | spec['cluster']))

@@ -843,7 +843,7 @@ def cluster_run(
         if method=='pixels': enc = make_encoder(nn.Flatten(), run.encoder.channels, run.encoder.size)
         km = kmeans(h, k, n_init, seed); model = cluster_classifier(enc.cpu(), h, km, seed); points = F.normalize(h, dim=1)
     else:
-        same = augmentation(**{n: run.settings[n] for n in parameters('augment:augmentation')})
+        same = augmentation(**{n: run.settings[n] for n in parameters('augment:augmentation') if n in run.settings})
         km, points, h, model, more, steps = _scan(enc, im, h, given | dict(k=k), same, pick_precision('auto', dev), out); found |= more
     save_assignments(out, km.labels_, centers=km.centers_, **(dict(steps=np.stack(list(steps.values()))) if steps else {}))
     if method!='pixels': save_classifier(model, out/'model.safetensors')

@@ -548,7 +548,7 @@ def probe(
     start_stage('probe', run, out, d, given, dev, n_labels=len(lab))
     scores, lp, ht = _frozen(run, d, lab, knn_k, seed, dev, quiet, baselines)
     if baselines and run.encoder.arch!='custom':
-        same = augmentation(**{k: run.settings[k] for k in parameters('augment:augmentation')})
+        same = augmentation(**{k: run.settings[k] for k in parameters('augment:augmentation') if k in run.settings})
         sup = train_supervised(fresh_encoder(run.encoder, seed).to(dev), lab, same, supervised_steps, supervised_batch, seed=seed, quiet=quiet,
                                dtype=pick_precision('auto', dev))
         scores['supervised_acc'] = _accuracy(sup, d.test)
