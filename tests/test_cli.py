@@ -328,6 +328,20 @@ def test_training_goes_on_from_an_encoder_on_the_command_line(runs):
 
 # --- torch.compile
 
+def test_a_run_of_an_earlier_version_goes_on(runs, tmp_path):
+    "A run knows the settings that there were when it was made; new ones are what they are when nobody asks for them"
+    shutil.copytree(runs / "whole", tmp_path / "old")
+    file = tmp_path / "old" / "settings.json"
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    for name in ("saturation", "hue", "colour", "roi", "sobel", "reverse", "one_branch"): del settings[name]
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    for words in (["probe", "old", "--labels-per-class", "5", "--supervised-steps", "5"], ["finetune", "old", "--labels-per-class", "5", "--steps", "5"],
+                  ["semi", "old", "--labels-per-class", "2", "--steps", "5", "--rounds", "1"],
+                  ["cluster", "old", "--method", "scan", "--heads", "2", "--head-epochs", "1", "--no-pictures"]):
+        done = ssl_nb(*words, "--quiet", cwd=tmp_path)
+        assert done.returncode == 0, (words, done.stderr)
+
+
 def test_a_compiled_run_leaves_an_ordinary_encoder(tmp_path):
     if not shutil.which("g++") and not shutil.which("clang++"): pytest.skip("torch.compile needs a C++ compiler")
     done = ssl_nb("pretrain", "--preset", "digits", *TINY, "--epochs", "1", "--compile", "--out", "run", cwd=tmp_path)
