@@ -7,10 +7,10 @@ Docs: https://ssl-nb.github.io/ssl_nb/core.html.md"""
 # %% auto #0
 __all__ = ['STAGES', 'FORMAT', 'COLOURS', 'API', 'SslNbError', 'unknown', 'shown', 'atomic_path', 'write_text', 'write_json',
            'read_json', 'Param', 'parameters', 'convert', 'stage_params', 'data_file', 'load_presets', 'preset_names',
-           'resolve', 'stage', 'run_state', 'check_out', 'start_run', 'finish_run', 'read_settings', 'check_same',
-           'commit', 'versions', 'device_name', 'set_command', 'about', 'results_dir', 'write_record', 'log_scoring',
-           'read_record', 'summary', 'percent', 'record_table', 'keep_memory', 'check_device', 'pick_device',
-           'progress', 'class_colour', 'figure_style', 'save_figure', 'lazy_attr', 'make_callable']
+           'resolve', 'augmentation_of', 'stage', 'run_state', 'check_out', 'start_run', 'finish_run', 'read_settings',
+           'check_same', 'commit', 'versions', 'device_name', 'set_command', 'about', 'results_dir', 'write_record',
+           'log_scoring', 'read_record', 'summary', 'percent', 'record_table', 'keep_memory', 'check_device',
+           'pick_device', 'progress', 'class_colour', 'figure_style', 'save_figure', 'lazy_attr', 'make_callable']
 
 # %% ../nbs/core.ipynb #9b25d2a4
 import ast, configparser, difflib, functools, importlib, json, os, platform, re, shutil, subprocess, sys, tokenize
@@ -246,8 +246,8 @@ def _preset_of(run, settings):
     preset = read_settings(getattr(run, 'path', run)).get('preset')
     return preset if preset in preset_names(settings) else None
 
-def _augmentation_of(run):
-    "The strengths of augmentation that a run was pretrained with"
+def augmentation_of(run):
+    "The strengths of augmentation that a run was pretrained with, as far as its version knew them"
     s = read_settings(getattr(run, 'path', run)) if run is not None else {}
     return {k: s[k] for k in parameters('augment:augmentation') if k in s}
 
@@ -262,7 +262,7 @@ def stage(
             given = dict(zip(names, args)) | given
             held = {n: given.pop(n) for n in names if parameters(STAGES[name][0])[n].required and n in given}
             if 'run' in held and given.get('preset') is None: given['preset'] = _preset_of(held['run'], given.get('settings'))
-            return f(**held, **resolve(name, base=_augmentation_of(held.get('run')), **given))
+            return f(**held, **resolve(name, base=augmentation_of(held.get('run')), **given))
         return inner
     return wrap
 

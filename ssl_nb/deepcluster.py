@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np, torch, torch.nn.functional as F
 from torch import Tensor, nn
 from .augment import Compose, Cutout, apply, augmentation
-from .core import (SslNbError, about, atomic_path, check_out, check_same, class_colour, figure_style, finish_run, make_callable, parameters,
+from .core import (SslNbError, about, atomic_path, augmentation_of, check_out, check_same, class_colour, figure_style, finish_run, make_callable,
                          pick_device, progress, read_settings, save_figure, stage, start_run, unknown)
 from .data import Images, data_of, load_data, part_of, show_images
 from .pretrain import (Run, autocast, data_name, feature_dim, features, fitting, load_run, make_encoder, pick_precision, precision_name, warmup_cosine,
@@ -843,7 +843,7 @@ def cluster_run(
         if method=='pixels': enc = make_encoder(nn.Flatten(), run.encoder.channels, run.encoder.size)
         km = kmeans(h, k, n_init, seed); model = cluster_classifier(enc.cpu(), h, km, seed); points = F.normalize(h, dim=1)
     else:
-        same = augmentation(**{n: run.settings[n] for n in parameters('augment:augmentation') if n in run.settings})
+        same = augmentation(**augmentation_of(run))
         km, points, h, model, more, steps = _scan(enc, im, h, given | dict(k=k), same, pick_precision('auto', dev), out); found |= more
     save_assignments(out, km.labels_, centers=km.centers_, **(dict(steps=np.stack(list(steps.values()))) if steps else {}))
     if method!='pixels': save_classifier(model, out/'model.safetensors')

@@ -26,7 +26,7 @@ with warnings.catch_warnings():
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner, Recorder
 from .augment import apply, augmentation, enlarge as enlarged
-from .core import (SslNbError, about, check_out, class_colour, figure_style, finish_run, make_callable, parameters, pick_device, progress,
+from .core import (SslNbError, about, augmentation_of, check_out, class_colour, figure_style, finish_run, make_callable, pick_device, progress,
                          read_json, run_state, save_figure, stage, start_run, unknown, write_json)
 from .data import Images, data_of, few_labels, read_files, show_images, split, to_images
 from .pretrain import (Bar, Encoder, Run, Schedule, TorchOptimizer, autocast, data_name, feature_dim, features, fit_weights, fitting, knn_predict,
@@ -548,7 +548,7 @@ def probe(
     start_stage('probe', run, out, d, given, dev, n_labels=len(lab))
     scores, lp, ht = _frozen(run, d, lab, knn_k, seed, dev, quiet, baselines)
     if baselines and run.encoder.arch!='custom':
-        same = augmentation(**{k: run.settings[k] for k in parameters('augment:augmentation') if k in run.settings})
+        same = augmentation(**augmentation_of(run))
         sup = train_supervised(fresh_encoder(run.encoder, seed).to(dev), lab, same, supervised_steps, supervised_batch, seed=seed, quiet=quiet,
                                dtype=pick_precision('auto', dev))
         scores['supervised_acc'] = _accuracy(sup, d.test)
