@@ -100,7 +100,8 @@ def _arguments():
                 '--part': dict(default='auto', metavar='auto|classifier|encoder', help='what to write; the classifier where there is one [auto]'),
                 '--out': out | dict(help='the file; model.onnx in the run folder when left out')},
         report={'run': dict(help='run folder of pretraining'), '--out': out | dict(help='the page; report.html in the run folder when left out')},
-        reproduce={'name': dict(nargs='?', help='a record, the number of a write-up (w1 to w5), or all; without it the names are listed'),
+        reproduce={'name': dict(nargs='?', help='a record, which is written anew; or w1 to w5 (a write-up), or all, which keep the records that are there; '
+                                                'without it the names are listed'),
                    '--cpu-size': dict(action='store_true', help='the smaller version of a record, where there is one'),
                    '--seeds': dict(metavar='N', help='how many seeds, >= 1'),
                    '--out': dict(default='runs', metavar='FOLDER', help='where the run folders go [runs]'), **device, '--quiet': quiet,
@@ -353,8 +354,9 @@ RECORDS |= {'fashion-cluster-pixels': dict(preset='fashion_mnist', seeds=5, clus
             'fashion-cluster-w5-cpu': dict(preset='fashion_cluster_w5_cpu', seeds=3, loop=True,
                                            says='10 x 5 epochs in place of 10 x 50, 3 seeds in place of 5')}
 _arms = tuple(a for a in _few if a!='semi_acc')
-RECORDS |= {'cifar10-linear': dict(preset='cifar10', seeds=3, stages=('probe',), metrics=_linear, keep=True)} | {
-    f'cifar10-budget-{k}': dict(preset='cifar10', seeds=3, few=k, metrics=_arms, keep=True) for k in (10, 50, 500)}
+_w3 = dict(preset='cifar10', seeds=3, as_folder=500, keep=True)     # files, 500 of each class with their label
+RECORDS |= {'cifar10-linear': _w3 | dict(stages=('probe',), metrics=_linear)} | {
+    f'cifar10-budget-{k}': _w3 | dict(few=k, metrics=_arms) for k in (10, 50, 500)}
 _sets = {'all': {}, 'cutout-colour-noise-blur': dict(roi=1.), 'cutout-colour-noise-roi': dict(blur=0.),
          'crop-flip-colour': dict(roi=1., crop=.2, flip=.5, cutout=0., noise=0., blur=0.)}
 _single = dict(crop=dict(crop=.2), rotation=dict(rotation=90.), colour=dict(colour=1., no_colour=.2), blur=dict(blur=2.), noise=dict(noise=.2),
@@ -365,10 +367,12 @@ def _pairs(names, both_ways):
     at = list(_single).index
     return {a if a==b else f'{a}, {b}': _none | _single[a] | _single[b] | dict(one_branch=True, reverse=at(a)>at(b)) for a in names for b in names
             if both_ways or at(a)<=at(b)}
-_scale = {f'{n} epochs': dict(epochs=n) for n in (2, 5, 10, 20)} | {f'batch {n}': dict(batch_size=n) for n in (128, 256, 512, 1024)} | {
-    f'width {n}': dict(encoder='resnet_small', width=n, epochs=2) for n in (8, 16, 32)}
-_scale_gpu = {f'{n} epochs': dict(epochs=n) for n in (25, 50, 100, 200)} | {f'batch {n}': dict(batch_size=n) for n in (128, 256, 512, 1024, 2048)} | {
-    f'width {n}': dict(encoder='resnet_small', width=n) for n in (16, 32, 64, 128)}
+def _scaled(epochs, batches, widths, at_width):
+    "Longer, in larger batches (512 is what all others have), wider"
+    return {f'{n} epochs': dict(epochs=n) for n in epochs} | {f'batch {n}': dict(batch_size=n) for n in batches} | {
+        f'width {n}': dict(encoder='resnet_small', width=n) | at_width for n in widths}
+_scale = _scaled((2, 5, 10, 20), (128, 256, 1024), (8, 16, 32), dict(epochs=2))
+_scale_gpu = _scaled((25, 50, 100, 200), (128, 256, 1024, 2048), (16, 32, 64, 128), {})
 _w4 = dict(stages=('probe',), metrics=('macro_f1', 'linear_acc', 'knn_acc'), variant_metrics=('valid_linear_acc', 'valid_knn_acc', 'loss'))
 for _cpu,_p,_says in (('', 'w4', None), ('-cpu', 'w4_cpu', 'small_cnn and 5 epochs in place of resnet18 and 100')):
     _spec = _w4 | dict(preset=_p, says=_says)
@@ -396,6 +400,7 @@ def reproduce(name, seeds=None, out='runs', results='results', device='auto', qu
     spec = RECORDS[name]; n = spec['seeds'] if seeds is None else seeds; rows = []
     check_record(name, n, out, results); asked, given = given, spec.get('change', {}) | given
     home = Path(out)/(spec['preset'] if spec.get('keep') else name)     # records of one data set share its encoders
+    if 'as_folder' in spec: given['data'] = _as_folder(given.get('data') or resolve('pretrain', spec['preset'])['data'], out, spec)
     if special := next((f for k,(_,f) in _kinds.items() if k in spec), None):
         for s in range(n):
             if not quiet: print(f"{name}: run {s+1} of {n}, seed {s}", file=sys.stderr)
@@ -425,6 +430,13 @@ def check_record(name, n, out, results):
         raise SslNbError(f"{old} holds {len(read_json(old)['seeds'])} seeds, more than {n}; put the new one elsewhere with --results FOLDER")
 
 def _done(d, spec): return all(run_state(p)=='finished' for p in (d, *(d/s for s in spec['stages'])))
+
+def _as_folder(data, out, spec):
+    "A data set as files, a drawn number of each class with its label"
+    from ssl_nb.data import load_data
+    from ssl_nb.folders import to_folder
+    folder = Path(out)/f"{spec['preset']}-folder"
+    return folder if folder.is_dir() else to_folder(load_data(data), folder, spec['as_folder'])
 
 def _one_seed(name, spec, d, seed, results, **given):
     "All stages of a record for one seed, going on where they were; the metrics of each"
@@ -614,7 +626,8 @@ def _head(name, spec, n, stage, settings, rows, given):
 def _own_settings(runs):
     "The settings of each run, without what differs by seed or stands in the record already"
     known = 'command versions device threads commit dirty date format_version stage parent seed preset data_name data_n data_sha256'.split()
-    return {name: {k: v for k,v in read_settings(p).items() if k not in known} for name,p in runs.items()}
+    named = lambda k, v: Path(v).name if k=='data' else v                            # a folder without where it lies
+    return {name: {k: named(k, v) for k,v in read_settings(p).items() if k not in known} for name,p in runs.items()}
 
 def _heads_seed(spec, home, seed, results, given):
     "The linear probe before and after each projection head, on validation images"

@@ -561,21 +561,28 @@ def _to_cache(home, stamp, root, chunks, finish):
         if old.stem!=stamp and not old.name.startswith('.'): old.unlink(missing_ok=True)
     return x, what
 
+def _decode(root, chunks, finish):
+    "(x (N,C,H,W), what it is), put in order in memory"
+    got = list(chunks()); order, what = finish([w for _,ws in got for w in ws])
+    return torch.from_numpy(np.concatenate([x for x,_ in got])[order]), what
+
+def _keep(form, stamp, root, chunks, finish):
+    "(x (N,C,H,W), what it is) from the cache, or decoded and kept there"
+    home = cache_dir()/'folders'/hashlib.sha256(f'{_DECODER} {Path(root).resolve()} {form}'.encode('utf-8', 'surrogateescape')).hexdigest()[:16]
+    if found := _recall(home, stamp): return found
+    if any(home.glob('*.json')): print(f'{shown(root)} has changed since it was read; reading it again', file=sys.stderr)
+    try: return _to_cache(home, stamp, root, chunks(), finish)
+    except OSError as e:
+        what = f"the cache {cache_dir()} cannot be written ({(e.strerror or str(e)).lower()})"
+        print(f"{what}, so the images are read each time; set SSL_NB_CACHE to a folder that can", file=sys.stderr)
+        return _decode(root, chunks, finish)
+
 def _read(root, items, bad, size, mode, bad_files):
     "(x (N,C,H,W), what it is) of a folder: from the cache, or decoded"
     stamp, n_bytes = _stamp(root, items, bad); chunks = lambda: _decoded([f for f,*_ in items], size, mode)
     finish = lambda why: _finished(root, items, bad, why, bad_files)
-    if len(items)>=_worth[0] or n_bytes>=_worth[1]:
-        key = hashlib.sha256(f'{_DECODER} {Path(root).resolve()} {size} {mode}'.encode('utf-8', 'surrogateescape')).hexdigest()[:16]
-        home = cache_dir()/'folders'/key
-        if found := _recall(home, stamp): return found
-        if any(home.glob('*.json')): print(f'{shown(root)} has changed since it was read; reading it again', file=sys.stderr)
-        try: return _to_cache(home, stamp, root, chunks(), finish)
-        except OSError as e:
-            what = f"the cache {cache_dir()} cannot be written ({(e.strerror or str(e)).lower()})"
-            print(f"{what}, so the images are read each time; set SSL_NB_CACHE to a folder that can", file=sys.stderr)
-    got = list(chunks()); order, what = finish([w for _,ws in got for w in ws])
-    return torch.from_numpy(np.concatenate([x for x,_ in got])[order]), what
+    if len(items)<_worth[0] and n_bytes<_worth[1]: return _decode(root, chunks, finish)
+    return _keep(f'{size} {mode}', stamp, root, chunks, finish)
 
 def _folder(root, size, bad_files='refuse'):
     "A folder of images, or a labels CSV, as a data set"
@@ -587,20 +594,31 @@ def _folder(root, size, bad_files='refuse'):
     return d
 
 # %% ../nbs/00_data.ipynb #f1388af6
-def _cifar10_jpeg(archive):
-    "Both parts of CIFAR-10 as JPEG files in a tar archive"
-    import io, tarfile
-    found = dict(train=([], []), test=([], []))
+def _in_archive(archive):
+    "(part, class, bytes) of each train/CLASS/N.jpg and test/CLASS/N.jpg in a tar archive"
+    import tarfile
     try:
         with tarfile.open(archive) as tar:
             for m in tar:
                 part, *name = Path(m.name).parts[-3:]
-                if not m.isfile() or part not in found or len(name)!=2: continue
-                found[part][0].append(_pixels_of(io.BytesIO(tar.extractfile(m).read()), 32, 'RGB')); found[part][1].append(name[0])
+                if m.isfile() and part in ('train', 'test') and len(name)==2: yield part, name[0], tar.extractfile(m).read()
     except (tarfile.TarError, EOFError, lzma.LZMAError): raise SslNbError(f"{archive} is a truncated or damaged archive; fetch it again") from None
-    classes = sorted(set(found['train'][1]))
-    if not all(y for _,y in found.values()): raise SslNbError(f"{archive} should hold train/CLASS/N.jpg and test/CLASS/N.jpg")
-    return tuple(to_images(np.stack(x), [classes.index(c) for c in y], classes)[_mixed(len(y))] for x,y in found.values())
+
+def _cifar10_jpeg(archive):
+    "Both parts of CIFAR-10 as JPEG files in a tar archive"
+    import io
+    seen = []
+    def chunks():
+        seen.clear()
+        for part,c,content in _in_archive(archive):
+            seen.append((part, c)); yield np.ascontiguousarray(np.moveaxis(_pixels_of(io.BytesIO(content), 32, 'RGB'), -1, 0))[None], ['']
+    def finish(why):
+        where = {p: np.array([i for i,(q,_) in enumerate(seen) if q==p], int) for p in ('train', 'test')}
+        if not all(map(len, where.values())): raise SslNbError(f"{archive} should hold train/CLASS/N.jpg and test/CLASS/N.jpg")
+        order = np.concatenate([i[_mixed(len(i))] for i in where.values()]); classes = sorted({c for _,c in seen})
+        return order, dict(sizes={p: len(i) for p,i in where.items()}, classes=classes, y=[classes.index(seen[i][1]) for i in order], left_out=[])
+    s = archive.stat(); x, what = _keep('32 RGB', hashlib.sha256(f'{s.st_size} {s.st_mtime_ns}'.encode()).hexdigest()[:16], archive, chunks, finish)
+    d = _as_data(archive, x, what); return d.train, d.test
 
 def _cifar10():
     "CIFAR-10, or its copy in JPEG"

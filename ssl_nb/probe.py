@@ -503,7 +503,7 @@ def start_stage(
     no_setting = ('run', 'data', 'settings', 'pictures', 'device', 'out', 'force', 'resume', 'quiet', 'augment')
     own = {k: v for k,v in given.items() if k not in no_setting} | given.get('augment', {})
     of_data = dict(data=data_name(given['data']) or run.settings['data'], image_size=run.encoder.size, bad_files=run.settings.get('bad_files', 'refuse'),
-                   data_name=d.name, data_n=len(d.train), data_sha256=d.sha256)
+                   data_name=d.name, data_n=len(d.pile), data_sha256=d.sha256)
     start_run(out, dict(stage=name, parent=parent_of(run)) | of_data | own | found | about(dev), force=True)
 
 # %% ../nbs/04_probe.ipynb #d948bdb7

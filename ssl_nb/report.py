@@ -12,7 +12,7 @@ import base64, html, io
 from pathlib import Path
 import numpy as np, torch
 from .augment import Views, augmentation
-from .core import SslNbError, figure_style, make_callable, parameters, read_json, read_settings, run_state, write_text
+from .core import SslNbError, augmentation_of, figure_style, make_callable, read_json, read_settings, run_state, write_text
 from .data import Images, show_images
 from .pretrain import Run, load_run
 from .probe import FEW_ARMS
@@ -207,8 +207,7 @@ def _cluster_part(path, found):
 
 def _pretrain_part(run, s, m, im):
     yield '<h2>How it was learned</h2>'
-    strengths = {k: s[k] for k in parameters('augment:augmentation') if k in s}
-    if im is not None and strengths:
+    if im is not None and (strengths := augmentation_of(run)):
         yield _figure(_png(show_views(im, augmentation(**strengths))), 'Images and random views of them', 'Images, and views of them as the network saw them.')
     yield _figure(_png(plot_curves([run.history])), 'Curves of pretraining',
                   f"Loss, contrastive accuracy and online kNN (validation images), with their chance lines. {m['images_per_s']:,.0f} images per second.")
