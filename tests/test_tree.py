@@ -176,7 +176,7 @@ def test_formulas_are_escaped_once(path):
 
 # --- modules
 
-ORDER = ["core", "data", "folders", "augment", "simclr_loss", "pretrain", "probe", "deepcluster", "semi", "export", "report", "cli"]
+ORDER = ["core", "data", "folders", "augment", "simclr_loss", "pretrain", "probe", "deepcluster", "semi", "export", "ablation", "report", "cli"]
 WITHOUT_FASTAI = ["core", "data", "folders", "augment", "simclr_loss", "deepcluster"]
 
 

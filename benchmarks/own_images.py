@@ -1,0 +1,140 @@
+"""The walk of the page "Your own images" through a folder that no preset knows: every command, what it printed, and its seconds.
+
+    npm pack emoji-datasource-google
+    tar xzf emoji-datasource-google-*.tgz
+    python benchmarks/own_images.py package
+
+The archive holds Google's Noto emoji as PNG files of 64x64 with an alpha channel, and emoji.json, which names and sorts them. Their folders and names are made
+from that. The pictures of the walk are kept beside the record.
+"""
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from ssl_nb.core import about, read_json, read_settings, write_record, write_text
+from ssl_nb.cli import _keep_pictures
+from ssl_nb.pretrain import read_history
+
+SETTINGS = """[emoji]
+inherit = simclr
+data = emoji
+
+[emoji.pretrain]
+image_size = 32
+encoder = resnet_small
+epochs = 100
+batch_size = 256
+crop = 0.3
+colour = 0.5
+blur = 0
+"""
+MINE = ["--settings", "emoji.ini", "--preset", "emoji"]
+WALK = dict(
+    look=["data", "emoji", "--image-size", "32", "--out", "look.png"],
+    pretrain=["pretrain", *MINE, "--out", "run"],
+    probe=["probe", "run", "--labels-per-class", "10"],
+    finetune=["finetune", "run", "--labels-per-class", "10"],
+    suggest=["cluster", "run", "--k", "0"],
+    predict=["predict", "run/finetune", "new"],
+    report=["report", "run"],
+    shapes=["pretrain", "--preset", "fashion_cluster", "--data", "emoji", "--image-size", "28", "--epochs", "900", "--out", "shapes"],
+    groups=["cluster", "shapes", "--k", "9", "--head-epochs", "270"])        # both with about as many steps as on Fashion-MNIST
+OTHERS = {"no change of colour": ["--colour", "0", "--no-colour", "0"], "crops as on ImageNet": ["--crop", "0.08"], "almost no crop": ["--crop", "0.8"],
+          "20 epochs": ["--epochs", "20"]}
+PICTURES = dict(look=".", views="views", probe="run/probe", cluster="run/cluster", finetune="run/finetune", groups="shapes/cluster")    # folders of the walk
+
+
+def lay_out(package, folder):
+    "The emoji without skin tones in a folder for each category, named as people call them"
+    for e in json.loads((package / "emoji.json").read_text(encoding="utf-8")):
+        file = package / "img" / "google" / "64" / e["image"]
+        if e["category"] == "Component" or not file.is_file(): continue
+        to = folder / e["category"] / f"{e['short_name'].replace('/', '-')}.png"
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, to)
+
+
+def say(words, place):
+    "Run one command in `place`: what it printed, and how long it took"
+    start, quiet = time.perf_counter(), [] if words[0] in ("data", "predict", "report") else ["--quiet"]
+    done = subprocess.run([sys.executable, "-m", "ssl_nb", *words, *quiet], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    print(f"$ ssl_nb {' '.join(words)}\n{done.stdout}{done.stderr}", flush=True)
+    if done.returncode: sys.exit(f"the command ended with {done.returncode}")
+    return dict(command=f"ssl_nb {' '.join(words)}", output=done.stdout + done.stderr, seconds=round(time.perf_counter() - start, 1))
+
+
+def commands():
+    "All commands of the walk by name; those of the other decisions come last"
+    other = {}
+    for name, change in OTHERS.items():
+        run = name.replace(" ", "-")
+        other |= {name: ["pretrain", *MINE, *change, "--out", run], f"{name}, probe": ["probe", run, "--labels-per-class", "10", "--no-baselines"]}
+    return WALK | other
+
+
+def walk(place, quick=False):
+    "Run them in the folder `place`, which holds `emoji` and `new`; what was done already is kept. `quick` is a test of a few seconds"
+    write_text(place / "emoji.ini", SETTINGS)
+    kept = place / "said.json"
+    said = read_json(kept) if kept.is_file() else {}
+    few = dict(pretrain=["--epochs", "1"], probe=["--supervised-steps", "2"], finetune=["--steps", "2", "--no-baselines"],
+               cluster=["--head-epochs", "1"]) if quick else {}
+    for name, words in commands().items():
+        if name in said: continue
+        said[name] = say([*words, *few.get(words[0], ())], place)
+        write_text(kept, json.dumps(said))
+    return said
+
+
+def draw_views(run, out):
+    "Emoji under almost no, the chosen, and ImageNet's transformations"
+    from matplotlib import pyplot as plt
+    from ssl_nb.augment import augmentation
+    from ssl_nb.core import augmentation_of
+    from ssl_nb.pretrain import load_run
+    from ssl_nb.report import show_views
+    images, chosen = load_run(run).data().train, augmentation_of(run)
+    for name, change in dict(gentle=dict(crop=0.8, colour=0.1, no_colour=0.0), chosen={}, imagenet=dict(crop=0.08, colour=1.0, blur=2.0)).items():
+        show_views(images, augmentation(**(chosen | change))).savefig(out / f"{name}.png", dpi=80)
+        plt.close()
+
+
+def main():
+    "Walk and write the record"
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("package", help="the unpacked archive")
+    parser.add_argument("--out", default="runs/own-images", help="where the walk goes [runs/own-images]")
+    parser.add_argument("--results", default="results", help="where the record goes [results]")
+    args = parser.parse_args()
+    place, package = Path(args.out), Path(args.package)
+    if not (package / "emoji.json").is_file(): sys.exit(f"there is no emoji.json in {package}; unpack emoji-datasource-google")
+    if not (place / "emoji").is_dir(): lay_out(package, place / "emoji")
+    if not (place / "new").is_dir():                                 # held out of everything: one of each category
+        (place / "new").mkdir()
+        for d in sorted((place / "emoji").iterdir()):
+            file = sorted(d.iterdir())[len(list(d.iterdir())) // 2]
+            shutil.move(file, place / "new" / file.name)
+    said = walk(place)
+    s, known = read_settings(place / "run"), about("cpu")
+    read = lambda run, k: read_json(place / run / "metrics.json")[k]
+    metrics = {k: [read("run/finetune", k)] for k in ("finetune_acc", "linear_acc", "supervised_acc", "random_linear_acc", "raw_linear_acc")}
+    runs = {"as chosen": "run"} | {n: n.replace(" ", "-") for n in OTHERS}
+    metrics |= {f"valid_linear_acc@{n}": [read(f"{r}/probe", "valid_linear_acc")] for n, r in runs.items()}
+    (place / "views").mkdir(exist_ok=True)
+    draw_views(place / "run", place / "views")
+    for name, folder in PICTURES.items(): _keep_pictures(place / folder, Path(args.results) / "pictures" / "own-images" / name)
+    path = write_record(args.results, dict(
+        name="own-images", stage="finetune", command="python benchmarks/own_images.py package", preset=None,
+        data=dict(name="emoji-datasource-google " + read_json(package / "package.json")["version"], n=s["data_n"], sha256=s["data_sha256"]),
+        settings=dict(file=SETTINGS), seeds=[0], device=s["device"], threads=s["threads"], seconds=[sum(v["seconds"] for v in said.values())],
+        versions=s["versions"], commit=s["commit"], dirty=s["dirty"], deviation=None, metrics=metrics,
+        extra=dict(date=known["date"], said=said, history=read_history(place / "run" / "history.csv"), n_labels=read("run/finetune", "n_labels"),
+                   n_test=read("run/finetune", "n_test"))))
+    print(f"record: {path}")
+
+
+if __name__ == "__main__": main()
