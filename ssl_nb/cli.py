@@ -342,7 +342,8 @@ RECORDS |= {'mnist-label-curve-cpu': dict(preset='mnist', seeds=3, sizes='1,5,10
                                           says='5 of the 9 numbers of labels, the unlabelled images up to 10 labels of each class'),
             'mnist-500': dict(preset='mnist-500', seeds=3, five_hundred=True)}
 _changes = {'as it is': {}, 't = 0.2': dict(temperature=.2), 't = 0.5': dict(temperature=.5), '10 epochs': dict(epochs=10),
-            'brightness': dict(brightness=.6, contrast=.6, gamma=.8), 'multi-crop': dict(local_views=2), 'flips': dict(flip=.5), 'frozen encoder': dict(encoder_lr=0.),
+            'less change of brightness': dict(brightness=.2, contrast=0., gamma=.4), 'ten heads': dict(heads=10),
+            'multi-crop': dict(local_views=2), 'flips': dict(flip=.5), 'frozen encoder': dict(encoder_lr=0.),
             'more steps': dict(over=50, vote_rounds=5, balance=True, self_rounds=2)}
 _clusters = ('acc', 'nmi', 'ari', 'purity', 'min_class_f1')
 RECORDS |= {'fashion-cluster-pixels': dict(preset='fashion_mnist', seeds=5, cluster=dict(method='pixels'), keep=True),
