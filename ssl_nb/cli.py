@@ -12,7 +12,8 @@ __all__ = ['RECORDS', 'GROUPS', 'demo_params', 'make_parser', 'parse', 'demo', '
 import argparse, os, sys
 from pathlib import Path
 from .core import (Param, STAGES, SslNbError, atomic_path, check_device, check_out, check_same, convert, parameters, percent, preset_names,
-                         log_scoring, read_json, read_settings, resolve, run_state, set_command, shown, stage_params, unknown, write_json, write_record)
+                         log_scoring, read_json, read_settings, resolve, run_state, set_command, shipped_model, shown, stage_params, unknown, write_json,
+                         write_record)
 
 # %% ../nbs/cli.ipynb #bc3d9eda
 class _Parser(argparse.ArgumentParser):
@@ -81,7 +82,8 @@ def _arguments():
     out, quiet = dict(metavar='FILE', help=''), dict(action='store_true', help='no progress bar')
     device = {'--device': dict(default='auto', help='auto, cpu, cuda or mps [auto]')}
     bad_files = {'--bad-files': dict(default='refuse', metavar='refuse|skip', help='what to do about files that are no images [refuse]')}
-    model = {'run': dict(help='run folder, or a model.safetensors')}
+    model = {'run': dict(help='run folder, or a model.safetensors'),
+             '--model': dict(metavar='NAME', help='in place of RUN, a model that comes with the package: mnist or fashion_mnist')}
     return dict(
         data={'name': dict(nargs='?', help='a data set or a folder'), '--image-size': dict(metavar='N', help='scale images to this many pixels a side'),
               **bad_files, '--out': out | dict(help='save images, balance, sizes and copies as a picture (PNG)')},
@@ -108,11 +110,17 @@ def _arguments():
                    '--results': dict(default='results', metavar='FOLDER', help='where the record goes [results]')})
 
 # %% ../nbs/cli.ipynb #71770525
+def _with_model(argv):
+    "`--model NAME` is the file of that model in the place of RUN"
+    words = [w for a in argv for w in (a.split('=', 1) if a.startswith('--model=') else [a])]
+    if '--model' not in words[1:-1] or words[0] not in ('predict', 'embed', 'export'): return argv
+    i = words.index('--model'); return [words[0], str(shipped_model(words[i+1])), *words[1:i], *words[i+2:]]
+
 def parse(argv):
     "Arguments as a namespace, or a clear error"
-    top = make_parser()
+    top, argv = make_parser(), _with_model(argv)
     if argv and not argv[0].startswith('-') and argv[0] not in _commands: raise unknown('command', argv[0], _commands)
-    args, rest = top.parse_known_args(argv)
+    args, rest = top.parse_known_args(argv); vars(args).pop('model', None)
     if rest:
         sub = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction)).choices.get(args.command, top)
         flags = [f for f in sub._option_string_actions if f.startswith('--') and '_' not in f]

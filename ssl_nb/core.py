@@ -8,9 +8,10 @@ Docs: https://ssl-nb.github.io/ssl_nb/core.html.md"""
 __all__ = ['STAGES', 'FORMAT', 'COLOURS', 'API', 'SslNbError', 'unknown', 'shown', 'atomic_path', 'write_text', 'write_json',
            'read_json', 'Param', 'parameters', 'convert', 'stage_params', 'data_file', 'load_presets', 'preset_names',
            'resolve', 'augmentation_of', 'stage', 'run_state', 'check_out', 'start_run', 'finish_run', 'read_settings',
-           'check_same', 'commit', 'versions', 'device_name', 'set_command', 'about', 'results_dir', 'write_record',
-           'log_scoring', 'read_record', 'summary', 'percent', 'record_table', 'keep_memory', 'check_device',
-           'pick_device', 'progress', 'class_colour', 'figure_style', 'save_figure', 'lazy_attr', 'make_callable']
+           'check_same', 'commit', 'versions', 'device_name', 'set_command', 'about', 'results_dir', 'shipped_model',
+           'write_record', 'log_scoring', 'read_record', 'summary', 'percent', 'record_table', 'keep_memory',
+           'check_device', 'pick_device', 'progress', 'class_colour', 'figure_style', 'save_figure', 'lazy_attr',
+           'make_callable']
 
 # %% ../nbs/core.ipynb #9b25d2a4
 import ast, configparser, difflib, functools, importlib, json, os, platform, re, shutil, subprocess, sys, tokenize
@@ -383,6 +384,14 @@ def results_dir()->Path:
     "The folder of records that ships with the package"
     return data_file('results')
 
+def shipped_model(
+    name:str # One of the trained classifiers that come with the package
+)->Path:
+    "The file of a small trained classifier, for `predict`, `embed`, `load_encoder` and the like"
+    found = {p.stem: p for p in sorted((results_dir()/'models').glob('*.safetensors'))}
+    if name not in found: raise unknown('model', name, found)
+    return found[name]
+
 # %% ../nbs/core.ipynb #e23ee061
 def write_record(folder, record:dict)->Path:
     "Check a record and write it to `folder`/NAME.json, whole or not at all"
@@ -509,7 +518,7 @@ API = dict(pretrain='pretrain', load_encoder='pretrain', load_run='pretrain', fe
     linear_probe='probe', probe='probe', finetune='probe', evaluate='probe', predict='probe', semi='semi', label_curve='semi', spread_labels='semi',
     embed='export', to_onnx='export', cluster='deepcluster', kmeans='deepcluster', deepcluster='deepcluster',
     hungarian_accuracy='deepcluster', clustering_scores='deepcluster', evaluate_clusters='deepcluster',
-    load_data='data', inspect_data='folders', few_labels='data', show_images='data', nt_xent='simclr_loss', report='report', SslNbError='core')
+    load_data='data', inspect_data='folders', few_labels='data', show_images='data', nt_xent='simclr_loss', report='report', shipped_model='core', SslNbError='core')
 
 def lazy_attr(name:str):
     "What `ssl_nb.name` is; imported when first asked for"

@@ -427,9 +427,9 @@ def show_neighbours(
     return fig
 
 # %% ../nbs/04_probe.ipynb #22481d59
-def save_classifier(model:Classifier, path):
-    "Write a classifier as safetensors; architecture, input and class names stand in its metadata"
-    write_weights(model, model.encoder.info | dict(classes=model.classes, head=head_sizes(model.head), sharpness=model.sharpness), path)
+def save_classifier(model:Classifier, path, half=False):
+    "Write a classifier as safetensors, in float16 with `half`; architecture, input and class names stand in its metadata"
+    write_weights(model, model.encoder.info | dict(classes=model.classes, head=head_sizes(model.head), sharpness=model.sharpness), path, half)
 
 # %% ../nbs/04_probe.ipynb #a0dba893
 def load_classifier(path)->Classifier:

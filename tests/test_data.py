@@ -47,6 +47,17 @@ def test_a_kept_encoder_is_as_good_as_its_record_says(name, real):
     assert right > record["metrics"]["knn_acc"][0] - .02                            # fewer labelled neighbours and half precision cost a little
 
 
+@pytest.mark.parametrize("name", list(RECORDS))
+def test_a_shipped_model_is_as_good_as_its_record_says(name, real):
+    from ssl_nb.core import shipped_model
+    from ssl_nb.probe import load_classifier
+    record, test, model = read_record(RECORDS[name]), real(name).test[:4_000], load_classifier(shipped_model(name))
+    right = (model.predict(test.x) == test.y).float().mean().item()
+    assert abs(right - record["metrics"]["linear_acc"][0]) < .015 and shipped_model(name).stat().st_size < 1.7e6    # 4,000 of 10,000 images
+    card = shipped_model(name).with_suffix(".md").read_text()
+    assert f"`ssl_nb reproduce {record['name']}`" in card and record["data"]["sha256"][:12] in card
+
+
 def test_a_missing_data_set_is_told_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("SSL_NB_DATA", str(tmp_path))
     monkeypatch.setenv("SSL_NB_CACHE", str(tmp_path / "cache"))

@@ -3,7 +3,9 @@ import shutil
 import venv
 import zipfile
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import ssl_nb
 from conftest import run
@@ -31,7 +33,8 @@ def fresh(tmp_path):
 def test_wheel_carries_presets_and_records(wheel, tree):
     names = zipfile.ZipFile(wheel).namelist()
     records = [f"ssl_nb/results/{path.name}" for path in (tree / "results").glob("*.json")]
-    assert {"ssl_nb/settings.ini", "ssl_nb/cli.py", *records} <= set(names)
+    models = [f"ssl_nb/results/models/{path.name}" for path in (tree / "results" / "models").iterdir()]
+    assert {"ssl_nb/settings.ini", "ssl_nb/cli.py", *records, *models} <= set(names) and len(models) >= 4
     assert wheel.name.startswith(f"ssl_nb-{ssl_nb.__version__}-")
 
 
@@ -43,6 +46,11 @@ def test_wheel_runs_alone(wheel, fresh, tmp_path):
     place = run(fresh / "python", "-c", "import ssl_nb; print(ssl_nb.__file__)", cwd=empty)
     assert place.stdout.startswith(str(fresh.parent)), place.stdout + place.stderr
     assert ssl_nb.__version__ in run(fresh / "ssl_nb", "--version", cwd=empty).stdout
+    digit = np.zeros((28, 28), np.uint8)
+    digit[5:23, 13:16] = 255                                                       # a stroke
+    Image.fromarray(digit).save(empty / "one.png")
+    named = run(fresh / "ssl_nb", "predict", "--model", "mnist", "one.png", cwd=empty)
+    assert named.returncode == 0 and named.stdout.split()[:2] == ["one.png", "1"], named.stdout + named.stderr
     demo = run(fresh / "ssl_nb", *DEMO, cwd=empty)
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert (empty / "out" / "report.html").stat().st_size and (empty / "out" / "metrics.json").stat().st_size
