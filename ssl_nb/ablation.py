@@ -1,4 +1,4 @@
-"""The augmentation ablation of write-up W4 and the data set of one's own of W3, on colour images: pairs of transformations, projection heads, size, and the comparison at equal labels
+"""Pairs of transformations, projection heads, size, and the comparison at equal labels, on colour images: write-ups W3 and W4
 
 Docs: https://ssl-nb.github.io/ssl_nb/ablation.html.md"""
 

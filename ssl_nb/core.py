@@ -518,7 +518,8 @@ API = dict(pretrain='pretrain', load_encoder='pretrain', load_run='pretrain', fe
     linear_probe='probe', probe='probe', finetune='probe', evaluate='probe', predict='probe', semi='semi', label_curve='semi', spread_labels='semi',
     embed='export', to_onnx='export', cluster='deepcluster', kmeans='deepcluster', deepcluster='deepcluster',
     hungarian_accuracy='deepcluster', clustering_scores='deepcluster', evaluate_clusters='deepcluster',
-    load_data='data', inspect_data='folders', few_labels='data', show_images='data', nt_xent='simclr_loss', report='report', shipped_model='core', SslNbError='core')
+    load_data='data', inspect_data='folders', few_labels='data', show_images='data', nt_xent='simclr_loss', report='report',
+    shipped_model='core', SslNbError='core')
 
 def lazy_attr(name:str):
     "What `ssl_nb.name` is; imported when first asked for"

@@ -5,7 +5,6 @@
 The encoder of a record's first seed, with the linear probe on all training labels that the record scored; everything in float16.
 """
 import sys
-from pathlib import Path
 
 from ssl_nb.core import SslNbError, percent, read_record, results_dir, write_text
 from ssl_nb.data import load_data
@@ -14,16 +13,18 @@ from ssl_nb.probe import ARMS, Classifier, linear_probe, save_classifier
 
 MODELS = dict(mnist="mnist-linear", fashion_mnist="fashion-linear")
 LIMITS = dict(
-    mnist="It knows single handwritten digits, light on dark, centred and of about one size, as in MNIST. It does not find digits in a picture, and it names a digit for "
-          "anything that it is shown. `--invert` is for dark ink on paper.",
-    fashion_mnist="It knows the ten kinds of clothing of Fashion-MNIST: product pictures on black, one piece each. Shirts, T-shirts, pullovers and coats are often taken for one another. "
-                  "It names a class for anything that it is shown.")
+    mnist="It knows single handwritten digits, light on dark, centred and of about one size, as in MNIST. It does not find digits in a picture, and it names "
+          "a digit for anything that it is shown. `--invert` is for dark ink on paper.",
+    fashion_mnist="It knows the ten kinds of clothing of Fashion-MNIST: product pictures on black, one piece each. Shirts, T-shirts, pullovers and coats are "
+                  "often taken for one another. It names a class for anything that it is shown.")
 
 
 def card(name, record):
     "A model's card, all numbers of which stand in its record"
     s, m, data = record["settings"]["pretrain"], record["metrics"], record["data"]
-    views = ", ".join(f"{k} {s[k]:g}" for k in ("crop", "rotation", "translation", "brightness", "contrast", "noise", "flip") if s.get(k))
+    kinds = ("crop", "rotation", "translation", "brightness", "contrast", "noise", "flip")
+    views = ", ".join(f"{k} {s[k]:g}" for k in kinds if s.get(k))
+    recipe = f"{s['epochs']} epochs, batch {s['batch_size']}, temperature {s['temperature']:g}; views: {views}"
     rows = "\n".join(f"| {what} | {percent(m[k])} |" for what, k in ARMS.items() if k in m)
     return f"""# {name}
 
@@ -32,7 +33,7 @@ A small classifier for {data['name']}: encoder `{s['encoder']}`, pretrained by S
     ssl_nb predict --model {name} image.png
 
 - **Data**: {data['n']:,} training images of {data['name']} (checksum {data['sha256'][:12]}). The head was fitted with all their labels.
-- **Recipe**: preset `{record['preset']}`, seed 0 of record `{record['name']}`: {s['epochs']} epochs, batch {s['batch_size']}, temperature {s['temperature']:g}; views: {views}.
+- **Recipe**: preset `{record['preset']}`, seed 0 of record `{record['name']}`: {recipe}.
   `{record['command']}` does it again; {record['seconds'][0] / 60:.0f} minutes on {record['device']}. `tools/models.py` fits the head and writes the file.
 - **File**: float16, safetensors (no pickle); architecture, pixel statistics and class names stand in its metadata.
 
