@@ -126,6 +126,17 @@ def test_rule_for_cells_that_must_show_something(source, shows):
     assert not lacks_output({"slow": "", "hide": ""}, source, [])
 
 
+def complaints(outputs):
+    "What was written to stderr among the outputs of a cell"
+    return ["".join(out["text"]) for out in outputs if out.get("name") == "stderr"]
+
+
+@each_notebook
+def test_no_warning_is_shown(path):
+    assert complaints([dict(output_type="stream", name="stdout", text=["x"]), dict(output_type="stream", name="stderr", text=["a", "b"])]) == ["ab"]
+    assert [f"cell {i}: {said}" for i, _, _, outputs in code_cells(path) for said in complaints(outputs)] == []
+
+
 @each_notebook
 def test_cells_carry_their_output(path):
     missing = [f"cell {i}: {cell[1]}" for i, *cell in code_cells(path) if lacks_output(*cell)]
