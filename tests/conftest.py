@@ -1,4 +1,4 @@
-"What the tests share: a copy of the tree to work in, and their order, quick ones first."
+"What the tests share: a copy of the tree to work in, the built site, and their order, quick ones first."
 import os
 import shutil
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent
 ORDER = ["test_tree", "test_api", "test_cli", "test_notebooks", "test_site", "test_wheel"]
@@ -29,14 +30,34 @@ def run(*command, cwd, **environment):
     return subprocess.run([program if program.exists() else command[0], *command[1:]], cwd=cwd, env=known | environment, capture_output=True, text=True)
 
 
+def copy_tree(folder):
+    "Copy the project's files to `folder`; returns it"
+    for name in tree_files():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, target)
+    return folder
+
+
 @pytest.fixture
 def tree(tmp_path):
     "A copy of the project's files"
-    for name in tree_files():
-        target = tmp_path / "tree" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, target)
-    return tmp_path / "tree"
+    return copy_tree(tmp_path / "tree")
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    "A copy of the project in which the site was built without Quarto; the first worker that needs it builds, others wait"
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ: shared = shared.parent
+    folder, log = shared / "built", shared / "built.log"
+    with FileLock(shared / "built.lock"):
+        if not log.exists():
+            done = run("python", "tools/build_docs.py", "--offline", cwd=copy_tree(folder), PYTHONPATH=str(folder))
+            log.write_text(f"status {done.returncode}\n{done.stdout}{done.stderr}", encoding="utf-8")
+    text = log.read_text(encoding="utf-8")
+    assert text.startswith("status 0\n"), text
+    return folder
 
 
 def pytest_collection_modifyitems(items):

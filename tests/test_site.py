@@ -1,9 +1,10 @@
 "The documentation site builds without warning, and works without a network."
+from contextlib import ExitStack
+
+import browse_site
 import pytest
 from check_site import faults
 from nbdev.config import nbpath2html
-
-from conftest import run
 
 
 @pytest.mark.parametrize("body, fault", [
@@ -23,10 +24,81 @@ def test_style_sheets_load_nothing_from_elsewhere(tmp_path):
     assert faults(tmp_path) == ["a.css: loads https://x.org/font"]
 
 
-def test_site(tree):
-    built = run("python", "tools/build_docs.py", "--offline", cwd=tree, PYTHONPATH=str(tree))
-    assert built.returncode == 0, built.stdout + built.stderr
-    assert faults(tree / "_docs") == []
-    pages = {path.name for path in (tree / "_docs").glob("*.html")}
-    assert pages == {nbpath2html(path).name for path in (tree / "nbs").glob("*.ipynb")}
-    assert "<math" in (tree / "_docs" / "simclr_loss.html").read_text(encoding="utf-8")
+def test_site(built):
+    assert faults(built / "_docs") == []
+    pages = {path.name for path in (built / "_docs").glob("*.html")}
+    assert pages == {nbpath2html(path).name for path in (built / "nbs").glob("*.ipynb")}
+    assert "<math" in (built / "_docs" / "simclr_loss.html").read_text(encoding="utf-8")
+
+
+# --- in a browser
+
+@pytest.fixture(scope="module")
+def chromium():
+    with ExitStack() as stack:
+        try: browser = stack.enter_context(browse_site.open_browser())
+        except browse_site.NoBrowser as error: pytest.skip(str(error))
+        yield browser
+
+
+def test_site_in_a_browser(built, chromium):
+    assert browse_site.faults(built / "_docs", chromium) == []
+
+
+SEARCH = "oninput=\"results.innerHTML = '<a class=search-result href=page.html#nt_xent>nt_xent</a>'\""
+SWITCH = "onclick=\"localStorage.dark = +!+localStorage.dark; paint()\""
+PAGE = f"""<html><body>
+<div id="quarto-search"><input {SEARCH}></div><div id="results" class="smalldocs-search-results"></div>
+<a class="quarto-color-scheme-toggle" {SWITCH}>theme</a><h2 id="nt_xent">nt_xent</h2>BODY
+<script>const paint = () => {{ document.body.style.background = +localStorage.dark ? 'black' : 'white'; }}; paint();</script></body></html>"""
+PLANTED = {
+    "sideways": ("<p style='width: 500px'>wide</p>", ["scrolls sideways at 390 px: 508 px, by <p> wide"]),
+    "own-box": ("<div style='overflow-x: auto'><p style='width: 5000px'>wide</p></div>", []),
+    "image": ("<img src='text.png'>", ["image not shown: text.png"]),
+    "lazy": ("<p style='height: 9000px'></p><img loading='lazy' src='text.png'>", ["image not shown: text.png"]),
+    "console": ("<script>console.error('oh')</script>", ["console: oh"]),
+    "script": ("<script>gone()</script>", ["script: gone is not defined"]),
+    "request": ("<link rel='stylesheet' href='gone.css'>", ["request failed: gone.css (404)"]),
+    "elsewhere": ("<script src='https://x.org/a.js'></script>", ["request failed: https://x.org/a.js (net::ERR_NAME_NOT_RESOLVED)"]),
+    "markup": ("<p>$$x$$ ::: {{&lt; x &gt;}}</p>", ["shows raw markup $$", "shows raw markup :::", "shows raw markup {{<"]),
+    "code": ("<pre>$$x$$</pre><p><code>:::</code></p>", []),
+}
+
+
+def planted(folder, pages):
+    "Write `pages`, a dictionary from name to text, into a new folder below `folder`"
+    folder = folder / str(len(list(folder.iterdir())))
+    folder.mkdir()
+    (folder / "text.png").write_text("no image")
+    for name, text in pages.items(): (folder / f"{name}.html").write_text(text)
+    return folder
+
+
+def test_faults_are_found_in_a_browser(tmp_path, chromium):
+    pages = {name: PAGE.replace("BODY", body) for name, (body, _) in PLANTED.items()} | {"index": PAGE, "page": PAGE}
+    found = browse_site.faults(planted(tmp_path, pages), chromium)
+    assert found == [f"{name}.html: {fault}" for name in sorted(PLANTED) for fault in PLANTED[name][1]]
+
+
+@pytest.mark.parametrize("part, without, lines", [
+    (SEARCH, SEARCH.replace("search-result ", "search-none "), ["search does not find nt_xent"]),
+    (SEARCH, SEARCH.replace("page.html", "gone.html"), ["request failed: gone.html (404)", "search finds nt_xent where it is not"]),
+    (SWITCH, "", ["the theme switch changes nothing"]), ("localStorage", "window", ["the theme is forgotten on the next page"]),
+    ("quarto-search", "x", ["has no search"]), ("quarto-color-scheme-toggle", "x", ["has no theme switch"]),
+], ids=["no result", "wrong result", "dead switch", "forgotten theme", "no search", "no switch"])
+def test_search_and_theme_are_tried(tmp_path, chromium, part, without, lines):
+    page = PAGE.replace("BODY", "").replace(part, without)
+    assert browse_site.faults(planted(tmp_path, {"index": page, "page": page}), chromium) == [f"index.html: {line}" for line in lines]
+
+
+@pytest.mark.parametrize("named, on_path, own, found", [
+    ("mine", ["mine", "chromium"], True, "mine"), (None, ["google-chrome", "chromium"], True, "chromium"), ("", ["google-chrome"], True, "google-chrome"),
+    (None, [], True, "own"), (None, [], False, "apt-get install chromium"), ("gone", ["chromium"], True, "CHROMIUM=gone is no program"),
+])
+def test_choice_of_the_browser(tmp_path, monkeypatch, named, on_path, own, found):
+    for name in [*on_path, *["own"] * own]:
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CHROMIUM", named) if named is not None else monkeypatch.delenv("CHROMIUM", raising=False)
+    try: assert browse_site.find_browser(str(tmp_path / "own")) == str(tmp_path / found)
+    except browse_site.NoBrowser as error: assert found in str(error)
