@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent
-ORDER = ["test_tree", "test_api", "test_cli", "test_notebooks", "test_site", "test_wheel"]
+ORDER = ["test_tree", "test_api", "test_cli", "test_notebooks", "test_site", "test_quarto", "test_wheel"]
 NOT_SOURCE = {".git", ".venv", ".whl", "runs", "build", "dist", "_docs", "_proc", "_proc_site", "__pycache__"}
 sys.path.insert(0, str(ROOT / "tools"))
 if "PYTEST_XDIST_WORKER" in os.environ: os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core, a thread a worker
