@@ -1,4 +1,4 @@
-"""Pairs of transformations, projection heads, size, and the comparison at equal labels, on colour images: write-ups W3 and W4
+"""Pairs of transformations, projection heads, size, and the comparison at equal labels, on colour images
 
 Docs: https://ssl-nb.github.io/ssl_nb/ablation.html.md"""
 
