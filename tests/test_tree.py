@@ -187,7 +187,7 @@ def test_formulas_are_escaped_once(path):
 
 # --- modules
 
-ORDER = ["core", "data", "folders", "augment", "simclr_loss", "pretrain", "probe", "deepcluster", "semi", "export", "ablation", "report", "cli"]
+ORDER = ["core", "data", "folders", "augment", "simclr_loss", "pretrain", "probe", "deepcluster", "semi", "export", "estimator", "ablation", "report", "cli"]
 WITHOUT_FASTAI = ["core", "data", "folders", "augment", "simclr_loss", "deepcluster"]
 
 
