@@ -143,7 +143,9 @@ def convert(
         if value.lower()=='none' and p.default is None: return None
         try: out = _bools[value.lower()] if p.kind=='bool' else dict(int=int, float=float, str=str)[p.kind](value)
         except (ValueError, KeyError): raise say(f"should be {dict(int='a whole number', float='a number', bool='true or false')[p.kind]}") from None
-    else: out = float(value) if p.kind=='float' and isinstance(value, int) and not isinstance(value, bool) else value
+    else:
+        out = value.item() if hasattr(value, 'item') and getattr(value, 'ndim', 1)==0 else value        # a NumPy number
+        if p.kind=='float' and isinstance(out, int) and not isinstance(out, bool): out = float(out)
     if p.choices and isinstance(out, str) and out not in p.choices and not (p.folder and Path(out).exists()):
         raise unknown(p.name + (' (and no file or folder of that name exists)' if p.folder else ''), out, p.choices)
     if isinstance(out, (int, float)) and not (out==out and abs(out)!=float('inf') and _in_range(out, p.help)): raise say('is out of range')
@@ -519,7 +521,7 @@ API = dict(pretrain='pretrain', load_encoder='pretrain', load_run='pretrain', fe
     embed='export', to_onnx='export', cluster='deepcluster', kmeans='deepcluster', deepcluster='deepcluster',
     hungarian_accuracy='deepcluster', clustering_scores='deepcluster', evaluate_clusters='deepcluster',
     load_data='data', inspect_data='folders', few_labels='data', show_images='data', nt_xent='simclr_loss', report='report',
-    shipped_model='core', SslNbError='core')
+    SimCLRFeatures='estimator', shipped_model='core', SslNbError='core')
 
 def lazy_attr(name:str):
     "What `ssl_nb.name` is; imported when first asked for"

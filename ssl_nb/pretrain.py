@@ -536,7 +536,8 @@ def load_encoder(
     if path.is_dir(): read_settings(path); path = path/'model.safetensors'
     if not path.is_file(): raise SslNbError(f"there is no encoder at {path}" + ('; the run is not finished' if Path(run).is_dir() else ''))
     info, weights = read_weights(path); arch = info['arch']
-    if arch=='custom' and body is None: raise SslNbError(f"{path} holds a network of your own; pass it as body=")
+    if arch=='custom' and body is None:
+        raise SslNbError(f"{path} holds a network of your own; pass it as body= of load_encoder, and use features() and linear_probe() with it")
     enc = make_encoder(body if body is not None else arch, info['channels'], info['size'], **info['options'])
     fit_weights(enc, {k.removeprefix('encoder.') if 'classes' in info else k: v for k,v in weights.items() if not k.startswith('head.')}, path)
     return enc.to(device).eval()
