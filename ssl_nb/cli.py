@@ -349,7 +349,7 @@ RECORDS |= {f'{n}-few-{k}': dict(preset=p, seeds=3, few=k, metrics=_few, keep=Tr
 RECORDS |= {'mnist-label-curve-cpu': dict(preset='mnist', seeds=3, sizes='1,5,10,50,all', keep=True,
                                           says='5 of the 9 numbers of labels, the unlabelled images up to 10 labels of each class'),
             'mnist-500': dict(preset='mnist-500', seeds=3, five_hundred=True)}
-_changes = {'as it is': {}, 't = 0.2': dict(temperature=.2), 't = 0.5': dict(temperature=.5), '10 epochs': dict(epochs=10),
+_changes = {'as it is': {}, 't = 0.2': dict(temperature=.2), 't = 0.5': dict(temperature=.5), '8 epochs': dict(epochs=8),
             'less change of brightness': dict(brightness=.2, contrast=0., gamma=.4), 'ten heads': dict(heads=10),
             'multi-crop': dict(local_views=2), 'flips': dict(flip=.5), 'frozen encoder': dict(encoder_lr=0.),
             'more steps': dict(over=50, vote_rounds=5, balance=True, self_rounds=2)}
@@ -358,7 +358,8 @@ RECORDS |= {'fashion-cluster-pixels': dict(preset='fashion_mnist', seeds=5, clus
             'fashion-cluster-kmeans': dict(preset='fashion_mnist', seeds=3, cluster=dict(method='kmeans'), keep=True),
             'fashion-cluster': dict(preset='fashion_cluster', seeds=5, cluster=dict(method='scan'), keep=True),
             'mnist-cluster': dict(preset='mnist_cluster', seeds=5, cluster=dict(method='scan'), keep=True),
-            'fashion-cluster-ablation': dict(preset='fashion_cluster', seeds=2, shared=dict(epochs=5), ablation=_changes),
+            'fashion-cluster-ablation': dict(preset='fashion_cluster', seeds=2, shared=dict(epochs=4, head_epochs=3), ablation=_changes,
+                                             says='4 epochs of pretraining and 3 of heads in place of 20 and 6, 2 seeds in place of 5'),
             'fashion-cluster-w5': dict(preset='fashion_cluster_w5', seeds=5, loop=True),
             'fashion-cluster-w5-cpu': dict(preset='fashion_cluster_w5_cpu', seeds=3, loop=True,
                                            says='10 x 5 epochs in place of 10 x 50, 3 seeds in place of 5')}
