@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from ssl_nb.core import about, read_json, read_settings, write_record, write_text
+from ssl_nb.core import read_json, read_settings, write_json, write_record, write_text
 from ssl_nb.cli import _keep_pictures
 from ssl_nb.pretrain import read_history
 
@@ -67,11 +67,16 @@ def say(words, place):
     return dict(command=f"ssl_nb {' '.join(words)}", output=done.stdout + done.stderr, seconds=round(time.perf_counter() - start, 1))
 
 
+def folder_of(name):
+    "The run folder of one of the other decisions"
+    return name.replace(" ", "-")
+
+
 def commands():
     "All commands of the walk by name; those of the other decisions come last"
     other = {}
     for name, change in OTHERS.items():
-        run = name.replace(" ", "-")
+        run = folder_of(name)
         other |= {name: ["pretrain", *MINE, *change, "--out", run], f"{name}, probe": ["probe", run, "--labels-per-class", "10", "--no-baselines"]}
     return WALK | other
 
@@ -86,7 +91,7 @@ def walk(place, quick=False):
     for name, words in commands().items():
         if name in said: continue
         said[name] = say([*words, *few.get(words[0], ())], place)
-        write_text(kept, json.dumps(said))
+        write_json(kept, said)
     return said
 
 
@@ -119,10 +124,10 @@ def main():
             file = sorted(d.iterdir())[len(list(d.iterdir())) // 2]
             shutil.move(file, place / "new" / file.name)
     said = walk(place)
-    s, known = read_settings(place / "run"), about("cpu")
+    s = read_settings(place / "run")
     read = lambda run, k: read_json(place / run / "metrics.json")[k]
     metrics = {k: [read("run/finetune", k)] for k in ("finetune_acc", "linear_acc", "supervised_acc", "random_linear_acc", "raw_linear_acc")}
-    runs = {"as chosen": "run"} | {n: n.replace(" ", "-") for n in OTHERS}
+    runs = {"as chosen": "run"} | {n: folder_of(n) for n in OTHERS}
     metrics |= {f"valid_linear_acc@{n}": [read(f"{r}/probe", "valid_linear_acc")] for n, r in runs.items()}
     (place / "views").mkdir(exist_ok=True)
     draw_views(place / "run", place / "views")
@@ -132,7 +137,7 @@ def main():
         data=dict(name="emoji-datasource-google " + read_json(package / "package.json")["version"], n=s["data_n"], sha256=s["data_sha256"]),
         settings=dict(file=SETTINGS), seeds=[0], device=s["device"], threads=s["threads"], seconds=[sum(v["seconds"] for v in said.values())],
         versions=s["versions"], commit=s["commit"], dirty=s["dirty"], deviation=None, metrics=metrics,
-        extra=dict(date=known["date"], said=said, history=read_history(place / "run" / "history.csv"), n_labels=read("run/finetune", "n_labels"),
+        extra=dict(date=s["date"], said=said, history=read_history(place / "run" / "history.csv"), n_labels=read("run/finetune", "n_labels"),
                    n_test=read("run/finetune", "n_test"))))
     print(f"record: {path}")
 

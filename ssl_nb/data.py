@@ -561,7 +561,7 @@ def _to_cache(home, stamp, root, chunks, finish):
         if old.stem!=stamp and not old.name.startswith('.'): old.unlink(missing_ok=True)
     return x, what
 
-def _decode(root, chunks, finish):
+def _decode(chunks, finish):
     "(x (N,C,H,W), what it is), put in order in memory"
     got = list(chunks()); order, what = finish([w for _,ws in got for w in ws])
     return torch.from_numpy(np.concatenate([x for x,_ in got])[order]), what
@@ -575,13 +575,13 @@ def _keep(form, stamp, root, chunks, finish):
     except OSError as e:
         what = f"the cache {cache_dir()} cannot be written ({(e.strerror or str(e)).lower()})"
         print(f"{what}, so the images are read each time; set SSL_NB_CACHE to a folder that can", file=sys.stderr)
-        return _decode(root, chunks, finish)
+        return _decode(chunks, finish)
 
 def _read(root, items, bad, size, mode, bad_files):
     "(x (N,C,H,W), what it is) of a folder: from the cache, or decoded"
     stamp, n_bytes = _stamp(root, items, bad); chunks = lambda: _decoded([f for f,*_ in items], size, mode)
     finish = lambda why: _finished(root, items, bad, why, bad_files)
-    if len(items)<_worth[0] and n_bytes<_worth[1]: return _decode(root, chunks, finish)
+    if len(items)<_worth[0] and n_bytes<_worth[1]: return _decode(chunks, finish)
     return _keep(f'{size} {mode}', stamp, root, chunks, finish)
 
 def _folder(root, size, bad_files='refuse'):

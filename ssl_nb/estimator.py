@@ -131,7 +131,6 @@ class SimCLRFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         given = {k: own[k] for k in ('preset', 'encoder', 'epochs', 'batch_size', 'temperature')} | dict(transform=self.augmentation)
         given = options | {k: v for k,v in given.items() if v is not None} | dict(image_size=self._size(x, options), device=self.device)
         if isinstance(self.encoder, nn.Module): given['encoder'] = copy.deepcopy(self.encoder)
-        given = {k: v.item() if isinstance(v, np.generic) else v for k,v in given.items()}   # grids are often made by NumPy
         return given | dict(quiet=not self.verbose, seed=_seed(self.random_state))
 
     def _size(self, x, options):
