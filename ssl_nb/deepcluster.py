@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from .augment import Compose, Cutout, apply, augmentation
 from .core import (SslNbError, about, atomic_path, augmentation_of, check_out, check_same, class_colour, figure_style, finish_run, make_callable,
                          pick_device, progress, read_settings, save_figure, stage, start_run, unknown)
-from .data import Images, data_of, load_data, part_of, show_images
+from .data import Images, Source, data_of, load_data, part_of, show_images
 from .pretrain import (Run, autocast, data_name, feature_dim, features, fitting, load_run, make_encoder, pick_precision, precision_name, warmup_cosine,
                              without_scaling, write_history, _statistics)
 from .probe import (Classifier, LinearProbe, begin_stage, load_classifier, make_head, plot_confusion, plot_map, raw_pixels, run_of, save_classifier,
@@ -198,9 +198,9 @@ def cluster_health(
 
 def cluster_verdict(
     sizes,               # Images in each cluster
-    churn:float=None,    # Share of images that changed their cluster at last, 0..1
-    confident:float=None, # Share of images that the classifier is sure about, 0..1
-    agreement:float=None # ARI between seeds or heads
+    churn:float|None=None, # Share of images that changed their cluster at last, 0..1
+    confident:float|None=None, # Share of images that the classifier is sure about, 0..1
+    agreement:float|None=None # ARI between seeds or heads
 )->str: # empty when nothing is wrong
     "In words what is wrong with a clustering, and what to do"
     n, k = np.asarray(sizes), len(sizes); share = n.max()/n.sum(); dead = int((n<.05*n.sum()/k).sum())
@@ -350,12 +350,12 @@ def show_clusters(
 # %% ../nbs/05_deepcluster.ipynb #8a734080
 @stage('deepcluster')
 def deepcluster(
-    data:Literal['digits','mnist','fashion_mnist','cifar10']|Path='digits', # Images: a name, a folder, an array or tensor, a Dataset
-    preset:str=None,         # A named set of settings; the one called like the data when left out
-    settings:str=None,       # A settings file of your own, laid over the preset
-    image_size:int=None,     # Scale images to this many pixels a side, >= 8
+    data:Source='digits',    # Images: a name, a folder, an array or tensor, a Dataset
+    preset:str|None=None,    # A named set of settings; the one called like the data when left out
+    settings:str|Path|None=None, # A settings file of your own, laid over the preset
+    image_size:int|None=None, # Scale images to this many pixels a side, >= 8
     bad_files:Literal['refuse','skip']='refuse', # What to do about files in a folder that are no images
-    n_images:int=None,       # Use only so many of the training images, drawn at random, >= 2
+    n_images:int|None=None,  # Use only so many of the training images, drawn at random, >= 2
     num_iterations:int=10,   # Clusterings with a training after each, >= 1
     epochs_per_iteration:int=50, # Passes over the images in each, >= 1
     batch_size:int=128,      # Images in a step, >= 2
@@ -373,11 +373,11 @@ def deepcluster(
     pictures:bool=True,      # Draw grids, map, progress, confusion and quality
     device:str='auto',       # auto, cpu, cuda or mps
     seed:int=0,              # Of everything random, >= 0
-    out:str=None,            # Run folder; runs/deepcluster-NAME when left out
+    out:str|Path|None=None,  # Run folder; runs/deepcluster-NAME when left out
     force:bool=False,        # Replace an earlier run in that folder
     resume:bool=False,       # Go on with an unfinished run in that folder
     quiet:bool=False,        # No progress bar
-    **augment                # Strengths of `augmentation`
+    **augment:float          # Strengths of `augmentation`
 )->Run:
     "Classes without labels by iterative pseudo-labels, from random weights; writes a run folder"
     given = dict(locals()); t, dev = time.perf_counter(), pick_device(device)
@@ -631,10 +631,10 @@ def train_heads(
 def best_heads(
     row:dict, # Losses of `train_heads` in an epoch
     p,        # (N,K) probabilities of each head that is in question
-    least:float=.9 # Share of the images in the same cluster after matching, in 0..1
+    moved:float=.5 # Images in other clusters after matching, as a share of an average cluster, in 0..K
 )->list: # Indices, the best first
-    "The head with the least loss and those that found nearly the same clusters"
-    labels = [q.argmax(1).numpy() for q in p]; order = sorted(range(len(p)), key=lambda i: row[f'head_{i+1}'])
+    "The head with the least loss and those that found the same clusters, but for a part of one"
+    least = 1-moved/p[0].shape[1]; labels = [q.argmax(1).numpy() for q in p]; order = sorted(range(len(p)), key=lambda i: row[f'head_{i+1}'])
     return [i for i in order if label_stability(labels[order[0]], labels[i])>=least]
 
 @torch.no_grad()
@@ -801,10 +801,10 @@ def _scan(enc, im, h, s, transform, dtype, out):
 # %% ../nbs/05_deepcluster.ipynb #c54b773e
 @stage('cluster')
 def cluster_run(
-    run:str,                 # A run folder of pretraining
-    data:Literal['digits','mnist','fashion_mnist','cifar10']|Path=None, # Images; those of the run when left out
-    preset:str=None,         # A named set of settings; that of the run when left out
-    settings:str=None,       # A settings file of your own, laid over the preset
+    run:str|Path|Run,        # A run folder of pretraining
+    data:Source|None=None,   # Images; those of the run when left out
+    preset:str|None=None,    # A named set of settings; that of the run when left out
+    settings:str|Path|None=None, # A settings file of your own, laid over the preset
     k:int=10,                # Clusters; 0 takes the number that `suggest_k` finds, >= 0
     n_init:int=20,           # Starts; the best objective is kept, >= 1
     method:Literal['kmeans','scan','pixels']='kmeans', # k-means of the representation, heads that agree on neighbours, or k-means of bare pixels to compare
@@ -824,7 +824,7 @@ def cluster_run(
     pictures:bool=True,      # Draw grids, map, neighbours and confusion
     device:str='auto',       # auto, cpu, cuda or mps
     seed:int=0,              # Of the starts, >= 0
-    out:str=None,            # Run folder; RUN/cluster when left out
+    out:str|Path|None=None,  # Run folder; RUN/cluster when left out
     force:bool=False,        # Replace an earlier run in that folder
     resume:bool=False,       # Start an unfinished run there again
     quiet:bool=False,        # No progress bar
@@ -857,9 +857,9 @@ make_callable(__name__)
 
 # %% ../nbs/05_deepcluster.ipynb #00c3b1a5
 def evaluate_clusters(
-    run,        # A run folder of clusters, or a checkpoint in one
-    data=None,  # Other images; those of the run when left out
-    device='auto' # auto, cpu, cuda or mps
+    run:str|Path|Run, # A run folder of clusters, or a checkpoint in one
+    data:Source|None=None,   # Other images; those of the run when left out
+    device:str='auto' # auto, cpu, cuda or mps
 )->dict: # sizes, entropy, confident, verdict; and `clustering_scores`, class_f1, names and contingency where there are labels
     "Cluster images with a saved network, and score the clusters where there are labels"
     path = Path(run.path if isinstance(run, Run) else run)
