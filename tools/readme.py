@@ -5,7 +5,7 @@ import sys
 
 from nbdev.config import get_config, nbpath2html
 
-from docproc import colab_url, filled
+from docproc import BADGE, colab_url, filled
 
 NOTE = "<!-- made from nbs/index.ipynb by `make readme`: edit the notebook -->"
 COLAB_START = "03_pretrain.ipynb"
@@ -58,15 +58,14 @@ def code(cell):
 
 def badges(config):
     "The line of badges under the title"
-    colab = "https://colab.research.google.com/assets/colab-badge.svg"
     docs = "https://img.shields.io/badge/documentation-site-blue"
-    return f"[![Documentation]({docs})]({config.doc_url}) [![Open in Colab]({colab})]({colab_url(config.nbs_path / COLAB_START)})"
+    return f"[![Documentation]({docs})]({config.doc_url}) {BADGE}({colab_url(config.nbs_path / COLAB_START)})"
 
 
 def shown(cell):
     "Whether a reader of the page sees `cell`"
     source = "".join(cell["source"]).strip()
-    return bool(source) and not (HIDDEN.search(source) if cell["cell_type"] == "code" else source.startswith("<!--"))
+    return bool(source) and not (HIDDEN.search(source) if cell["cell_type"] == "code" else source.startswith(("<!--", BADGE)))
 
 
 def readme(nb, config):
