@@ -19,7 +19,7 @@ help:
 	@echo "make test       install what developers need, then run ruff and the tests; SSL_NB_DATA names a folder of data sets"
 	@echo "make lint       only ruff"
 	@echo "make docs       build the documentation site in _docs"
-	@echo "make readme     write README.md from nbs/index.ipynb"
+	@echo "make readme     write README.md from nbs/index.ipynb, and the cells with which notebooks open in Colab"
 	@echo "make clean      remove what was built; make distclean removes $(VENV) too; neither removes runs/"
 	@echo "PYTHON=...      the Python to make $(VENV) with (default: python3, else python3.14 ... python3.11)"
 
@@ -58,6 +58,7 @@ docs: $(DEVELOPER)
 	@echo "the first page is $(CURDIR)/_docs/index.html; its search needs a server: $(BIN)/python -m http.server --directory _docs"
 
 readme: $(DEVELOPER)
+	@$(BIN)/python tools/colab.py
 	@$(BIN)/python tools/readme.py
 
 clean:
