@@ -1,4 +1,4 @@
-"Carries settings.ini, the records in results/ and the models in results/models/, which stand beside the package, into the wheel and the sdist."
+"Carries settings.ini and what the pages show of results/, records, pictures and models, which stand beside the package, into the wheel and the sdist."
 import shutil
 from pathlib import Path
 
@@ -9,11 +9,11 @@ PACKAGE = "ssl_nb"
 
 
 class BuildWithRecords(build_py):
-    "`build_py` that also puts the presets, the published records and the models inside the package"
+    "`build_py` that also puts the presets, the published records, their pictures and the models inside the package"
 
     def carried(self):
         "Pairs of a file beside the package and its place in the build"
-        names = ["settings.ini", *sorted(p.as_posix() for kind in ("*.json", "*.csv", "models/*") for p in Path("results").glob(kind))]
+        names = ["settings.ini", *sorted(p.as_posix() for kind in ("*.json", "*.csv", "models/*", "pictures/**/*.png") for p in Path("results").glob(kind))]
         return [(name, str(Path(self.build_lib, PACKAGE, name))) for name in names]
 
     def run(self):

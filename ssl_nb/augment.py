@@ -32,10 +32,10 @@ class Transform:
     "A random transformation of a batch: `draw` the numbers of each image, then `apply` them"
     p = 1. # The probability with which an image is transformed
     def draw(self, n:int, shape:tuple, gen)->dict: "Parameters of `n` images of `shape` (C,H,W): tensors (n,...) on the CPU"
-    def apply(self, x:Tensor, **params)->Tensor: "`x` (N,C,H,W) transformed with given parameters"
+    def apply(self, x:Tensor, *_, **params)->Tensor: "`x` (N,C,H,W) transformed with given parameters"
     def on(self, n, gen): return torch.rand(n, generator=gen) < self.p
     def draw_on(self, n, shape, gen): return dict(on=self.on(n, gen), **self.draw(n, shape, gen))
-    def __call__(self, x, gen=None):
+    def __call__(self, x, gen=None)->Tensor:
         params = self.draw_on(len(x), tuple(x.shape[1:]), gen); on = params.pop('on')
         return where_on(on, self.apply(x, **params), x)
     def __repr__(self): return f"{type(self).__name__}({', '.join(f'{k}={v}' for k,v in vars(self).items())})"
@@ -71,7 +71,7 @@ def matrix(a=1., b=0., tx=0., c=0., d=1., ty=0.)->Tensor:
 # %% ../nbs/01_augment.ipynb #ee5af094
 class Movement(Transform):
     "A transformation that is a matrix"
-    def matrix(self, shape, **params)->Tensor: "(N,3,3) for `warp`"
+    def matrix(self, shape, *_, **params)->Tensor: "(N,3,3) for `warp`"
     def apply(self, x, **params): return warp(x, self.matrix(tuple(x.shape[1:]), **params))
 
 # %% ../nbs/01_augment.ipynb #a2787584
@@ -261,9 +261,9 @@ def apply_drawn(
 # %% ../nbs/01_augment.ipynb #b7dfce6b
 class Compose(Transform):
     "Several transformations one after another"
-    def __init__(self, *transforms): self.transforms = [u for t in transforms for u in (t.transforms if isinstance(t, Compose) else [t])]
+    def __init__(self, *transforms)->None: self.transforms = [u for t in transforms for u in (t.transforms if isinstance(t, Compose) else [t])]
     def draw_on(self, n, shape, gen): return [(t, t.draw_on(n, shape, gen)) for t in self.transforms]
-    def __call__(self, x, gen=None): return apply_drawn(x, self.draw_on(len(x), tuple(x.shape[1:]), gen))
+    def __call__(self, x, gen=None)->Tensor: return apply_drawn(x, self.draw_on(len(x), tuple(x.shape[1:]), gen))
 
 # %% ../nbs/01_augment.ipynb #12b48925
 class Saturation(Transform):
@@ -382,7 +382,7 @@ class Views:
         if len(self.transforms)<2: raise SslNbError("a contrastive loss compares views; use n_views = 2 or more")
     def __call__(self,
         x:Tensor,        # (B,C,H,W) uint8, or float in 0..1
-        ids:Tensor=None, # (B,) what to call the images; 0..B-1 when left out
+        ids:Tensor|None=None, # (B,) what to call the images; 0..B-1 when left out
         gen=None         # CPU generator
     )->tuple: # views (V*B,C,H,W) float, ids (V*B,)
         f = x.float()/255 if x.dtype==torch.uint8 else x

@@ -9,11 +9,11 @@ __all__ = ['RECORDS', 'GROUPS', 'demo_params', 'make_parser', 'parse', 'demo', '
            'check_record', 'main']
 
 # %% ../nbs/cli.ipynb #536d51d0
-import argparse, os, sys
+import argparse, os, sys, time
 from pathlib import Path
 from .core import (Param, STAGES, SslNbError, atomic_path, check_device, check_out, check_same, convert, parameters, percent, preset_names,
-                         log_scoring, read_json, read_settings, resolve, run_state, set_command, shipped_model, shown, stage_params, unknown, write_json,
-                         write_record)
+                         log_scoring, read_json, read_settings, resolve, run_state, set_command, shipped_model, shipped_models, shown, stage_params, unknown,
+                         write_json, write_record)
 
 # %% ../nbs/cli.ipynb #bc3d9eda
 class _Parser(argparse.ArgumentParser):
@@ -56,7 +56,7 @@ _commands = dict(
     predict='the classes of image files',
     embed='write representations as a table with file names',
     export='write the network as ONNX',
-    report='write a run as one page, report.html',
+    report='write a run as one page, report.html, or several side by side, compare.html',
     reproduce='run a published experiment and write its record')
 
 def make_parser()->argparse.ArgumentParser:
@@ -83,7 +83,7 @@ def _arguments():
     device = {'--device': dict(default='auto', help='auto, cpu, cuda or mps [auto]')}
     bad_files = {'--bad-files': dict(default='refuse', metavar='refuse|skip', help='what to do about files that are no images [refuse]')}
     model = {'run': dict(help='run folder, or a model.safetensors'),
-             '--model': dict(metavar='NAME', help='in place of RUN, a model that comes with the package: mnist or fashion_mnist')}
+             '--model': dict(metavar='NAME', help=f"in place of RUN, a model that comes with the package: {', '.join(shipped_models())}")}
     return dict(
         data={'name': dict(nargs='?', help='a data set or a folder'), '--image-size': dict(metavar='N', help='scale images to this many pixels a side'),
               **bad_files, '--out': out | dict(help='save images, balance, sizes and copies as a picture (PNG)')},
@@ -101,7 +101,8 @@ def _arguments():
         export={**model, '--onnx': dict(action='store_true', help='as ONNX, which is the only format so far'),
                 '--part': dict(default='auto', metavar='auto|classifier|encoder', help='what to write; the classifier where there is one [auto]'),
                 '--out': out | dict(help='the file; model.onnx in the run folder when left out')},
-        report={'run': dict(help='run folder of pretraining'), '--out': out | dict(help='the page; report.html in the run folder when left out')},
+        report={'run': dict(nargs='+', help='run folder of pretraining; several are compared'),
+                '--out': out | dict(help='the page; report.html in the run folder, compare.html beside the first of several, when left out')},
         reproduce={'name': dict(nargs='?', help='a record, which is written anew; or w1 to w5 (a write-up), or all, which keep the records that are there; '
                                                 'without it the names are listed'),
                    '--cpu-size': dict(action='store_true', help='the smaller version of a record, where there is one'),
@@ -327,8 +328,8 @@ def _evaluate(a):
     for c,s in e['per_class'].items(): print(f"{c:{w+2}} {s['precision']:9.3f} {s['recall']:7.3f} {s['f1-score']:6.3f} {s['support']:7.0f}")
 
 def _report(a):
-    from ssl_nb.report import report
-    print(f"report: {report(a['run'], a['out'])}")
+    from ssl_nb.report import compare_runs, report
+    print(f"report: {report(a['run'][0], a['out']) if len(a['run'])==1 else compare_runs(a['run'], a['out'])}")
 
 # %% ../nbs/cli.ipynb #097e790a
 _linear = ('linear_acc', 'knn_acc', 'raw_linear_acc', 'random_linear_acc', 'supervised_acc')
@@ -348,7 +349,8 @@ RECORDS |= {f'{n}-few-{k}': dict(preset=p, seeds=3, few=k, metrics=_few, keep=Tr
             for n,p,k in (('mnist','mnist',1), ('mnist','mnist',5), ('mnist','mnist',10), ('fashion','fashion_mnist',10))}
 RECORDS |= {'mnist-label-curve-cpu': dict(preset='mnist', seeds=3, sizes='1,5,10,50,all', keep=True,
                                           says='5 of the 9 numbers of labels, the unlabelled images up to 10 labels of each class'),
-            'mnist-500': dict(preset='mnist-500', seeds=3, five_hundred=True)}
+            'mnist-500': dict(preset='mnist-500', seeds=3, five_hundred=True),
+            'protocol': dict(preset='fashion_mnist', seeds=3, protocol=dict(k=10, steps=600, n_images=10_000, epochs=10), keep=True)}
 _changes = {'as it is': {}, 't = 0.2': dict(temperature=.2), 't = 0.5': dict(temperature=.5), '8 epochs': dict(epochs=8),
             'less change of brightness': dict(brightness=.2, contrast=0., gamma=.4), 'ten heads': dict(heads=10),
             'multi-crop': dict(local_views=2), 'flips': dict(flip=.5), 'frozen encoder': dict(encoder_lr=0.),
@@ -659,9 +661,26 @@ def _heads_seed(spec, home, seed, results, given):
         runs[head] = d/'probe'; sec += m['seconds'] + read_json(d/'metrics.json')['seconds']
     return dict(metrics=metrics, runs=runs, seconds=sec, n_labels=m['n_labels'], n_test=m['n_test'], classes=m['classes'], extra={})
 
+def _protocol_seed(spec, home, seed, results, given):
+    "Every trap of the chapter on an honest protocol, done and not done"
+    from ssl_nb.core import finish_run, pick_device
+    from ssl_nb.probe import begin_stage, start_stage
+    from ssl_nb.protocol import all_traps
+    t = time.perf_counter(); run = _kept_run(spec, home, seed, results, given); data = run.data(); d = run.path/'protocol'
+    if run_state(d)!='finished':
+        mine = dict(seed=seed) | spec['protocol'] | {k: given[k] for k in ('steps', 'n_images', 'epochs') if k in given}
+        begin_stage('protocol', run, d, False, True); start_stage('protocol', run, d, data, dict(data=None) | mine, pick_device(given['device']))
+        finish_run(d, all_traps(run, preset=spec['preset'], **mine) | dict(seconds=round(time.perf_counter()-t, 1)))
+        for i,s in enumerate(read_json(d/'metrics.json')['clusters']['starts']): log_scoring(results, spec['name'], seed, f'k-means, start {i}', s)
+    m = read_json(d/'metrics.json'); traps = {k: v for k,v in m.items() if k!='seconds'}
+    return dict(metrics={f'{k}@{trap}': v[k] for trap,v in traps.items() for k in ('flattered', 'honest')}, runs=dict(pretrain=run.path, protocol=d),
+                seconds=m['seconds'], n_labels=spec['protocol']['k']*len(data.classes), n_test=len(data.test), classes=data.classes,
+                extra={trap: v['rows'] for trap,v in traps.items() if 'rows' in v})
+
 # a key of RECORDS: the stage that its record names, what runs one seed
-_kinds = dict(heads=('probe', _heads_seed), ablation=('cluster', _ablation_seed), few=('few', _few_seed), sizes=('curve', _curve_seed),
-              five_hundred=('finetune', _500_seed), cluster=('cluster', _cluster_seed), loop=('deepcluster', _loop_seed))
+_kinds = dict(heads=('probe', _heads_seed), protocol=('probe', _protocol_seed), ablation=('cluster', _ablation_seed), few=('few', _few_seed),
+              sizes=('curve', _curve_seed), five_hundred=('finetune', _500_seed), cluster=('cluster', _cluster_seed),
+              loop=('deepcluster', _loop_seed))
 
 def _plain_record(name, spec, n, rows, given):
     "The record of rows with `metrics`, `runs`, `seconds` and `extra`"
@@ -704,7 +723,8 @@ def _precheck(command, a):
     "Names, numbers and paths, before anything heavy is imported"
     if 'device' in a: check_device(a['device'])
     on_run, on_file = ('probe', 'finetune', 'semi', 'cluster', 'report'), ('evaluate', 'predict', 'embed', 'export')
-    if command in on_run or (command in on_file and not Path(a['run']).is_file()): read_settings(a['run'])
+    if command in on_run or (command in on_file and not Path(a['run']).is_file()):
+        for run in a['run'] if isinstance(a['run'], list) else [a['run']]: read_settings(run)
     if command in ('data', 'predict', 'embed') and a['bad_files'] not in (how := ('refuse', 'skip')):
         raise unknown('way with bad files', a['bad_files'], how)
     if command=='export' and not a['onnx']: raise SslNbError("say which format: --onnx")

@@ -8,10 +8,10 @@ Docs: https://ssl-nb.github.io/ssl_nb/core.html.md"""
 __all__ = ['STAGES', 'FORMAT', 'COLOURS', 'API', 'SslNbError', 'unknown', 'shown', 'atomic_path', 'write_text', 'write_json',
            'read_json', 'Param', 'parameters', 'convert', 'stage_params', 'data_file', 'load_presets', 'preset_names',
            'resolve', 'augmentation_of', 'stage', 'run_state', 'check_out', 'start_run', 'finish_run', 'read_settings',
-           'check_same', 'commit', 'versions', 'device_name', 'set_command', 'about', 'results_dir', 'shipped_model',
-           'write_record', 'log_scoring', 'read_record', 'summary', 'percent', 'record_table', 'keep_memory',
-           'check_device', 'pick_device', 'progress', 'class_colour', 'figure_style', 'save_figure', 'lazy_attr',
-           'make_callable']
+           'check_same', 'commit', 'versions', 'device_name', 'set_command', 'about', 'results_dir', 'shipped_models',
+           'shipped_model', 'write_record', 'log_scoring', 'read_record', 'summary', 'percent', 'record_table',
+           'keep_memory', 'check_device', 'pick_device', 'progress', 'class_colour', 'figure_style', 'save_figure',
+           'lazy_attr', 'make_callable']
 
 # %% ../nbs/core.ipynb #9b25d2a4
 import ast, configparser, difflib, functools, importlib, json, os, platform, re, shutil, subprocess, sys, tokenize
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Callable, ParamSpec, TypeVar
 
 # %% ../nbs/core.ipynb #39038bac
 class SslNbError(ValueError):
@@ -86,27 +87,34 @@ class Param:
     required:bool = False
     folder:bool = False # May also be the path of a folder
 
-def _literal(node):
+def _nodes(node, named):
+    "The parts of an annotation; a name that stands for a type is written out"
+    for n in ast.walk(node) if node else ():
+        if isinstance(n, ast.Name) and n.id in named: yield from ast.walk(named[n.id])
+        else: yield n
+
+def _literal(nodes):
     "The choices in a `Literal[...]` somewhere inside an annotation"
-    return tuple(ast.literal_eval(e) for n in ast.walk(node) if isinstance(n, ast.Subscript) and getattr(n.value, 'id', '')=='Literal'
+    return tuple(ast.literal_eval(e) for n in nodes if isinstance(n, ast.Subscript) and getattr(n.value, 'id', '')=='Literal'
                  for e in getattr(n.slice, 'elts', [n.slice]))
 
-def _names(node):
+def _names(nodes):
     "The plain names in an annotation"
-    return [n.id for n in ast.walk(node) if isinstance(n, ast.Name)] if node else []
+    return [n.id for n in nodes if isinstance(n, ast.Name)]
 
-def _kind(node):
+def _kind(nodes):
     "The first plain type in an annotation"
-    return 'str' if node and _literal(node) else next((n for n in _names(node) if n in ('int', 'float', 'bool', 'object')), 'str')
+    return 'str' if _literal(nodes) else next((n for n in _names(nodes) if n in ('int', 'float', 'bool', 'object')), 'str')
 
 # %% ../nbs/core.ipynb #ad238b64
 @functools.lru_cache
 def _functions(module):
-    "Each function of a module of ours by name, and the comment on each line, without importing it"
+    "Each function of a module of ours by name, the comment on each line, and what stands for its names, without importing it"
     src = find_spec(f'ssl_nb.{module}').origin
     with open(src, 'rb') as f: comments = {t.start[0]: t.string.lstrip('# ') for t in tokenize.tokenize(f.readline) if t.type==tokenize.COMMENT}
     tree = ast.parse(Path(src).read_text(encoding='utf-8'))
-    return {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}, comments
+    named = {n.targets[0].id: n.value for n in tree.body if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name)}
+    return {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}, comments, named
 
 def parameters(
     where:str # `'module:function'` of this package, for example `'pretrain:pretrain'`
@@ -116,11 +124,11 @@ def parameters(
 
 @functools.lru_cache
 def _parameters(where):
-    module, name = where.split(':'); funcs, comments = _functions(module)
-    a = funcs[name].args; args = a.args + a.kwonlyargs
+    module, name = where.split(':'); funcs, comments, named = _functions(module); named = _functions('data')[2] | named
+    a = funcs[name].args; args = a.args + a.kwonlyargs; types = [list(_nodes(p.annotation, named)) for p in args]
     defaults = [None]*(len(a.args)-len(a.defaults)) + a.defaults + a.kw_defaults
-    return {p.arg: Param(p.arg, _kind(p.annotation), ast.literal_eval(d) if d else None, comments.get(p.end_lineno, ''),
-                         _literal(p.annotation) if p.annotation else (), d is None, 'Path' in _names(p.annotation)) for p,d in zip(args, defaults)}
+    return {p.arg: Param(p.arg, _kind(t), ast.literal_eval(d) if d else None, comments.get(p.end_lineno, ''), _literal(t), d is None, 'Path' in _names(t))
+            for p,t,d in zip(args, types, defaults)}
 
 # %% ../nbs/core.ipynb #f03eeae4
 _range = re.compile(r'(>=|>) *(-?[\d.]+)|\bin (-?[\d.]+)\.\.([\d.]+)')
@@ -227,9 +235,9 @@ def _preset(sections, name, stage, seen=()):
 # %% ../nbs/core.ipynb #4f36f05e
 def resolve(
     stage:str,         # `'pretrain'`, `'probe'`, ...
-    preset:str=None,   # The name of a preset
-    settings:str=None, # A settings file of the user's own
-    base:dict=None,    # What stands in place of the functions' defaults
+    preset:str|None=None, # The name of a preset
+    settings:str|Path|None=None, # A settings file of the user's own
+    base:dict|None=None, # What stands in place of the functions' defaults
     **given            # What was given in the call or as a flag
 )->dict: # Every setting of the stage, typed
     "All settings of a stage: function default (or `base`) < preset < `settings` file < `given`"
@@ -254,9 +262,11 @@ def augmentation_of(run):
     s = read_settings(getattr(run, 'path', run)) if run is not None else {}
     return {k: s[k] for k in parameters('augment:augmentation') if k in s}
 
+_P = ParamSpec('_P'); _R = TypeVar('_R')
+
 def stage(
     name:str # One of `STAGES`
-):
+)->Callable[[Callable[_P,_R]], Callable[_P,_R]]: # Type checkers see the function as it was
     "Decorator: parameters that the caller leaves out are taken from `preset` and `settings`"
     def wrap(f):
         @functools.wraps(f)
@@ -281,7 +291,7 @@ def run_state(path)->str:
 
 # %% ../nbs/core.ipynb #faa971fd
 def check_out(
-    path,         # The folder that a run wants to write
+    path:str|Path, # The folder that a run wants to write
     force=False,  # May an earlier run there be replaced?
     resume=False  # May an unfinished run there be gone on with?
 )->str: # `run_state`
@@ -386,12 +396,15 @@ def results_dir()->Path:
     "The folder of records that ships with the package"
     return data_file('results')
 
+def shipped_models()->dict: # {name: file}
+    "The trained classifiers that come with the package"
+    return {p.stem: p for p in sorted((results_dir()/'models').glob('*.safetensors'))}
+
 def shipped_model(
-    name:str # One of the trained classifiers that come with the package
+    name:str # One of `shipped_models`
 )->Path:
     "The file of a small trained classifier, for `predict`, `embed`, `load_encoder` and the like"
-    found = {p.stem: p for p in sorted((results_dir()/'models').glob('*.safetensors'))}
-    if name not in found: raise unknown('model', name, found)
+    if name not in (found := shipped_models()): raise unknown('model', name, found)
     return found[name]
 
 # %% ../nbs/core.ipynb #e23ee061
@@ -406,7 +419,7 @@ def write_record(folder, record:dict)->Path:
     return path
 
 # %% ../nbs/core.ipynb #05c0f3c1
-def log_scoring(folder, record:str, seed:int, what:str, scores:dict):
+def log_scoring(folder, record:str, seed:int|str, what:str, scores:dict):
     "Append a line to `folder`/scorings.csv: clusters were held against labels, and with what result"
     path = Path(folder)/'scorings.csv'
     old = path.read_text(encoding='utf-8') if path.is_file() else 'date,record,seed,configuration,acc,nmi,purity\n'
@@ -512,7 +525,7 @@ def figure_style():
 def save_figure(fig, path):
     "Write a figure as PNG, whole or not at all, and close it"
     import matplotlib.pyplot as plt
-    with atomic_path(path) as p: fig.savefig(p, format='png')
+    with atomic_path(path) as p: fig.savefig(p, format='png', bbox_inches='tight')
     plt.close(fig)
 
 # %% ../nbs/core.ipynb #75ade3cb

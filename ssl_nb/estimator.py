@@ -9,7 +9,9 @@ __all__ = ['SimCLRFeatures']
 
 # %% ../nbs/11_estimator.ipynb #3f927794
 import copy, math, numbers, operator, tempfile, warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 import numpy as np, torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -18,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn, Tensor
 from .core import SslNbError, pick_device, resolve
 from .data import Images, to_images
-from .pretrain import Encoder, feature_dim, features, health_verdict, load_encoder, pretrain
+from .pretrain import Encoder, Network, feature_dim, features, health_verdict, load_encoder, pretrain
 
 # %% ../nbs/11_estimator.ipynb #c460ad37
 def _rows(X):
@@ -72,21 +74,21 @@ def _to_bytes(X, lo, hi):
 class SimCLRFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     "SimCLR as a scikit-learn transformer: learns a representation of images without labels, and gives it for others"
     def __init__(self,
-        preset=None,        # A named set of settings
+        preset:str|None=None, # A named set of settings
         *,
-        encoder=None,       # A name, a run to go on from, or any `nn.Module` (N,C,H,W) -> (N,D), which is copied
-        epochs=None,        # Passes over the images, >= 1
-        batch_size=None,    # Images in a batch, >= 2
-        temperature=None,   # Of NT-Xent, > 0
-        augmentation=None,  # A callable on batches (N,C,H,W) in 0..1 in place of the built-in augmentation
-        options=None,       # Further settings of `pretrain`, {name: value}, for example dict(crop=.3, optimizer='lars')
-        image_shape=None,   # How a row is read: (H,W), (C,H,W) or (H,W,C); a square when left out
-        image_size=None,    # Scale images to this many pixels a side, >= 8; the preset's, else as they are, but square and 16 at least
-        pixel_range=None,   # (black, white) of the numbers in X; from 0 or the smallest to the largest when left out
-        out=None,           # Run folder to keep; none when left out
-        device='auto',      # `'auto'`, `'cpu'`, `'cuda'` or `'mps'`
+        encoder:Network|None=None, # A name, a run to go on from, or any `nn.Module` (N,C,H,W) -> (N,D), which is copied
+        epochs:int|None=None, # Passes over the images, >= 1
+        batch_size:int|None=None, # Images in a batch, >= 2
+        temperature:float|None=None, # Of NT-Xent, > 0
+        augmentation:Callable|None=None, # A callable on batches (N,C,H,W) in 0..1 in place of the built-in augmentation
+        options:dict|None=None, # Further settings of `pretrain`, {name: value}, for example dict(crop=.3, optimizer='lars')
+        image_shape:tuple|None=None, # How a row is read: (H,W), (C,H,W) or (H,W,C); a square when left out
+        image_size:int|None=None, # Scale images to this many pixels a side, >= 8; the preset's, else as they are, but square and 16 at least
+        pixel_range:tuple|None=None, # (black, white) of the numbers in X; from 0 or the smallest to the largest when left out
+        out:str|Path|None=None, # Run folder to keep; none when left out
+        device:str='auto',  # `'auto'`, `'cpu'`, `'cuda'` or `'mps'`
         random_state=None,  # Seed, `RandomState`, or None for another result each time
-        verbose=False       # Show progress?
+        verbose:bool=False  # Show progress?
     ):
         self.preset, self.encoder, self.epochs, self.batch_size, self.temperature = preset, encoder, epochs, batch_size, temperature
         self.augmentation, self.options, self.image_shape, self.image_size, self.pixel_range = augmentation, options, image_shape, image_size, pixel_range
@@ -95,7 +97,7 @@ class SimCLRFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def fit(self,
         X,     # (N,features), (N,H,W), (N,C,H,W) or (N,H,W,C); array, data frame, tensor or `Images`, N >= 2
         y=None # Not looked at
-    ): # self, with encoder_, history_, image_shape_ and pixel_range_
+    )->'SimCLRFeatures': # self, with encoder_, history_, image_shape_ and pixel_range_
         "Learn a representation"
         x, dev = self._images(X, reset=True), pick_device(self.device); given = self._settings(x)
         net = given.get('encoder'); body = net.body if isinstance(net, Encoder) else net if isinstance(net, nn.Module) else None
@@ -108,7 +110,7 @@ class SimCLRFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def transform(self,
         X # As in `fit`, N >= 1
-    ): # (N,D) float32
+    )->Any: # (N,D) float32, an array unless `set_output` says otherwise
         "The representation of images"
         check_is_fitted(self)
         dev, enc, x = pick_device(self.device), self.encoder_, self._images(X, reset=False)

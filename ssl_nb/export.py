@@ -10,10 +10,11 @@ __all__ = ['embed', 'to_onnx']
 # %% ../nbs/09_export.ipynb #2926dfa6
 import warnings
 from pathlib import Path
+from typing import Literal
 import numpy as np, torch
 from torch import nn
 from .core import SslNbError, atomic_path, pick_device
-from .data import load_data, read_files
+from .data import Source, load_data, read_files
 from .pretrain import Run, features, load_encoder
 from .probe import classifier_folder, load_classifier
 
@@ -30,11 +31,11 @@ def _table(run, data, bad_files):
     return enc, names, labels, torch.cat([p.x for p in d.parts.values()])
 
 def embed(
-    run,             # A run folder, or a `model.safetensors`
-    data,            # A folder or file of images, or whatever `load_data` takes
-    out=None,        # A file ending in .npz or .parquet to write; only returned when left out
-    bad_files='refuse', # What to do about files that are no images: `'refuse'` or `'skip'`
-    device='auto', quiet:bool=True
+    run:str|Path|Run, # A run folder, or a `model.safetensors`
+    data:Source,     # A folder or file of images, or whatever `load_data` takes
+    out:str|Path|None=None, # A file ending in .npz or .parquet to write; only returned when left out
+    bad_files:Literal['refuse','skip']='refuse', # What to do about files that are no images: `'refuse'` or `'skip'`
+    device:str='auto', quiet:bool=True
 )->tuple: # names (N,), labels (N,) or None, h (N,D) float32
     "Representations of images with their names"
     kind = None if out is None else Path(out).suffix.lower()
@@ -73,9 +74,9 @@ def _plain(encoder):
 
 # %% ../nbs/09_export.ipynb #d922eb5a
 def to_onnx(
-    run,            # A run folder, or a `model.safetensors`
-    out=None,       # The file; model.onnx in the run folder when left out
-    part:str='auto', # `'classifier'`, `'encoder'`, or the former where there is one
+    run:str|Path|Run, # A run folder, or a `model.safetensors`
+    out:str|Path|None=None, # The file; model.onnx in the run folder when left out
+    part:Literal['auto','classifier','encoder']='auto', # `'classifier'`, `'encoder'`, or the former where there is one
     tolerance:float=1e-4 # Largest difference between ONNX and PyTorch, > 0
 )->dict: # path, part, input, output, classes, difference
     "Write the network as ONNX with a free batch size, and check that it computes the same"

@@ -12,11 +12,11 @@ import hashlib, os, tempfile, warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 import numpy as np, torch
 import torch.nn.functional as F
 from .core import SslNbError, class_colour, progress, shown
-from .data import ImageData, few_labels, load_data
+from .data import ImageData, Source, few_labels, load_data
 from .data import _arranged, _below, _drawable, _folder_items, _form, _home_of, _natural, _open, _pixels_of, _plain, _why
 
 # %% ../nbs/07_folders.ipynb #8cd1f0cf
@@ -93,13 +93,13 @@ class DataReport:
     def classes(self): return sorted(self.images.label.dropna().unique(), key=_natural)
     @property
     def verdict(self): return _verdict(self)
-    def plot(self): return _plot(self)
+    def plot(self)->Any: return _plot(self)
 
 # %% ../nbs/07_folders.ipynb #c7f099ba
 def inspect_data(
-    data,               # A folder, a labels CSV, a name, or whatever `load_data` takes
-    image_size:int=None, # As for `load_data`
-    bad_files:str='refuse', # As for `load_data`; broken files are told in any case
+    data:Source,        # A folder, a labels CSV, a name, or whatever `load_data` takes
+    image_size:int|None=None, # As for `load_data`
+    bad_files:Literal['refuse','skip']='refuse', # As for `load_data`; broken files are told in any case
     closeness:float=.985, # From which correlation on two images count as near copies, in 0..1
     quiet:bool=True     # No progress bar
 )->DataReport:
@@ -314,8 +314,8 @@ def _plot(r):
 # %% ../nbs/07_folders.ipynb #262329bc
 def to_folder(
     d:ImageData,               # Grey or colour images
-    path,                      # A folder that does not exist yet
-    labels_per_class:int=None, # Training images of each class that keep their label, >= 1; all when left out
+    path:str|Path,             # A folder that does not exist yet
+    labels_per_class:int|None=None, # Training images of each class that keep their label, >= 1; all when left out
     seed:int=0                 # Of their draw
 )->Path: # the folder
     "Write a data set as PNG files train/CLASS/N.png, valid/CLASS/N.png, test/CLASS/N.png and unlabelled/N.png"
@@ -337,6 +337,7 @@ def _write(images, folder, by_class):
     from PIL import Image
     homes = [folder/c.replace(os.sep, '-').replace('/', '-') for c in images.classes] if by_class else [folder]
     for h in homes: h.mkdir(parents=True, exist_ok=True)
+    if len({h.stat().st_ino for h in homes})<len(homes): raise SslNbError("two classes would get the same folder; rename one that differs in '/' or case alone")
     at = {h: len(list(h.iterdir())) for h in homes}
     for i,x in enumerate(images.x):
         h = homes[int(images.y[i])] if by_class else folder

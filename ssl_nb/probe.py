@@ -28,7 +28,7 @@ with warnings.catch_warnings():
 from .augment import apply, augmentation, enlarge as enlarged
 from .core import (SslNbError, about, augmentation_of, check_out, class_colour, figure_style, finish_run, make_callable, pick_device, progress,
                          read_json, run_state, save_figure, stage, start_run, unknown, write_json)
-from .data import Images, data_of, few_labels, read_files, show_images, split, to_images
+from .data import Images, Source, data_of, few_labels, read_files, show_images, split, to_images
 from .pretrain import (Bar, Encoder, Run, Schedule, TorchOptimizer, autocast, data_name, feature_dim, features, fit_weights, fitting, knn_predict,
                              load_run, make_encoder, pick_precision, read_weights, without_scaling, write_history, write_weights)
 
@@ -36,7 +36,7 @@ from .pretrain import (Bar, Encoder, Run, Schedule, TorchOptimizer, autocast, da
 class LinearProbe:
     "Logistic regression on standardised features; C is chosen inside the labelled images"
     def __init__(self, Cs=(.001,.01,.1,1.), folds:int=5, seed:int=0): self.Cs, self.folds, self.seed = Cs, folds, seed
-    def fit(self, h, y):
+    def fit(self, h, y)->'LinearProbe':
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
@@ -56,9 +56,9 @@ class LinearProbe:
         if len(y)>5000: h, y = h[some], y[some]
         cv = StratifiedKFold(folds, shuffle=True, random_state=self.seed)
         return max(self.Cs, key=lambda C: cross_val_score(make(C), h, y, cv=cv).mean())
-    def predict(self, h): return self.model_.predict(_matrix(h))
-    def predict_proba(self, h): return self.model_.predict_proba(_matrix(h))
-    def score(self, h, y): return float((self.predict(h)==np.asarray(y)).mean())
+    def predict(self, h)->np.ndarray: return self.model_.predict(_matrix(h))
+    def predict_proba(self, h)->np.ndarray: return self.model_.predict_proba(_matrix(h))
+    def score(self, h, y)->float: return float((self.predict(h)==np.asarray(y)).mean())
     def as_linear(self)->nn.Linear:
         "The same function as one linear layer, the standardisation folded in"
         scale, lr = self.model_[0], self.model_[1]; W, b = lr.coef_, lr.intercept_
@@ -125,7 +125,7 @@ class Classifier(nn.Module):
         "(N,K) probabilities of uint8 images"
         self.eval(); dev = next(self.head.parameters()).device
         return torch.cat([self(b.to(dev).float()/255).softmax(1).cpu() for b in x.split(batch_size)])
-    def predict(self, x): return self.predict_proba(x).argmax(1)
+    def predict(self, x)->Tensor: return self.predict_proba(x).argmax(1)
 
 # %% ../nbs/04_probe.ipynb #06f9c727
 def make_head(
@@ -231,7 +231,7 @@ def train_classifier(
     weight_decay:float=.05,
     smoothing:float=.1,   # Of the labels, in 0..1
     mix:Literal['none','mixup','cutmix']='none', # Blend images and labels
-    valid:Images=None,    # Images to choose the best weights by
+    valid:Images|None=None, # Images to choose the best weights by
     patience:int=10,      # Checks without a better one before it stops, >= 1
     checks:int=20,        # Checks over all steps, >= 1
     seed:int=0, quiet:bool=True,
@@ -525,18 +525,18 @@ def labelled_data(run:Run, data=None):
 # %% ../nbs/04_probe.ipynb #e27b349d
 @stage('probe')
 def probe(
-    run:str,                 # A run folder of pretraining
-    data:Literal['digits','mnist','fashion_mnist','cifar10']|Path=None, # Labelled images; those of the run when left out
-    preset:str=None,         # A named set of settings; that of the run when left out
-    settings:str=None,       # A settings file of your own, laid over the preset
-    labels_per_class:int=None, # Labels of each class, >= 1; all when left out
+    run:str|Path|Run,        # A run folder of pretraining
+    data:Source|None=None,   # Labelled images; those of the run when left out
+    preset:str|None=None,    # A named set of settings; that of the run when left out
+    settings:str|Path|None=None, # A settings file of your own, laid over the preset
+    labels_per_class:int|None=None, # Labels of each class, >= 1; all when left out
     knn_k:int=10,            # Neighbours that vote, >= 1
     supervised_steps:int=600, # Steps of the supervised baseline, >= 1
     supervised_batch:int=128, # Images in each of them, >= 1
     baselines:bool=True,     # Measure raw pixels, a random encoder and supervised training too
     device:str='auto',       # auto, cpu, cuda or mps
     seed:int=0,              # Of the draw of labels and the baselines, >= 0
-    out:str=None,            # Run folder; RUN/probe when left out
+    out:str|Path|None=None,  # Run folder; RUN/probe when left out
     force:bool=False,        # Replace an earlier run in that folder
     resume:bool=False,       # Start an unfinished run there again
     quiet:bool=False,        # No progress bar
@@ -660,11 +660,11 @@ def _larger(im, augment, copies, seed):
 # %% ../nbs/04_probe.ipynb #b6ca44b9
 @stage('finetune')
 def finetune(
-    run:str,                 # A run folder of pretraining
-    data:Literal['digits','mnist','fashion_mnist','cifar10']|Path=None, # Labelled images; those of the run when left out
-    preset:str=None,         # A named set of settings; that of the run when left out
-    settings:str=None,       # A settings file of your own, laid over the preset
-    labels_per_class:int=None, # Labels of each class, >= 1; all when left out
+    run:str|Path|Run,        # A run folder of pretraining
+    data:Source|None=None,   # Labelled images; those of the run when left out
+    preset:str|None=None,    # A named set of settings; that of the run when left out
+    settings:str|Path|None=None, # A settings file of your own, laid over the preset
+    labels_per_class:int|None=None, # Labels of each class, >= 1; all when left out
     steps:int=600,           # Optimiser steps, >= 1
     batch_size:int=64,       # Images in a step, >= 1
     lr:float=2e-3,           # Largest learning rate of the head, > 0
@@ -682,11 +682,11 @@ def finetune(
     pictures:bool=True,      # Draw confusion, map, neighbours and so on
     device:str='auto',       # auto, cpu, cuda or mps
     seed:int=0,              # Of the draw of labels and the training, >= 0
-    out:str=None,            # Run folder; RUN/finetune when left out
+    out:str|Path|None=None,  # Run folder; RUN/finetune when left out
     force:bool=False,        # Replace an earlier run in that folder
     resume:bool=False,       # Start an unfinished run there again
     quiet:bool=False,        # No progress bar
-    **augment                # Strengths of `augmentation`; those of the run when left out
+    **augment:float          # Strengths of `augmentation`; those of the run when left out
 )->Run:
     "Train a pretrained encoder on with few labels, beside honest baselines; writes a run folder"
     given = dict(locals()); t, dev = time.perf_counter(), pick_device(device)
@@ -729,10 +729,10 @@ def run_of(path)->Path:
     return path if not path.is_file() else path.parent.parent if path.parent.name=='checkpoints' else path.parent
 
 def evaluate(
-    run,        # A run folder that holds a classifier, or the pretraining run above it
-    data=None,  # Other labelled data; that of the run when left out
-    device='auto', # auto, cpu, cuda or mps
-    out=None    # A folder for confusion.png, reliability.png, mistakes.png and metrics.json
+    run:str|Path|Run, # A run folder that holds a classifier, or the pretraining run above it
+    data:Source|None=None,   # Other labelled data; that of the run when left out
+    device:str='auto', # auto, cpu, cuda or mps
+    out:str|Path|None=None # A folder for confusion.png, reliability.png, mistakes.png and metrics.json
 )->dict: # `class_scores` of the test images, calibration, scikit-learn's report and the folder of the classifier
     "Score a saved classifier"
     from sklearn.metrics import classification_report
@@ -766,12 +766,12 @@ def looks_inverted(
 
 # %% ../nbs/04_probe.ipynb #11f8e469
 def predict(
-    run,                 # A run folder that holds a classifier, the pretraining run above it, or a `model.safetensors`
-    source,              # An image file, a folder of them, or images as an array or tensor (of any number of channels)
+    run:str|Path|Run,    # A run folder that holds a classifier, the pretraining run above it, or a `model.safetensors`
+    source:str|Path|np.ndarray|Tensor, # An image file, a folder of them, or images as an array or tensor (of any number of channels)
     top_k:int=3,         # Classes to name for each image, >= 1
     invert:bool=False,   # Turn light and dark round first
     bad_files:Literal['refuse','skip']='refuse', # What to do about files that are no images
-    device='auto'        # auto, cpu, cuda or mps
+    device:str='auto'    # auto, cpu, cuda or mps
 )->list: # a dict for each image: file, class, probability, top [(class, probability)], inverted (whether it looks so)
     "The classes of image files, or of images in an array (whose file is their number)"
     path = classifier_folder(run); model = load_classifier(path).to(pick_device(device)); e = model.encoder

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from .augment import augmentation
 from .core import (SslNbError, class_colour, figure_style, finish_run, make_callable, percent, pick_device, progress, read_json, read_record,
                          run_state, save_figure, stage, stage_params)
-from .data import Images, few_labels
+from .data import Images, Source, few_labels
 from .deepcluster import kmeans, search_neighbours
 from .pretrain import Encoder, Run, autocast, feature_dim, features, load_run, pick_precision, warmup_cosine, without_scaling, write_history
 from .probe import (FEW_ARMS, Classifier, RandomBatches, _trained_pictures, begin_stage, calibration, class_scores, finetune, labelled_data,
@@ -82,7 +82,7 @@ def cluster_labels(
     h,              # (N,D) features
     i, y,           # (M,) indices and classes of the labelled images
     n_classes:int,
-    n_clusters:int=None, # Ten for each class when left out, >= 1
+    n_clusters:int|None=None, # Ten for each class when left out, >= 1
     seed:int=0
 )->Tensor: # (N,K) one-hot: the class of each image's cluster
     "The classes of all images by the clusters they fall into"
@@ -166,11 +166,11 @@ def _follow(mean, model, decay):
 # %% ../nbs/08_semi.ipynb #de40debd
 @stage('semi')
 def semi(
-    run:str,                 # A run folder of pretraining
-    data:Literal['digits','mnist','fashion_mnist','cifar10']|Path=None, # Labelled images beside the unlabelled ones of the run; those of the run when left out
-    preset:str=None,         # A named set of settings; that of the run when left out
-    settings:str=None,       # A settings file of your own, laid over the preset
-    labels_per_class:int=None, # Labels of each class, >= 1; all when left out
+    run:str|Path|Run,        # A run folder of pretraining
+    data:Source|None=None,   # Labelled images beside the unlabelled ones of the run; those of the run when left out
+    preset:str|None=None,    # A named set of settings; that of the run when left out
+    settings:str|Path|None=None, # A settings file of your own, laid over the preset
+    labels_per_class:int|None=None, # Labels of each class, >= 1; all when left out
     method:Literal['spread','cluster','fixmatch']='spread', # How the unlabelled images are used
     rounds:int=2,            # Of pseudo-labels and training (not of fixmatch), >= 1
     steps:int=700,           # Optimiser steps of each round, twice as many in the last, >= 1
@@ -184,11 +184,11 @@ def semi(
     pictures:bool=True,      # Draw confusion, map, neighbours and so on
     device:str='auto',       # auto, cpu, cuda or mps
     seed:int=0,              # Of the draw of labels and the training, >= 0
-    out:str=None,            # Run folder; RUN/semi when left out
+    out:str|Path|None=None,  # Run folder; RUN/semi when left out
     force:bool=False,        # Replace an earlier run in that folder
     resume:bool=False,       # Start an unfinished run there again
     quiet:bool=False,        # No progress bar
-    **augment                # Strengths of `augmentation`; those of the run when left out
+    **augment:float          # Strengths of `augmentation`; those of the run when left out
 )->Run:
     "Train with few labels and the unlabelled rest; writes a run folder"
     given = dict(locals()); t, dev = time.perf_counter(), pick_device(device)
@@ -224,16 +224,16 @@ def _pseudo_scores(found, im, i):
 # %% ../nbs/08_semi.ipynb #3fbf5a23
 @stage('curve')
 def label_curve(
-    run:str,                 # A run folder of pretraining
-    data:Literal['digits','mnist','fashion_mnist','cifar10']|Path=None, # Labelled images; those of the run when left out
-    preset:str=None,         # A named set of settings; that of the run when left out
-    settings:str=None,       # A settings file of your own, laid over the preset
+    run:str|Path|Run,        # A run folder of pretraining
+    data:Source|None=None,   # Labelled images; those of the run when left out
+    preset:str|None=None,    # A named set of settings; that of the run when left out
+    settings:str|Path|None=None, # A settings file of your own, laid over the preset
     sizes:str='1,2,5,10,25,50,100,500,all', # Labels of each class, separated by commas
     draws:int=3,             # Nested draws of labels, >= 1
     semi_up_to:int=10,       # Use the unlabelled images up to so many labels of each class, >= 0
     device:str='auto',       # auto, cpu, cuda or mps
     seed:int=0,              # Of the first draw, >= 0
-    out:str=None,            # Run folder; RUN/curve when left out
+    out:str|Path|None=None,  # Run folder; RUN/curve when left out
     force:bool=False,        # Replace an earlier run in that folder
     resume:bool=False,       # Go on with an unfinished run there
     quiet:bool=False,        # No progress bar

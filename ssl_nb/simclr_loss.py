@@ -100,7 +100,7 @@ def uniformity(z:Tensor)->Tensor:
 def by_view(
     z:Tensor,  # (M,P)
     ids:Tensor, # (M,), each id equally often
-    n_views:int=None # How often; counted when left out, for which a GPU's host must wait
+    n_views:int|None=None # How often; counted when left out, for which a GPU's host must wait
 )->Tensor: # (V,N,P): the images in the same order in every view
     "Projections sorted into views; the first row of an image is its first view"
     n = len(ids)//n_views if n_views else len(ids.unique())
@@ -112,7 +112,7 @@ def barlow_twins(
     z:Tensor,            # (M,P) projections of all views
     ids:Tensor,          # (M,) which image each row shows, each equally often
     redundancy:float=5e-3, # The weight lambda of the second term, >= 0
-    n_views:int=None     # Views of each image; counted when left out
+    n_views:int|None=None # Views of each image; counted when left out
 )->Tensor: # scalar, >= 0
     "Correlation between views: one for the same dimension, none for different ones"
     _check(z, ids, 1.)
