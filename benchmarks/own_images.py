@@ -25,8 +25,8 @@ data = emoji
 
 [emoji.pretrain]
 image_size = 32
-encoder = resnet_small
-epochs = 100
+encoder = small_cnn
+epochs = 450
 batch_size = 256
 crop = 0.3
 colour = 0.5
@@ -48,14 +48,22 @@ OTHERS = {"no change of colour": ["--colour", "0", "--no-colour", "0"], "crops a
 PICTURES = dict(look=".", views="views", probe="run/probe", cluster="run/cluster", finetune="run/finetune", groups="shapes/cluster")    # folders of the walk
 
 
-def lay_out(package, folder):
-    "The emoji without skin tones in a folder for each category, named as people call them"
+def lay_out(package, place):
+    "`emoji`, without skin tones, in a folder for each category, named as people call them; and `new`, one of each category kept out of everything"
+    half = place / ".half"
+    shutil.rmtree(half, ignore_errors=True)
     for e in json.loads((package / "emoji.json").read_text(encoding="utf-8")):
         file = package / "img" / "google" / "64" / e["image"]
         if e["category"] == "Component" or not file.is_file(): continue
-        to = folder / e["category"] / f"{e['short_name'].replace('/', '-')}.png"
+        to = half / "emoji" / e["category"] / f"{e['short_name'].replace('/', '-')}.png"
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, to)
+    (half / "new").mkdir()
+    for files in [sorted(d.iterdir()) for d in (half / "emoji").iterdir()]: shutil.move(files[len(files) // 2], half / "new")
+    for name in ("new", "emoji"):                        # the folder that is looked for comes last, so that an interruption leaves nothing half
+        shutil.rmtree(place / name, ignore_errors=True)
+        (half / name).rename(place / name)
+    half.rmdir()
 
 
 def say(words, place):
@@ -117,12 +125,7 @@ def main():
     args = parser.parse_args()
     place, package = Path(args.out), Path(args.package)
     if not (package / "emoji.json").is_file(): sys.exit(f"there is no emoji.json in {package}; unpack emoji-datasource-google")
-    if not (place / "emoji").is_dir(): lay_out(package, place / "emoji")
-    if not (place / "new").is_dir():                                 # held out of everything: one of each category
-        (place / "new").mkdir()
-        for d in sorted((place / "emoji").iterdir()):
-            file = sorted(d.iterdir())[len(list(d.iterdir())) // 2]
-            shutil.move(file, place / "new" / file.name)
+    if not (place / "emoji").is_dir(): lay_out(package, place)
     said = walk(place)
     s = read_settings(place / "run")
     read = lambda run, k: read_json(place / run / "metrics.json")[k]

@@ -182,6 +182,11 @@ def test_probe_evaluate_report(runs):
     assert report.returncode == 0 and (runs / "page.html").read_text(encoding="utf-8").count("<img") >= 5
     again = ssl_nb("probe", "whole", "--quiet", cwd=runs)
     assert again.returncode == 2 and "--force" in again.stderr
+    shutil.copytree(runs / "whole", runs / "copy")
+    both = ssl_nb("report", "whole", "copy", cwd=runs)
+    assert both.returncode == 0 and "2 runs side by side" in (runs / "compare.html").read_text(encoding="utf-8")
+    wrong = ssl_nb("report", "whole", "whole", cwd=runs)
+    assert wrong.returncode == 2 and wrong.stderr == "ssl_nb: whole is named twice\n"
 
 
 FEW = ["--labels-per-class", "5", "--steps", "40", "--quiet"]

@@ -28,6 +28,8 @@ def code(source, **data):
     (["text\n| a | b |\n|---|---|"], "no empty line before it: | a | b |"), (["a - b -\n-1 and 2 |"], None),
     (["---\ntitle: x\noutput-fil: y\n---"], "unknown key output-fil"), (["---\ntitle: x\noutput-file: y.html\n---"], None),
     ([code("#| code-flod: show\nx = 1")], "unknown cell option code-flod"), ([code("#| code-fold: show\n#| label: x\nx = 1\n'$$ ::: ```'")], None),
+    ([code("#| fig-cap: see @fig-one\nf()", **{"image/png": ""})], "@fig-one is read as a citation"),
+    ([code("#| fig-cap: [One., Two.]\n#| fig-alt: A cat.\nf()", **{"image/png": ""})], None),
     ([code("f()", **{"text/markdown": "::: {.a}"})], "Div at line"), ([code("f()", **{"text/html": "<p>$$ ::: </p>"}), "x"], None),
 ])
 def test_faults_of_a_page_are_found(tmp_path, cells, fault):

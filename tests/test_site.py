@@ -1,21 +1,44 @@
 "The documentation site builds without warning, and works without a network."
+import json
+import re
 from contextlib import ExitStack
 
 import browse_site
+import build_docs
 import pytest
 from check_site import faults
 from nbdev.config import nbpath2html
 
 
 @pytest.mark.parametrize("body, fault", [
-    ("<a href='gone.html'>x</a>", "dead link gone.html"), ("<a href='#gone'>x</a>", "dead link #gone"), ("<img src='gone.png'>", "dead link gone.png"),
-    ("<img src='https://x.org/a.png'>", "loads https://x.org/a.png"), ("<script src='//x.org/a.js'></script>", "loads //x.org/a.js"),
+    ("<a href='gone.html'>x</a>", "dead link gone.html"), ("<a href='#gone'>x</a>", "dead link #gone"),
+    ("<img src='gone.png' alt='x'>", "dead link gone.png"),
+    ("<img src='https://x.org/a.png' alt='x'>", "loads https://x.org/a.png"), ("<img src='data:,' alt='a cat'>", None),
+    ("<img src='data:,'><img src='data:,' alt=' '>", "pictures without alternative text: 2; write #| fig-alt: above their code"),
+    ("<script src='//x.org/a.js'></script>", "loads //x.org/a.js"),
     ("<p>::: {.callout-note}</p>", "shows raw markup :::"), ("<p>$$x$$</p>", "shows raw markup $$"),
     ("<a href='page.html#here' id='here'>x</a><code>$$</code><a href='https://x.org'>x</a>", None),
 ])
 def test_faults_are_found(tmp_path, body, fault):
     (tmp_path / "page.html").write_text(f"<html><body>{body}</body></html>")
     assert faults(tmp_path) == ([f"page.html: {fault}"] if fault else [])
+
+
+@pytest.mark.parametrize("options, texts", [
+    ("#| fig-cap: One.\n#| fig-alt: A cat.", ["One.|A cat.", "|A cat."]), ("", ["|", "|"]), ("#| fig-alt: A cat.", ["|A cat.", "|A cat."]),
+    ('#| fig-cap: [One., Two.]\n#| fig-alt: ["", "A cat.", "A <dog>."]', ["One.|A cat.", "Two.|A &lt;dog&gt;."]),
+])
+def test_pictures_get_their_texts_and_size(tmp_path, options, texts):
+    picture = {"output_type": "display_data", "data": {"image/png": "AAAA", "text/plain": ["x"]}, "metadata": {"image/png": {"width": 30, "height": 20}}}
+    said = {"output_type": "stream", "name": "stdout", "text": ["said"]}
+    code = {"cell_type": "code", "source": f"{options}\nshow()", "outputs": [said, picture, picture | {"metadata": {}}]}
+    (tmp_path / "a.ipynb").write_text(json.dumps({"cells": [code]}))
+    build_docs.stage_notebook(tmp_path / "a.ipynb", {}, "https://x.org")
+    outputs = json.loads((tmp_path / "a.ipynb").read_text())["cells"][0]["outputs"]
+    shown = [output["data"]["text/html"] for output in outputs[1:]]
+    assert outputs[0] == said and [' width="30" height="20"' in html for html in shown] == [True, False]
+    found = [[re.search(pattern, html) for pattern in ("<figcaption>(.*)</figcaption>", 'alt="(.*?)"')] for html in shown]
+    assert ["|".join(match[1] if match else "" for match in pair) for pair in found] == texts
 
 
 def test_style_sheets_load_nothing_from_elsewhere(tmp_path):

@@ -5,7 +5,9 @@ import re
 import tomllib
 from importlib.metadata import version
 
+import colab
 import pytest
+import yaml
 
 import ssl_nb
 from conftest import ROOT, run, tree_files
@@ -185,9 +187,41 @@ def test_formulas_are_escaped_once(path):
     assert [found for cell in cells if cell["cell_type"] == "markdown" for found in doubled_backslashes("".join(cell["source"]))] == []
 
 
+def figure_faults(directives, outputs):
+    "What is wrong with the captions (one for each picture) and alternative texts (one for each output, or one for all) of a cell"
+    pictures = sum("image/png" in output.get("data", {}) for output in outputs)
+    for key, count in (("fig-cap", pictures), ("fig-alt", len(outputs))):
+        try: value = yaml.safe_load(directives.get(key, ""))
+        except yaml.YAMLError: value = {}
+        texts = value if isinstance(value, list) else [value]
+        if pictures and not value: yield f"no #| {key}:"
+        elif value and not all(isinstance(text, str) for text in texts): yield f'#| {key}: has a colon or another mark of YAML, write it in ""'
+        elif any(re.search(r"['`$*\[\]\\]", text) for text in texts if text): yield f"#| {key}: has a mark that Quarto reads as markup"
+        elif value and len(texts) != count and not (key == "fig-alt" and isinstance(value, str)): yield f"#| {key}: has {len(texts)} texts for {count}"
+
+
+@pytest.mark.parametrize("caption, alt, outputs, fault", [
+    ("One.", "A cat.", 1, None), (None, None, 0, None), (None, "A cat.", 1, "no #| fig-cap:"), ("One.", None, 1, "no #| fig-alt:"),
+    ("One: two.", "A cat.", 1, 'has a colon or another mark of YAML, write it in ""'), ('"One: two."', "A cat.", 1, None),
+    ("One $x$.", "A cat.", 1, "has a mark that Quarto reads as markup"), ("One.", "Two.", 2, "has 1 texts for 2"),
+    ('["One.", "Two."]', '["A cat.", "A dog."]', 2, None), ('["One.", "Two."]', '["A cat."]', 2, "has 1 texts for 2"),
+])
+def test_rule_for_figures(caption, alt, outputs, fault):
+    directives = {key: value for key, value in (("fig-cap", caption), ("fig-alt", alt)) if value}
+    found = list(figure_faults(directives, [{"data": {"image/png": ""}}] * outputs))
+    assert found == [] if fault is None else len(found) == 1 and fault in found[0], found
+
+
+@each_notebook
+def test_figures_have_a_caption_and_a_text_in_their_place(path):
+    faults = {f"cell {i}": list(figure_faults(directives, outputs)) for i, directives, _, outputs in code_cells(path) if is_shown(directives)}
+    assert {cell: lines for cell, lines in faults.items() if lines} == {}
+
+
 # --- modules
 
-ORDER = ["core", "data", "folders", "augment", "simclr_loss", "pretrain", "probe", "deepcluster", "semi", "export", "estimator", "ablation", "report", "cli"]
+ORDER = ["core", "data", "folders", "augment", "simclr_loss", "pretrain", "probe", "deepcluster", "semi", "export", "estimator", "ablation",
+         "protocol", "report", "cli"]
 WITHOUT_FASTAI = ["core", "data", "folders", "augment", "simclr_loss", "deepcluster"]
 
 
@@ -247,12 +281,25 @@ METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MACHINE_PATH = re.compile(r"(?<![\w.~:/+-])/(?:" + "|".join(["work", "home", "root", "tmp", "Users"]) + r")/\w")
 
 
+def written_by_hand(name, text):
+    "`text` of a file without what tools make: the two cells with which a notebook opens in Colab"
+    if not name.endswith(".ipynb"): return text
+    return "".join("".join(cell["source"]) for cell in json.loads(text)["cells"] if not colab.kind(cell))
+
+
 def test_addresses_stand_in_pyproject_alone():
     repository, site = (METADATA["project"]["urls"][name].split("//")[1] for name in ("Repository", "Documentation"))
     address = re.compile("|".join(map(re.escape, [repository.split("/", 1)[1], site.split("/")[0]])))
     made = {"pyproject.toml", "README.md"}
-    found = [name for name, text in texts() if address.search(text) and name not in made and not (name.startswith("ssl_nb/") and is_generated(text))]
+    hand = {name: written_by_hand(name, text) for name, text in texts()}
+    found = [name for name, text in hand.items() if address.search(text) and name not in made and not (name.startswith("ssl_nb/") and is_generated(text))]
     assert found == [], "write {repository} or {documentation} in prose"
+
+
+def test_what_is_written_by_hand():
+    cells = [f"{colab.BADGE}(x)", "#| hide\n! [ ! -e /content ] || pip install x", "pip install y"]
+    text = json.dumps({"cells": [{"source": [cell]} for cell in cells]})
+    assert written_by_hand("a.ipynb", text) == "pip install y" and written_by_hand("a.py", text) == text
 
 
 @pytest.mark.parametrize("text, is_path", [

@@ -1,50 +1,30 @@
 "The wheel works in an environment of its own, in an empty folder, with the project out of reach."
-import shutil
-import venv
 import zipfile
 
 import numpy as np
-import pytest
 from PIL import Image
 
 import ssl_nb
-from conftest import run
+from conftest import ROOT, run
 
 DEMO = ["demo", "--epochs", "1", "--quiet", "--out", "out"]  # as small as the demonstration gets
 
 
-@pytest.fixture
-def wheel(tree):
-    "A wheel built from an sdist of the tree, as a release is"
-    built = run("python", "-m", "build", "--no-isolation", "--outdir", "wheels", cwd=tree)
-    assert built.returncode == 0, built.stdout + built.stderr
-    return next((tree / "wheels").glob("*.whl"))
-
-
-@pytest.fixture
-def fresh(tmp_path):
-    "A new environment; it takes gigabytes, so nothing of it is kept"
-    folder = tmp_path / "fresh"
-    venv.create(folder, with_pip=True)
-    yield folder / "bin"
-    shutil.rmtree(folder)
-
-
-def test_wheel_carries_presets_and_records(wheel, tree):
+def test_wheel_carries_presets_and_records(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    records = [f"ssl_nb/results/{path.name}" for path in (tree / "results").glob("*.json")]
-    models = [f"ssl_nb/results/models/{path.name}" for path in (tree / "results" / "models").iterdir()]
-    assert {"ssl_nb/settings.ini", "ssl_nb/cli.py", *records, *models} <= set(names) and len(models) >= 4
+    records = [f"ssl_nb/results/{path.name}" for path in (ROOT / "results").glob("*.json")]
+    models = [f"ssl_nb/results/models/{path.name}" for path in (ROOT / "results" / "models").iterdir()]
+    pictures = [f"ssl_nb/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "results" / "pictures").rglob("*.png")]
+    assert {"ssl_nb/settings.ini", "ssl_nb/cli.py", *records, *models, *pictures} <= set(names) and len(models) >= 4 and len(pictures) >= 5
+    assert "ssl_nb/py.typed" in names  # without it type checkers look away
     assert wheel.name.startswith(f"ssl_nb-{ssl_nb.__version__}-")
 
 
-def test_wheel_runs_alone(wheel, fresh, tmp_path):
-    empty = tmp_path / "empty"
+def test_wheel_runs_alone(alone, tmp_path):
+    fresh, empty = alone(), tmp_path / "empty"
     empty.mkdir()
-    installed = run(fresh / "python", "-m", "pip", "--disable-pip-version-check", "install", "-qq", "--no-compile", wheel, cwd=empty)
-    assert installed.returncode == 0, installed.stderr
-    place = run(fresh / "python", "-c", "import ssl_nb; print(ssl_nb.__file__)", cwd=empty)
-    assert place.stdout.startswith(str(fresh.parent)), place.stdout + place.stderr
+    seen = run(fresh / "python", "-c", "import importlib.util as u, ssl_nb; print(ssl_nb.__file__, *map(u.find_spec, ('nbdev', 'pytest', 'onnx')))", cwd=empty)
+    assert seen.stdout.startswith(str(fresh.parent)) and seen.stdout.endswith(" None None None\n"), seen.stdout + seen.stderr
     assert ssl_nb.__version__ in run(fresh / "ssl_nb", "--version", cwd=empty).stdout
     digit = np.zeros((28, 28), np.uint8)
     digit[5:23, 13:16] = 255                                                       # a stroke

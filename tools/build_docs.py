@@ -21,6 +21,7 @@ from nbdev.serve import proc_nbs
 from smalldocs.check import scan
 from smalldocs.site import build
 
+from check_quarto import figure_texts
 from check_site import faults
 
 TOOLS = Path(__file__).resolve().parent
@@ -45,13 +46,24 @@ def relinked(text, names, site_url):
     return re.sub(r'(?<=\]\()([\w-]+\.ipynb)(?=[)#"\s])', lambda m: names.get(m[1], m[1]), text)
 
 
+def figure(output, caption, alt):
+    "The picture in `output` as HTML, at the size at which it was drawn"
+    size = "".join(f' {key}="{value}"' for key, value in output["metadata"].get("image/png", {}).items() if key in ("width", "height"))
+    data = "".join("".join(output["data"]["image/png"]).split())
+    image = f'<img src="data:image/png;base64,{data}" class="img-fluid figure-img" alt="{html.escape(alt)}"{size}>'
+    below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    return f'<div class="quarto-figure quarto-figure-center"><figure class="figure"><p>{image}</p>{below}</figure></div>'
+
+
 def stage_notebook(path, names, site_url):
-    "Rename the notebook at `path` to its page name, and mend its links"
+    "Rename the notebook at `path` to its page name, mend its links, and put its pictures into figures"
     nb = json.loads(path.read_text(encoding="utf-8"))
     for cell in nb["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "raw": source = re.sub(r"^output-file: \S+\n", "", source, flags=re.M)
         if cell["cell_type"] == "markdown": source = relinked(source, names, site_url)
+        if cell["cell_type"] == "code":
+            for i, texts in figure_texts(cell).items(): cell["outputs"][i]["data"] = {"text/html": figure(cell["outputs"][i], *texts)}
         cell["source"] = source
         for output in cell.get("outputs", []):
             markdown = output.get("data", {}).get("text/markdown")

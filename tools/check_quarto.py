@@ -68,12 +68,28 @@ def fenced(text, opening, inner=()):
     return [f"{ticks}{opening}", text, ticks, "", *inner]
 
 
-def output_lines(output):
-    "Markdown lines that Quarto makes of one output; pictures come from files and are left out"
+def cell_options(cell):
+    "The options at the top of a code cell, as Quarto reads them"
+    lines = re.findall(r"^#\| ?(.*)$", "".join(cell["source"]), re.M) if cell["cell_type"] == "code" else []
+    return yaml.safe_load("\n".join(lines)) or {}
+
+
+def figure_texts(cell):
+    "{number of an output: (caption, alternative text)} for each picture of a code cell; Quarto counts captions by picture and alternative texts by output"
+    options = cell_options(cell)
+    captions, alts = options.get("fig-cap", []), options.get("fig-alt", "")
+    pictures = [i for i, output in enumerate(cell["outputs"]) if "image/png" in output.get("data", {})]
+    if isinstance(captions, str): captions = [captions]
+    if isinstance(alts, str): alts = [alts] * len(cell["outputs"])
+    return {i: (captions[n] if n < len(captions) else "", alts[i] if i < len(alts) else "") for n, i in enumerate(pictures)}
+
+
+def output_lines(output, texts):
+    "Markdown lines that Quarto makes of one output; `texts` are caption and alternative text of a picture"
     data = output.get("data", {})
     if "text/markdown" in data: return ["".join(data["text/markdown"]), ""]
     if "text/html" in data: return fenced("".join(data["text/html"]), "{=html}")
-    if "image/png" in data: return []
+    if "image/png" in data: return ["![{}](figure.png){{fig-alt='{}'}}".format(texts[0], texts[1].replace("'", "\\'")), ""]
     return ["::: {.cell-output}", *fenced("".join(output.get("text", data.get("text/plain", ""))), ""), ":::", ""]
 
 
@@ -81,7 +97,8 @@ def cell_lines(cell):
     "Markdown lines that Quarto makes of one cell"
     source = "".join(cell["source"])
     if cell["cell_type"] != "code": return [source, ""]
-    lines = fenced(source, "{.python .cell-code}", [line for output in cell["outputs"] for line in output_lines(output)])
+    texts = figure_texts(cell)
+    lines = fenced(source, "{.python .cell-code}", [line for i, output in enumerate(cell["outputs"]) for line in output_lines(output, texts.get(i))])
     return ["::: {.cell}", *lines, ":::", ""]
 
 
@@ -126,12 +143,6 @@ def misread(element):
         yield from (f"no empty line before it: {line[:40]}".replace("\0", "…") for line in glued)
 
 
-def cell_options(cell):
-    "The options at the top of a code cell, as Quarto reads them"
-    lines = re.findall(r"^#\| ?(.*)$", "".join(cell["source"]), re.M) if cell["cell_type"] == "code" else []
-    return yaml.safe_load("\n".join(lines)) or {}
-
-
 def notebook_faults(notebook):
     "One line for each fault of a staged notebook"
     text = markdown(notebook)
@@ -140,7 +151,7 @@ def notebook_faults(notebook):
     yield from (f"unknown cell option {key}" for cell in notebook["cells"] for key in unknown_keys(cell_options(cell), CELL))
     tree, warnings = pandoc(text, "--to=json")
     yield from warnings or pandoc(text, "--to=html", "--mathml")[1]
-    for element in elements(json.loads(tree)["blocks"]): yield from misread(element)
+    yield from dict.fromkeys(fault for element in elements(json.loads(tree)["blocks"]) for fault in misread(element))  # captions stand there twice
 
 
 def faults(folder):

@@ -1,4 +1,4 @@
-"Faults of a built site: dead links, raw markup that a reader would see, and requests to other machines."
+"Faults of a built site: dead links, raw markup that a reader would see, pictures without a text in their place, and requests to other machines."
 import re
 import sys
 from html.parser import HTMLParser
@@ -13,16 +13,17 @@ VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "met
 
 
 class Page(HTMLParser):
-    "What one page links to (`links`), loads by itself (`loads`), offers as targets (`ids`) and shows (`text`)"
+    "What one page links to (`links`), loads by itself (`loads`), offers as targets (`ids`), shows (`text`), and how many pictures have no text (`mute`)"
 
     def __init__(self, path):
         super().__init__()
-        self.path, self.links, self.loads, self.ids, self.text, self.inside = path, [], [], set(), [], []
+        self.path, self.links, self.loads, self.ids, self.text, self.mute, self.inside = path, [], [], set(), [], 0, []
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
         if tag not in VOID: self.inside.append(tag)
+        if tag == "img" and not (attrs.get("alt") or "").strip(): self.mute += 1
         self.ids.update(filter(None, (attrs.get("id"), attrs.get("name") if tag == "a" else None)))
         if tag == "a" and attrs.get("href"): self.links.append(attrs["href"])
         elif tag == "link" and attrs.get("href") and attrs.get("rel") not in ("canonical", "next", "prev"): self.loads.append(attrs["href"])
@@ -57,6 +58,7 @@ def page_faults(page, pages, offline):
     yield from (f"dead link {link}" for link in page.links + page.loads if is_dead(link, page, pages))
     text = "".join(page.text)
     yield from (f"shows raw markup {mark}" for mark in RAW_MARKUP if mark in text)
+    if page.mute: yield f"pictures without alternative text: {page.mute}; write #| fig-alt: above their code"
     if offline: yield from (f"loads {load}" for load in page.loads if REMOTE.match(load))
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from nbdev.config import get_config
 from nbdev.process import Processor, mk_cell
 
+BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+
 
 def addresses():
     "The two addresses of the project, by the name that prose writes in braces"
@@ -54,10 +56,13 @@ def source_once(cell):
 
 
 class page_links(Processor):
-    "Put a line of links to Colab and to the notebook under each page's title, but for the first page's"
+    "Put links in the place of the badge, which would be loaded from elsewhere, and one to the notebook; the first page goes without"
 
     def begin(self):
-        path = self.nb.path_
+        cells, path = self.nb.cells, self.nb.path_
+        at = next((i for i, cell in enumerate(cells) if cell.source.startswith(BADGE)), None)
+        if at is None: return
+        says = cells.pop(at).source.partition("\n\n")[2].replace(f"{addresses()['documentation']}/colab.html", "colab.ipynb")
         if Path(path).name == get_config().readme_nb: return
-        links = f"[Open in Colab]({colab_url(path)}) · [Notebook]({source_url(path)})"
-        self.nb.cells.insert(1, mk_cell(f"::: {{.page-links}}\n{links}\n:::", "markdown"))
+        links = f"[Open in Colab]({colab_url(path)}) [Notebook]({source_url(path)})"
+        cells.insert(at, mk_cell(f"::: {{.page-links}}\n{links}\n\n{says}\n:::", "markdown"))
