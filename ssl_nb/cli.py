@@ -379,14 +379,14 @@ def _pairs(names, both_ways):
     at = list(_single).index
     return {a if a==b else f'{a}, {b}': _none | _single[a] | _single[b] | dict(one_branch=True, reverse=at(a)>at(b)) for a in names for b in names
             if both_ways or at(a)<=at(b)}
-def _scaled(epochs, batches, widths, at_width):
+def _scaled(epochs, batches, widths):
     "Longer, in larger batches (512 is what all others have), wider"
     return {f'{n} epochs': dict(epochs=n) for n in epochs} | {f'batch {n}': dict(batch_size=n) for n in batches} | {
-        f'width {n}': dict(encoder='resnet_small', width=n) | at_width for n in widths}
-_scale = _scaled((2, 5, 10, 20), (128, 256, 1024), (8, 16, 32), dict(epochs=2))
-_scale_gpu = _scaled((25, 50, 100, 200), (128, 256, 1024, 2048), (16, 32, 64, 128), {})
+        f'width {n}': dict(encoder='resnet_small', width=n) for n in widths}
+_scale = _scaled((1, 2, 4, 8), (128, 256, 1024), (8, 16, 32))
+_scale_gpu = _scaled((25, 50, 100, 200), (128, 256, 1024, 2048), (16, 32, 64, 128))
 _w4 = dict(stages=('probe',), metrics=('macro_f1', 'linear_acc', 'knn_acc'), variant_metrics=('valid_linear_acc', 'valid_knn_acc', 'loss'))
-for _cpu,_p,_says in (('', 'w4', None), ('-cpu', 'w4_cpu', 'small_cnn and 5 epochs in place of resnet18 and 100')):
+for _cpu,_p,_says in (('', 'w4', None), ('-cpu', 'w4_cpu', 'small_cnn and 2 epochs in place of resnet18 and 100')):
     _spec = _w4 | dict(preset=_p, says=_says)
     RECORDS |= {f'cifar10-aug-{s}{_cpu}': _spec | dict(seeds=3, change=change) for s,change in _sets.items()} | {
         f'cifar10-compositions{_cpu}': _spec | dict(seeds=2, variants=_pairs(('crop', 'colour', 'blur', 'noise', 'cutout') if _cpu else _single, not _cpu)),
