@@ -293,7 +293,8 @@ def plot_confusion(
     sns.heatmap(share, annot=text, fmt='', cmap='Blues', vmin=0, vmax=1, cbar=False, square=True, linewidths=.5, linecolor='white',
                 xticklabels=columns, yticklabels=classes, annot_kws=dict(size=8), ax=ax)
     ax.set(xlabel=xlabel, ylabel='true', title=title); ax.tick_params(length=0)
-    ax.tick_params(axis='y', rotation=0); ax.tick_params(axis='x', rotation=0 if max(map(len, map(str, columns)))<3 else 60)
+    ax.tick_params(axis='y', rotation=0); long = max(map(len, map(str, columns)))>2
+    plt.setp(ax.get_xticklabels(), rotation=60*long, ha='right' if long else 'center', rotation_mode='anchor' if long else None)
     return ax
 
 # %% ../nbs/04_probe.ipynb #6bd604f1

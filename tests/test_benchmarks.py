@@ -1,9 +1,12 @@
 "The benchmarks run and write their record; how fast they were is not tested."
+import importlib
 import json
 
 import pytest
+from PIL import Image
 
 from conftest import ROOT, run
+from ssl_nb.cli import parse
 
 
 @pytest.mark.parametrize("script, peer, images, names", [
@@ -33,7 +36,6 @@ def test_parts_of_the_step(tmp_path):
         assert totals == pytest.approx([sum(r) for r in parts["seconds"][name]]) and min(totals) > 0
 
 
-
 def test_scale(tmp_path):
     done = run("python", str(ROOT / "benchmarks" / "scale.py"), "--images", "2500", "--results", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -41,3 +43,34 @@ def test_scale(tmp_path):
     metrics = {name: values[0] for name, values in record["metrics"].items()}
     assert record["data"]["n"] == 2500 and record["settings"]["cache_bytes"] > 2500 * 64 * 64 * 3 and min(metrics.values()) > 0
     assert metrics["again"] < metrics["first"] and done.stdout.count("train 1,800, valid 200, test 500") == 3
+
+
+@pytest.fixture
+def own_images(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("own_images")
+
+
+def test_emoji_are_laid_out_by_category(own_images, tmp_path):
+    package, emoji = tmp_path / "package", []
+    (package / "img" / "google" / "64").mkdir(parents=True)
+    for i, (name, category) in enumerate([("a", "Food & Drink"), ("b/c", "Food & Drink"), ("d", "Food & Drink"), ("e", "Flags"), ("f", "Flags"),
+                                          ("tone", "Component"), ("missing", "Flags")]):
+        emoji.append(dict(short_name=name, category=category, image=f"{i}.png"))
+        if name != "missing": Image.new("RGBA", (64, 64), (40 * i, 0, 90, 255)).save(package / "img" / "google" / "64" / f"{i}.png")
+    (package / "emoji.json").write_text(json.dumps(emoji))
+    for _ in range(2):  # a second time in place of the first
+        own_images.lay_out(package, tmp_path)
+        assert sorted(p.relative_to(tmp_path).as_posix() for n in ("emoji", "new") for p in (tmp_path / n).rglob("*.png")) == [
+            "emoji/Flags/e.png", "emoji/Food & Drink/a.png", "emoji/Food & Drink/d.png", "new/b-c.png", "new/f.png"]
+
+
+def test_walk_keeps_what_was_done_and_ends_where_a_command_fails(own_images, tmp_path, monkeypatch, capsys):
+    for words in own_images.commands().values(): assert parse(words).command == words[0]
+    (tmp_path / "emoji").mkdir()
+    Image.new("L", (64, 64), 90).save(tmp_path / "emoji" / "one.png")
+    monkeypatch.setattr(own_images, "WALK", dict(look=["data", "emoji"], wrong=["data", "nowhere"]))
+    with pytest.raises(SystemExit, match="ended with 2"): own_images.walk(tmp_path)
+    said = json.loads((tmp_path / "said.json").read_text())
+    assert list(said) == ["look"] and "1 image" in said["look"]["output"] and said["look"]["command"] == "ssl_nb data emoji"
+    assert "nowhere" in capsys.readouterr().out
