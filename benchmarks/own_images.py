@@ -43,8 +43,7 @@ WALK = dict(
     report=["report", "run"],
     shapes=["pretrain", "--preset", "fashion_cluster", "--data", "emoji", "--image-size", "28", "--epochs", "900", "--out", "shapes"],
     groups=["cluster", "shapes", "--k", "9", "--head-epochs", "270"])        # both with about as many steps as on Fashion-MNIST
-OTHERS = {"no change of colour": ["--colour", "0", "--no-colour", "0"], "crops as on ImageNet": ["--crop", "0.08"],
-          "20 epochs": ["--epochs", "20"]}
+OTHERS = {"no change of colour": ["--colour", "0", "--no-colour", "0"], "20 epochs": ["--epochs", "20"]}
 PICTURES = dict(look=".", views="views", probe="run/probe", cluster="run/cluster", finetune="run/finetune", groups="shapes/cluster")    # folders of the walk
 
 
