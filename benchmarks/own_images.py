@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import chdir
 from pathlib import Path
 
 from ssl_nb.core import read_json, read_settings, write_json, write_record, write_text
@@ -130,7 +131,7 @@ def main():
     runs = {"as chosen": "run"} | {n: folder_of(n) for n in OTHERS}
     metrics |= {f"valid_linear_acc@{n}": [read(f"{r}/probe", "valid_linear_acc")] for n, r in runs.items()}
     (place / "views").mkdir(exist_ok=True)
-    draw_views(place / "run", place / "views")
+    with chdir(place): draw_views(Path("run"), Path("views"))  # the run names its data as seen from there
     for name, folder in PICTURES.items(): _keep_pictures(place / folder, Path(args.results) / "pictures" / "own-images" / name)
     path = write_record(args.results, dict(
         name="own-images", stage="finetune", command="python benchmarks/own_images.py package", preset=None,
