@@ -45,7 +45,8 @@ WALK = dict(
     shapes=["pretrain", "--preset", "fashion_cluster", "--data", "emoji", "--image-size", "28", "--epochs", "900", "--out", "shapes"],
     groups=["cluster", "shapes", "--k", "9", "--head-epochs", "270"])        # both with about as many steps as on Fashion-MNIST
 OTHERS = {"no change of colour": ["--colour", "0", "--no-colour", "0"], "20 epochs": ["--epochs", "20"]}
-PICTURES = dict(look=".", views="views", probe="run/probe", cluster="run/cluster", finetune="run/finetune", groups="shapes/cluster")    # folders of the walk
+PICTURES = dict(look=(".", "look.png"), views=("views", "*.png"), finetune=("run/finetune", "confusion.png"), cluster=("run/cluster", "random.png"),
+                groups=("shapes/cluster", "random.png"))                      # folders of the walk, and what the page shows of them
 
 
 def lay_out(package, place):
@@ -132,7 +133,7 @@ def main():
     metrics |= {f"valid_linear_acc@{n}": [read(f"{r}/probe", "valid_linear_acc")] for n, r in runs.items()}
     (place / "views").mkdir(exist_ok=True)
     with chdir(place): draw_views(Path("run"), Path("views"))  # the run names its data as seen from there
-    for name, folder in PICTURES.items(): _keep_pictures(place / folder, Path(args.results) / "pictures" / "own-images" / name)
+    for name, (folder, which) in PICTURES.items(): _keep_pictures(place / folder, Path(args.results) / "pictures" / "own-images" / name, which)
     path = write_record(args.results, dict(
         name="own-images", stage="finetune", command="python benchmarks/own_images.py package", preset=None,
         data=dict(name="emoji-datasource-google " + read_json(package / "package.json")["version"], n=s["data_n"], sha256=s["data_sha256"]),

@@ -448,7 +448,11 @@ def _as_folder(data, out, spec):
     from ssl_nb.data import load_data
     from ssl_nb.folders import to_folder
     folder = Path(out)/f"{spec['preset']}-folder"
-    return folder if folder.is_dir() else to_folder(load_data(data), folder, spec['as_folder'])
+    if not folder.is_dir():
+        try: to_folder(load_data(data), folder, spec['as_folder'])
+        except SslNbError:
+            if not folder.is_dir(): raise                # else another process was faster
+    return folder
 
 def _one_seed(name, spec, d, seed, results, **given):
     "All stages of a record for one seed, going on where they were; the metrics of each"
@@ -589,11 +593,11 @@ def _ablation_seed(spec, home, seed, results, given):
     return dict(metrics=metrics, runs=runs, seconds=sum(spent.values()), n_labels=0, n_test=m['n'], classes=m['classes'],
                 extra=dict(variant_seconds=spent, changes=spec['ablation']))
 
-def _keep_pictures(run, to):
+def _keep_pictures(run, to, which='*.png'):
     "Copy a run's pictures beside the records, with few colours to keep them small"
     from PIL import Image
     to.mkdir(parents=True, exist_ok=True)
-    for f in sorted(Path(run).glob('*.png')):
+    for f in sorted(Path(run).glob(which)):
         with Image.open(f) as im, atomic_path(to/f.name) as p: im.convert('RGB').quantize(128).save(p, 'PNG', optimize=True)
 
 def _seeds_together(name, rows, results):
