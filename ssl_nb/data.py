@@ -639,6 +639,8 @@ class Indexed(Protocol):
 Source = Literal['digits','mnist','fashion_mnist','cifar10']|str|Path|ImageData|Indexed
 
 # %% ../nbs/00_data.ipynb #3649ef65
+_named = 'digits', *_idx_sets, 'cifar10'
+
 def load_data(
     data:Source='digits', # A name, a folder, a CSV, an array, a `Dataset`, (images, labels), ...
     image_size:int|None=None, # Scale images to this many pixels a side, >= 4
@@ -658,7 +660,7 @@ def _load(data, size, bad_files):
         if data=='cifar10': return _cifar10()
         if Path(data).is_dir() or (Path(data).is_file() and Path(data).suffix.lower()=='.csv'): return _folder(data, size, bad_files)
         if Path(data).is_file(): raise SslNbError(f"{data} is one file; give a folder of images, or a CSV with the columns file,label")
-        raise unknown('data set (and no file or folder of that name exists)', str(data), ['digits', *_idx_sets, 'cifar10'])
+        raise unknown('data set (and no file or folder of that name exists)', str(data), _named)
     if isinstance(data, (np.ndarray, Tensor)): return ImageData('array', to_images(data))
     if isinstance(data, (tuple, list)) and len(data)==2 and np.ndim(data[0])>=3: return ImageData('array', *_three_parts(to_images(*data)))
     if hasattr(data, '__getitem__') and hasattr(data, '__len__'): return _dataset(data)
@@ -716,6 +718,8 @@ def data_of(
     "The images that a run was made from, or other data read in the same way"
     how = settings['image_size'], settings.get('bad_files') or 'refuse'
     if data is not None: return load_data(data, *how)
+    if (name := settings['data']) and name not in _named and not Path(name).exists():
+        raise SslNbError(f"the run was made from '{name}', which is not found from here; go to the folder where it was started, or name the images with --data")
     return part_of(load_data(settings['data'], *how), settings.get('n_images'), settings.get('images_per_class'), settings.get('seed', 0))
 
 # %% ../nbs/00_data.ipynb #8a968ace

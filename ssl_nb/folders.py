@@ -329,7 +329,10 @@ def to_folder(
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f'.{path.name}.') as tmp:
         for name,p in [*parts.items(), *(('unlabelled', p) for p in rest if len(p))]: _write(p, Path(tmp)/'new'/name, name!='unlabelled')
-        os.replace(Path(tmp)/'new', path)
+        try: os.replace(Path(tmp)/'new', path)
+        except OSError:
+            if path.exists(): raise SslNbError(f"{path} was made by someone else meanwhile; it is left as it is") from None
+            raise
     return path
 
 def _write(images, folder, by_class):
