@@ -111,7 +111,7 @@ def draw_views(run, out):
     from ssl_nb.report import show_views
     images, chosen = load_run(run).data().train, augmentation_of(run)
     for name, change in dict(gentle=dict(crop=0.8, colour=0.1, no_colour=0.0), chosen={}, imagenet=dict(crop=0.08, colour=1.0, blur=2.0)).items():
-        show_views(images, augmentation(**(chosen | change))).savefig(out / f"{name}.png", dpi=80)
+        show_views(images, augmentation(**(chosen | change))).savefig(out / f"{name}.png", dpi=80, bbox_inches="tight")
         plt.close()
 
 
