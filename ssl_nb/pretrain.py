@@ -719,7 +719,8 @@ def adopt(
     s = resolve('pretrain', preset, **given); d = load_data(s['data'], enc.size, s['bad_files'])
     left = ('transform', 'cbs', 'device', 'out', 'force', 'resume', 'quiet', 'settings', 'image_size')
     where = dict(kept=Path(file).name, data_name=d.name, data_n=len(d.pile), data_sha256=d.sha256)
-    start_run(out, {k: v for k,v in s.items() if k not in left} | dict(stage='pretrain', parent=None, image_size=enc.size, encoder=enc.arch) | where | about(),
+    known = dict(stage='pretrain', parent=None, data=data_name(s['data']), image_size=enc.size, encoder=enc.arch)
+    start_run(out, {k: v for k,v in s.items() if k not in left} | known | where | about(),
               force=(out/'settings.json').is_file())
     save_encoder(enc, out/'model.safetensors'); finish_run(out, dict(seconds=0., verdict=''))
     return Run(out)
