@@ -368,7 +368,7 @@ RECORDS |= {'fashion-cluster-pixels': dict(preset='fashion_mnist', seeds=5, clus
 _arms = tuple(a for a in _few if a!='semi_acc')
 _w3 = dict(preset='cifar10', seeds=3, as_folder=500, keep=True)     # files, 500 of each class with their label
 RECORDS |= {'cifar10-linear': _w3 | dict(stages=('probe',), metrics=_linear)} | {
-    f'cifar10-budget-{k}': _w3 | dict(few=k, metrics=_arms) for k in (10, 50, 500)}
+    f'cifar10-budget-{k}': _w3 | dict(few=k, metrics=_arms, change=dict(steps=2400 if k==500 else 600)) for k in (10, 50, 500)}
 _sets = {'all': {}, 'cutout-colour-noise-blur': dict(roi=1.), 'cutout-colour-noise-roi': dict(blur=0.),
          'crop-flip-colour': dict(roi=1., crop=.2, flip=.5, cutout=0., noise=0., blur=0.)}
 _single = dict(crop=dict(crop=.2), rotation=dict(rotation=90.), colour=dict(colour=1., no_colour=.2), blur=dict(blur=2.), noise=dict(noise=.2),
