@@ -383,8 +383,8 @@ def _scaled(epochs, batches, widths):
     "Longer, in larger batches (512 is what all others have), wider"
     return {f'{n} epochs': dict(epochs=n) for n in epochs} | {f'batch {n}': dict(batch_size=n) for n in batches} | {
         f'width {n}': dict(encoder='resnet_small', width=n) for n in widths}
-_scale = _scaled((1, 2, 4, 8), (128, 1024), (4, 8, 16))
-_scale_gpu = _scaled((25, 50, 100, 200), (128, 256, 1024, 2048), (16, 32, 64, 128))
+_scale = _scaled((2, 1, 4, 8), (128, 1024), (4, 8, 16))               # first what all others have: a record's settings are its first variant's
+_scale_gpu = _scaled((100, 25, 50, 200), (128, 256, 1024, 2048), (16, 32, 64, 128))
 _w4 = dict(stages=('probe',), metrics=('macro_f1', 'linear_acc', 'knn_acc'), variant_metrics=('valid_linear_acc', 'valid_knn_acc', 'loss'))
 for _cpu,_p,_says in (('', 'w4', None), ('-cpu', 'w4_cpu', 'small_cnn and 2 epochs in place of resnet18 and 100')):
     _spec = _w4 | dict(preset=_p, says=_says)
