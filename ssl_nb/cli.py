@@ -712,6 +712,12 @@ def _record(name, spec, n, rows, given):
     return head | dict(settings=settings, seconds=[round(sum(r['seconds'].values()), 1) for r in rows], dirty=any(x['dirty'] for x in s), metrics=metrics,
                        extra=extra)
 
+def _said(metric, values):
+    "A metric of a record as text; all but losses are shares"
+    import numpy as np
+    if not metric.startswith('loss'): return percent(values)
+    return f'{np.mean(values):.3f}' + (f' ± {np.std(values, ddof=1):.3f}' if len(values)>1 else '')
+
 def _reproduce(a):
     if a['name'] is None: print('\n'.join([*GROUPS, 'all', *RECORDS])); return
     names = records_of(a.pop('name'), a.pop('cpu_size'))
@@ -719,7 +725,7 @@ def _reproduce(a):
         path = Path(a['results'])/f'{name}.json'; n = a['seeds'] or RECORDS[name]['seeds']
         if len(names)==1 or not path.is_file() or len(read_json(path)['seeds'])<n: reproduce(name, **a)
         if len(names)>1: print(f'{name}:')
-        for k,v in read_json(path)['metrics'].items(): print(f'{k:18} {percent(v)}')
+        for k,v in read_json(path)['metrics'].items(): print(f'{k:18} {_said(k, v)}')
         print(f'record: {path}')
 
 # %% ../nbs/cli.ipynb #49ecfdd3
