@@ -86,8 +86,9 @@ def how_run(
     for n in records:
         r = read_record(n, folder); t = [s/60 for s in r['seconds']]; N = r['data']['n']
         size = f'{N:,}' if isinstance(N, int) else '/'.join(f'{x:,}' for x in N)
+        minutes = ' to '.join(dict.fromkeys(f'{x:.0f}' for x in (min(t), max(t))))
         lines.append(f"{r['command']}\n  preset {r['preset']}, {r['data']['name']} ({size} images), {len(r['seeds'])} seeds, {r['device']}, "
-                     f"{min(t):.0f} to {max(t):.0f} min a seed" + (f"\n  deviation: {r['deviation']}" if r['deviation'] else ''))
+                     f"{minutes} min a seed" + (f"\n  deviation: {r['deviation']}" if r['deviation'] else ''))
     return '\n'.join(lines)
 
 # %% ../nbs/06_report.ipynb #4fc7593c
