@@ -84,11 +84,13 @@ def how_run(
     "The command of a record, its preset, data, seeds, device and time, and in what it deviates from the full size"
     lines = []
     for n in records:
-        r = read_record(n, folder); t = [s/60 for s in r['seconds']]; N = r['data']['n']
+        r = read_record(n, folder); N, v = r['data']['n'], r['extra'].get('variants', {})
+        t = [sum(s.values())/60 for x in v.values() for s in x['seconds']] or [s/60 for s in r['seconds']]
         size = f'{N:,}' if isinstance(N, int) else '/'.join(f'{x:,}' for x in N)
         minutes = ' to '.join(dict.fromkeys(f'{x:.0f}' for x in (min(t), max(t))))
-        lines.append(f"{r['command']}\n  preset {r['preset']}, {r['data']['name']} ({size} images), {len(r['seeds'])} seeds, {r['device']}, "
-                     f"{minutes} min a seed" + (f"\n  deviation: {r['deviation']}" if r['deviation'] else ''))
+        took = f"{len(v)} variants, {minutes} min each" if v else f'{minutes} min a seed'
+        lines.append(f"{r['command']}\n  preset {r['preset']}, {r['data']['name']} ({size} images), {len(r['seeds'])} seeds, {r['device']}, {took}"
+                     + (f"\n  deviation: {r['deviation']}" if r['deviation'] else ''))
     return '\n'.join(lines)
 
 # %% ../nbs/06_report.ipynb #4fc7593c
