@@ -294,7 +294,7 @@ class Hue(Transform):
 
 # %% ../nbs/01_augment.ipynb #3d067b34
 class ColourJitter(Transform):
-    "Brightness, contrast, saturation (by up to `change`) and hue (by up to `turn` of the circle), in a random order"
+    "Brightness, contrast, saturation (by up to `change`) and hue (by up to `turn` of the circle), in an order that is drawn for the whole batch"
     def __init__(self, change:float, turn:float, p:float=1.): self.change, self.turn, self.p = change, min(turn, .5), p
     def steps(self): return [Brightness(self.change), Contrast(self.change), Saturation(self.change), Hue(self.turn)]
     def draw(self, n, shape, gen):
@@ -366,10 +366,16 @@ def colour_histogram(
 def apply(
     transform,  # A `Transform`, any callable on a float batch, or None for none at all
     x:Tensor,   # (B,C,H,W) float in 0..1
-    gen=None    # CPU generator, which only a `Transform` knows to use
+    gen=None,   # CPU generator, which only a `Transform` knows to use
+    rows:slice|None=None # Only these images, with the numbers that they get in the whole batch
 )->Tensor: # (B,C,H,W)
-    "Transform a batch"
-    return x if transform is None else transform(x, gen) if isinstance(transform, Transform) else transform(x)
+    "Transform a batch, or a part of it"
+    if not isinstance(transform, Transform): return (transform or (lambda x: x))(x if rows is None else x[rows])
+    return transform(x, gen) if rows is None else apply_drawn(x[rows], _of(rows, transform, transform.draw_on(len(x), tuple(x.shape[1:]), gen)))
+
+def _of(rows, transform, drawn):
+    "The steps of a transformation, with the numbers of some images"
+    return [(t, {k: v[rows] for k,v in params.items()}) for t,params in (drawn if isinstance(drawn, list) else [(transform, drawn)])]
 
 # %% ../nbs/01_augment.ipynb #8d08b5dc
 class Views:
@@ -383,11 +389,12 @@ class Views:
     def __call__(self,
         x:Tensor,        # (B,C,H,W) uint8, or float in 0..1
         ids:Tensor|None=None, # (B,) what to call the images; 0..B-1 when left out
-        gen=None         # CPU generator
+        gen=None,        # CPU generator
+        rows:slice|None=None # Views of these images only, the same as they have among those of the whole batch
     )->tuple: # views (V*B,C,H,W) float, ids (V*B,)
         f = x.float()/255 if x.dtype==torch.uint8 else x
         ids = torch.arange(len(x), device=x.device) if ids is None else ids
-        return torch.cat([apply(t, f, gen) for t in self.transforms]), ids.repeat(len(self.transforms))
+        return torch.cat([apply(t, f, gen, rows) for t in self.transforms]), (ids if rows is None else ids[rows]).repeat(len(self.transforms))
 
 # %% ../nbs/01_augment.ipynb #a671b23a
 def augmentation(

@@ -8,10 +8,10 @@ Docs: https://ssl-nb.github.io/ssl_nb/core.html.md"""
 __all__ = ['STAGES', 'FORMAT', 'COLOURS', 'API', 'SslNbError', 'unknown', 'shown', 'atomic_path', 'write_text', 'write_json',
            'read_json', 'Param', 'parameters', 'convert', 'stage_params', 'data_file', 'load_presets', 'preset_names',
            'resolve', 'augmentation_of', 'stage', 'run_state', 'check_out', 'start_run', 'finish_run', 'read_settings',
-           'check_same', 'commit', 'versions', 'device_name', 'set_command', 'about', 'results_dir', 'shipped_models',
-           'shipped_model', 'write_record', 'log_scoring', 'read_record', 'summary', 'percent', 'record_table',
-           'keep_memory', 'check_device', 'pick_device', 'progress', 'class_colour', 'figure_style', 'save_figure',
-           'lazy_attr', 'make_callable']
+           'check_same', 'check_images', 'commit', 'versions', 'device_name', 'set_command', 'about', 'results_dir',
+           'shipped_models', 'shipped_model', 'write_record', 'log_scoring', 'read_record', 'summary', 'percent',
+           'record_table', 'keep_memory', 'check_device', 'pick_device', 'torchrun_process', 'progress', 'class_colour',
+           'figure_style', 'save_figure', 'lazy_attr', 'make_callable']
 
 # %% ../nbs/core.ipynb #9b25d2a4
 import ast, configparser, difflib, functools, importlib, json, os, platform, re, shutil, subprocess, sys, tokenize
@@ -274,7 +274,9 @@ def stage(
             names = list(parameters(STAGES[name][0]))
             given = dict(zip(names, args)) | given
             held = {n: given.pop(n) for n in names if parameters(STAGES[name][0])[n].required and n in given}
-            if 'run' in held and given.get('preset') is None: given['preset'] = _preset_of(held['run'], given.get('settings'))
+            if given.get('preset') is None:
+                if 'run' in held: given['preset'] = _preset_of(held['run'], given.get('settings'))
+                elif 'data' in names: given.setdefault('data', parameters(STAGES[name][0])['data'].default)   # which may have a preset, too
             return f(**held, **resolve(name, base=augmentation_of(held.get('run')), **given))
         return inner
     return wrap
@@ -342,6 +344,15 @@ def check_same(path, asked:dict):
         what = ', '.join(f'{k} = {was[k]}, now {asked[k]}' for k in diff[:3])
         raise SslNbError(f"{path} was started with other settings ({what}); resume it with its own, or start over with --force")
 
+def check_images(
+    settings:dict, # Of a run
+    d              # The `ImageData` that it would go on with
+):
+    "Refuse images that are not those that a run was made from: others would be held back for testing"
+    if settings.get('data_sha256') in (None, d.sha256): return
+    raise SslNbError(f"{settings['data'] or 'the data'} has changed since the run was made, so other images would be held back for testing; "
+                     "bring it back to what it was, or train anew")
+
 def _siblings(path):
     "Run folders beside `path` with a name like it"
     try: near = [p.name for p in path.absolute().parent.iterdir() if run_state(p) in ('finished', 'unfinished')]
@@ -373,7 +384,7 @@ def device_name(device='cpu')->str:
     "The device in words, for example `'CPU, 2 threads'` or the name of the GPU"
     import torch
     d = torch.device(device)
-    return torch.cuda.get_device_name(d) if d.type=='cuda' else f'{d.type.upper()}, {torch.get_num_threads()} threads'
+    return torch.cuda.get_device_name(d) if d.type=='cuda' else f"{d.type.upper()}, {(n := torch.get_num_threads())} thread{'s'*(n!=1)}"
 
 # %% ../nbs/core.ipynb #b01f5e26
 _command = []
@@ -432,7 +443,9 @@ def read_record(name:str, folder=None)->dict:
     "The record `name`, from `folder` or from those that ship with the package"
     folder = Path(folder or results_dir())
     if not (folder/f'{name}.json').is_file(): raise unknown('record', name, sorted(p.stem for p in folder.glob('*.json')))
-    return read_json(folder/f'{name}.json')
+    r = read_json(folder/f'{name}.json')
+    if isinstance(r.get('device'), str): r['device'] = re.sub(r'\b1 threads', '1 thread', r['device'])         # as older records have it
+    return r
 
 # %% ../nbs/core.ipynb #3d18dfbd
 def summary(
@@ -494,6 +507,12 @@ def pick_device(
     if kind=='cuda' and d.index is not None and d.index>=torch.cuda.device_count():
         raise SslNbError(f"device '{name}' is not there: {torch.cuda.device_count()} GPU(s) were found")
     return d
+
+# %% ../nbs/core.ipynb #fd549ad9
+def torchrun_process()->tuple: # (rank, n): the number of this process, from 0, and how many were started
+    "Which of how many processes this is, as `torchrun` says; (0, 1) when it did not start this one"
+    said = [os.environ.get(k) for k in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR')]
+    return (int(said[0]), int(said[1])) if all(said) else (0, 1)
 
 # %% ../nbs/core.ipynb #23d80802
 def progress(

@@ -8,10 +8,11 @@ Docs: https://ssl-nb.github.io/ssl_nb/pretrain.html.md"""
 __all__ = ['Network', 'small_cnn', 'resnet_small', 'resnet', 'Encoder', 'make_encoder', 'feature_dim', 'make_projector',
            'pick_precision', 'without_scaling', 'precision_name', 'autocast', 'SimCLR', 'NTXentLoss', 'BarlowTwinsLoss',
            'simclr_step', 'LARS', 'optimizer_defaults', 'make_optimizer', 'SimCLRCallback', 'ScaledGradients',
-           'TorchOptimizer', 'simclr_learner', 'warmup_cosine', 'Schedule', 'features', 'fitting', 'knn_predict',
-           'effective_rank', 'spread', 'health_verdict', 'History', 'write_history', 'read_history', 'Checkpoint',
-           'load_checkpoint', 'Bar', 'write_weights', 'read_weights', 'fit_weights', 'save_encoder', 'load_encoder',
-           'estimate', 'duration', 'Run', 'load_run', 'load_projector', 'data_name', 'pretrain', 'adopt']
+           'SharedTraining', 'TorchOptimizer', 'simclr_learner', 'warmup_cosine', 'Schedule', 'features', 'fitting',
+           'knn_predict', 'effective_rank', 'spread', 'health_verdict', 'History', 'write_history', 'read_history',
+           'Checkpoint', 'load_checkpoint', 'Bar', 'write_weights', 'read_weights', 'fit_weights', 'save_encoder',
+           'load_encoder', 'estimate', 'duration', 'Run', 'load_run', 'load_projector', 'data_name', 'pretrain',
+           'adopt']
 
 # %% ../nbs/03_pretrain.ipynb #d4690605
 import contextlib, copy, csv, functools, hashlib, json, math, sys, time, warnings
@@ -27,9 +28,10 @@ with warnings.catch_warnings():
     from fastai.learner import Learner, Recorder
     from fastai.optimizer import OptimWrapper
 from .augment import Views, augmentation, enlarge as enlarged
-from .core import (SslNbError, about, atomic_path, check_out, check_same, finish_run, make_callable, pick_device, progress, read_settings, resolve,
-                         stage, start_run, unknown)
+from .core import (SslNbError, about, atomic_path, check_images, check_out, check_same, finish_run, make_callable, pick_device, progress,
+                         read_settings, resolve, stage, start_run, unknown)
 from .data import Batches, ImageData, Images, Source, data_of, load_data, part_of
+from .distributed import average_gradients, gather, join, own_rows, share_norms, wait, world
 from .simclr_loss import alignment, barlow_twins, chance, contrastive_accuracy, nt_xent_from, positives, similarities, uniformity
 
 # %% ../nbs/03_pretrain.ipynb #d7f36be7
@@ -154,7 +156,9 @@ def without_scaling(dtype): # None for float32
     "The precision of a loop that does not scale its gradients: float16 would lose the small ones, so float32 takes its place"
     return None if dtype==torch.float16 else dtype
 
-def precision_name(dtype)->str: return str(dtype or torch.float32).removeprefix('torch.')
+def precision_name(dtype)->str:
+    "The name of what `pick_precision` gives: `float32`, `bfloat16` or `float16`"
+    return str(dtype or torch.float32).removeprefix('torch.')
 
 # %% ../nbs/03_pretrain.ipynb #650b332b
 def autocast(
@@ -166,12 +170,12 @@ def autocast(
 
 # %% ../nbs/03_pretrain.ipynb #ceacee46
 class SimCLR(nn.Module):
-    "Encoder and projector: views (N,C,H,W) -> projections z (N,P) in float32"
+    "Encoder and projector: views (N,C,H,W) -> projections z (N,P) in float32, those of all processes where there are several"
     def __init__(self, encoder, projector, dtype=None):
         super().__init__(); self.encoder, self.projector, self.dtype = encoder, projector, dtype
     def forward(self, v):
         with autocast(self.dtype, v.device): z = self.projector(self.encoder(v))
-        return z.float()
+        return gather(z.float())
 
 # %% ../nbs/03_pretrain.ipynb #873a35e0
 class NTXentLoss:
@@ -268,8 +272,9 @@ class SimCLRCallback(Callback):
     def before_validate(self):
         if not len(self.dls.valid): raise CancelValidException()  # or fastai draws a bar of no length
     def before_batch(self):
-        v, ids = self.views(self.x, self.y, self.gen)
-        self.learn.xb, self.learn.yb = (v,), (ids,)
+        rows = own_rows(len(self.y))
+        v, ids = self.views(self.x, self.y, self.gen, **({} if rows is None else dict(rows=rows)))
+        self.learn.xb, self.learn.yb = (v,), (gather(ids),)
 
 # %% ../nbs/03_pretrain.ipynb #93489013
 class ScaledGradients(Callback):
@@ -285,6 +290,15 @@ class ScaledGradients(Callback):
     def step(self): self.skipped = False
     @property
     def param_groups(self): return self.opt.param_groups
+
+# %% ../nbs/03_pretrain.ipynb #090e6f83
+class SharedTraining(Callback):
+    "Train as one of several processes"
+    order = 5                                                   # before float16 looks at the gradients
+    def __init__(self, seed:int=0): self.seed = seed
+    def before_epoch(self):
+        if rank := world()[0]: torch.manual_seed((self.seed*1_000_003 + self.epoch)*1009 + rank)
+    def before_step(self): average_gradients(self.model)
 
 # %% ../nbs/03_pretrain.ipynb #d80374a6
 class TorchOptimizer(OptimWrapper):
@@ -312,6 +326,7 @@ def simclr_learner(
     model, (lr, weight_decay) = model.to(x.device), optimizer_defaults(optimizer, batch_size, lr, weight_decay)
     dls = DataLoaders(Batches(x, batch_size=batch_size, seed=seed), [], device=x.device)
     scaled = [ScaledGradients()] if model.dtype==torch.float16 else []
+    if world()[1]>1: share_norms(model); scaled.append(SharedTraining(seed))
     loss_func = _objectives[objective](temperature, len(getattr(views, 'transforms', (0,0))))
     learn = Learner(dls, model, loss_func, lr=lr, wd=None, cbs=[SimCLRCallback(views, seed), *scaled, *cbs],
                     opt_func=lambda *_, **__: TorchOptimizer(opt=make_optimizer(model, optimizer, lr, weight_decay)))
@@ -420,7 +435,7 @@ class History(Callback):
     def after_batch(self):
         if not self.training: return
         f = self.learn.loss_func
-        self.sums += torch.stack([self.loss.detach(), f.accuracy(), f.accuracy(5)]); self.n += len(self.xb[0])
+        self.sums += torch.stack([self.loss.detach(), f.accuracy(), f.accuracy(5)]); self.n += len(self.yb[0])
         self.last = self.pred.detach(), self.yb[0]
     def after_train(self):
         if self.epoch<self.start: return
@@ -675,13 +690,13 @@ def pretrain(
     **augment:float          # Strengths of `augmentation`
 )->Run:
     "Learn a representation from images without labels (SimCLR); writes a run folder"
-    t, dev = time.perf_counter(), pick_device(device)
+    t, dev = time.perf_counter(), join(pick_device(device)); rank, processes = world(); quiet = quiet or rank>0
     out = Path(out or Path('runs')/(preset or Path(data_name(data) or 'run').name))
     state = check_out(out, force, resume)
     d = part_of(load_data(data, image_size, bad_files), n_images, images_per_class, seed)
-    if d.left_out and not quiet: print(d, file=sys.stderr)
     if len(d.pile)<2: raise SslNbError(f"contrastive learning compares images and needs 2 or more, not {len(d.pile)}")
-    x, dtype = d.pile.to(dev), pick_precision(precision, dev)
+    x, dtype = d.pile.to(dev), pick_precision(precision, dev); own_rows(min(batch_size, len(x)))
+    if compile and processes>1: raise SslNbError("--compile is for one process; leave it out under torchrun")
     lr, weight_decay = optimizer_defaults(optimizer, min(batch_size, len(x)), lr, weight_decay)
     torch.manual_seed(seed)
     enc, parent = _start_from(encoder, x, width)
@@ -692,19 +707,24 @@ def pretrain(
                  temperature=temperature, epochs=epochs, batch_size=batch_size,
                  optimizer=optimizer, lr=lr, weight_decay=weight_decay, warmup=warmup, precision=precision_name(dtype),
                  compile=compile, seed=seed, **augment)
-    if resume and state=='unfinished': check_same(out, asked)
+    if resume and state=='unfinished': check_same(out, asked); check_images(read_settings(out), d)
     where = dict(data_name=d.name, data_n=len(x), data_sha256=d.sha256)
-    small = transform or augmentation(**(augment | dict(crop=local_crop))); transform = transform or augmentation(**augment)
+    given, small = transform, transform or augmentation(**(augment | dict(crop=local_crop))); transform = transform or augmentation(**augment)
     draw = Views([None if one_branch else transform] + [transform]*(views-1) + [small]*local_views)
     if enlarge: x = enlarged(x, transform, enlarge, seed)[0]
     learn = simclr_learner(x, model, draw, temperature, batch_size, lr, weight_decay, seed, objective, optimizer, cbs or ())
-    if not quiet: _say_estimate(learn, draw, x, epochs, batch_size)
-    start_run(out, dict(stage='pretrain', preset=preset, parent=parent, **asked, **where, **about(dev)), force, resume)
+    if not quiet and processes==1: _say_estimate(learn, draw, x, epochs, batch_size)
+    if x.shape[1]==3 and given is None and not quiet and not any(augment.get(k) for k in ('colour', 'saturation', 'hue', 'no_colour')):
+        print('views keep their colours, by which alone two of one image can be matched; --colour 0.5 --no-colour 0.2 changes them', file=sys.stderr)
+    wait()                                                      # until all have looked at the folder as it was
+    if rank==0: start_run(out, dict(stage='pretrain', preset=preset, parent=parent, **asked, **where, processes=processes, **about(dev)), force, resume)
+    wait()
     if compile: model.compile()
     before = _fit(learn, out, d, epochs, lr, warmup, views+local_views, quiet, bool(cbs))
-    save_encoder(model.encoder, out/'model.safetensors')
-    last = read_history(out/'history.csv')[-1]
-    finish_run(out, last | dict(verdict=health_verdict(last), seconds=round(before + time.perf_counter() - t, 1)))
+    if rank==0:
+        save_encoder(model.encoder, out/'model.safetensors'); last = read_history(out/'history.csv')[-1]
+        finish_run(out, last | dict(verdict=health_verdict(last), seconds=round(before + time.perf_counter() - t, 1)))
+    wait()
     return Run(out)
 
 def adopt(
@@ -716,7 +736,7 @@ def adopt(
     "A run folder around a kept encoder, so that later stages can work on it"
     out, enc = Path(out), load_encoder(file)
     if (out/'metrics.json').is_file(): return Run(out)
-    s = resolve('pretrain', preset, **given); d = load_data(s['data'], enc.size, s['bad_files'])
+    s = resolve('pretrain', preset, **given); d = part_of(load_data(s['data'], enc.size, s['bad_files']), s['n_images'], s['images_per_class'], s['seed'])
     left = ('transform', 'cbs', 'device', 'out', 'force', 'resume', 'quiet', 'settings', 'image_size')
     where = dict(kept=Path(file).name, data_name=d.name, data_n=len(d.pile), data_sha256=d.sha256)
     known = dict(stage='pretrain', parent=None, data=data_name(s['data']), image_size=enc.size, encoder=enc.arch)
@@ -750,7 +770,8 @@ def _fit(learn, out, d, epochs, lr, warmup, n_views, quiet, user_cbs=False):
     if ckpt.is_file(): start = load_checkpoint(ckpt, learn)
     rows = read_history(out/'history.csv')[:start] if start else []
     bar = Bar('pretraining', start, quiet)
-    cbs = [Schedule(lr, warmup), History(out/'history.csv', d, n_views, start, rows, quiet), Checkpoint(ckpt, start), bar]
+    cbs = [Schedule(lr, warmup), bar]
+    if world()[0]==0: cbs += [History(out/'history.csv', d, n_views, start, rows, quiet), Checkpoint(ckpt, start)]
     # the Recorder fetches the loss from the device at each step, so it stays only for callbacks of the user's, which may need it
     waits = [] if user_cbs else [cb for cb in learn.cbs if isinstance(cb, Recorder)]
     try:

@@ -220,9 +220,9 @@ def test_figures_have_a_caption_and_a_text_in_their_place(path):
 
 # --- modules
 
-ORDER = ["core", "data", "folders", "augment", "simclr_loss", "pretrain", "probe", "deepcluster", "semi", "export", "estimator", "ablation",
+ORDER = ["core", "data", "folders", "augment", "simclr_loss", "distributed", "pretrain", "probe", "deepcluster", "semi", "export", "estimator", "ablation",
          "protocol", "report", "cli"]
-WITHOUT_FASTAI = ["core", "data", "folders", "augment", "simclr_loss", "deepcluster"]
+WITHOUT_FASTAI = ["core", "data", "folders", "augment", "simclr_loss", "distributed", "deepcluster"]
 
 
 def imported(tree):
