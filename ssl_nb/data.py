@@ -9,14 +9,15 @@ __all__ = ['Source', 'Images', 'checksum', 'ImageData', 'to_images', 'show_image
            'cache_dir', 'Indexed', 'load_data', 'resize', 'read_files', 'data_of', 'Batches']
 
 # %% ../nbs/00_data.ipynb #a403ea74
-import gzip, hashlib, json, lzma, os, platform, re, shutil, struct, sys, tempfile, time, unicodedata, warnings, zlib
+import gzip, hashlib, json, lzma, math, os, platform, re, shutil, struct, sys, tempfile, threading, time, unicodedata, warnings, zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 import numpy as np, torch
 from torch import Tensor
-from .core import SslNbError, progress, read_json, shown, unknown, write_text
+from .core import SslNbError, check_images, progress, read_json, shown, unknown, write_text
 
 # %% ../nbs/00_data.ipynb #d5edaaa9
 @dataclass
@@ -64,12 +65,14 @@ class ImageData:
     def classes(self)->list: return self.train.classes
     def __str__(self):
         parts = [f"{'unlabelled' if n=='rest' else n} {len(p):,}" for n,p in self.parts.items()]
-        lab = f'{len(self.classes)} classes' if self.classes else 'no labels'
-        return f"{self.name}: {', '.join(parts)} images of {'x'.join(map(str, self.train.shape))}, {lab}, sha256 {self.sha256[:12]}" + self._omitted()
+        lab = _counted(len(self.classes), 'class') if self.classes else 'no labels'; s = 's'*(sum(map(len, self.parts.values()))!=1)
+        return f"{self.name}: {', '.join(parts)} image{s} of {'x'.join(map(str, self.train.shape))}, {lab}, sha256 {self.sha256[:12]}" + self._omitted()
     def _omitted(self):
         if not self.left_out: return ''
         names = ', '.join(f'{shown(Path(f).name)} ({why})' for f,why in self.left_out[:5]) + (', ...' if len(self.left_out)>5 else '')
-        return f"; {len(self.left_out):,} file{'s'*(len(self.left_out)>1)} left out: {names}"
+        return f"; {_counted(len(self.left_out), 'file')} left out: {names}"
+
+def _counted(n, one): return f'{n:,} {one}' + ('es' if one[-1]=='s' else 's')*int(n!=1)
 
 # %% ../nbs/00_data.ipynb #b326f4a4
 def _channels_first(x):
@@ -164,7 +167,9 @@ def few_labels(
     if k<1: raise SslNbError(f"labels per class = {k}; it should be 1 or more")
     for c in y.unique():
         i = (y==c).nonzero()[:,0]
-        if len(i)<k: raise SslNbError(f"class {int(c)} has {len(i)} images, fewer than the {k} labels per class asked for")
+        if len(i)<k:
+            raise SslNbError(f"class {int(c)} has {_counted(len(i), 'image')}, fewer than the {k} labels per class asked for; "
+                             f"the smallest class allows {y.unique(return_counts=True)[1].min()}")
         out.append(i[torch.randperm(len(i), generator=g)[:k]])
     return torch.cat(out).sort()[0]
 
@@ -256,7 +261,8 @@ def _idx_data(name):
 # %% ../nbs/00_data.ipynb #a1f9ecab
 def _open(source):
     "An image file, not yet decoded; a JPEG may be larger than Pillow allows, unless it would have to be held in full"
-    from PIL import Image, JpegImagePlugin
+    from PIL import Image, JpegImagePlugin, UnidentifiedImageError
+    if isinstance(source, (str, os.PathLike)) and not os.stat(source).st_size: raise UnidentifiedImageError    # some files in /proc never end
     try: return Image.open(source)
     except Image.DecompressionBombError:
         if hasattr(source, 'seek'): source.seek(0)
@@ -265,27 +271,40 @@ def _open(source):
         if im is None or 'progressive' in im.info: raise
         return im
 
-def _plain(im, mode):
-    "A decoded image upright, in 8 bits, on white, as `mode`"
+def _deep(im):
+    "'16' for an image of 16 bits, 'I' and 'F' for whole numbers and floats of 32, which may end anywhere, '' for 8 bits"
+    return '' if im.mode[0] not in 'IF' else '16' if im.mode.startswith('I;16') or im.format=='PNG' else im.mode[0]
+
+def _white(kind, top):
+    "Which number becomes white in images of more than 8 bits that go up to `top`"
+    return 65535 if kind=='16' else next((w for w in (*(1,)*(kind=='F'), 255, 1023, 4095, 16383, 65535) if top<=1.25*w), top)
+
+def _numbers(im): return np.nan_to_num(np.asarray(im).astype(np.float64), posinf=0, neginf=0)
+
+def _plain(im, mode, whites={}):
+    "A decoded image upright, in 8 bits, on white, as `mode`; `whites` are those of its pile, by kind"
     from PIL import Image, ImageOps
-    kind = im.format
-    if kind=='TIFF' or not _may_turn.isdisjoint(im.info): im = ImageOps.exif_transpose(im)
-    if im.mode[0] in 'IF':                                      # 16 or 32 bits
-        a = np.nan_to_num(np.asarray(im).astype(np.float64), posinf=0, neginf=0); top = a.max()
-        if im.mode.startswith('I;16') or kind=='PNG' or top>255: a = a*255/max(top, 65535)
-        elif im.mode=='F' and top<=1: a = a*255
-        im = Image.fromarray(a.round().clip(0, 255).astype(np.uint8))
+    kind = _deep(im)
+    if im.format=='TIFF' or not _may_turn.isdisjoint(im.info): im = ImageOps.exif_transpose(im)
+    if kind: a = _numbers(im); im = Image.fromarray((a*255/(whites.get(kind) or _white(kind, a.max()))).round().clip(0, 255).astype(np.uint8))
     if im.has_transparency_data: im = im.convert('RGBA'); im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im if im.mode==mode else im.convert(mode)
 
 _may_turn = {'exif', 'xmp', 'XML:com.adobe.xmp', 'Raw profile type exif'}
 
-def _pixels_of(source, size, mode):
+@contextmanager
+def _decoding(im, side):
+    "Decode an open image, a JPEG to something between `side` and twice that; of large ones two at a time, as one in each thread would fill the memory"
+    whole = im.size; im.draft(None, (side, side))               # a progressive JPEG is held in full all the same
+    with _large if math.prod(whole if 'progressive' in im.info else im.size)>_huge else nullcontext(): im.load(); yield
+
+_huge, _large = 20_000_000, threading.BoundedSemaphore(2)       # pixels
+
+def _pixels_of(source, size, mode, whites={}):
     "One image (a path or an open file) as (H,W) or (H,W,3) bytes: upright, scaled on its shorter side and cropped in the middle"
     from PIL import ImageOps
-    with _open(source) as im:
-        im.draft(None, (2*size, 2*size)); im.load()             # a JPEG decodes to something between twice and four times that
-        im = _plain(im, mode)
+    with _open(source) as im, _decoding(im, 2*size):
+        im = _plain(im, mode, whites)
         return np.asarray(im if im.size==(size, size) else ImageOps.fit(im, (size, size)))
 
 # %% ../nbs/00_data.ipynb #f8ef42f3
@@ -300,13 +319,19 @@ def _why(e, path=''):
     kind = Path(path).suffix.lower()
     return f'{kind[1:].upper()} cannot be read, convert it' if kind in _no_decoder else 'no image'
 
+@contextmanager
+def _hushed():
+    "Without Pillow's warnings on files that it reads all the same; for the main thread, as Python's filters belong to the process"
+    with warnings.catch_warnings(): warnings.simplefilter('ignore'); yield
+
 def _look(source):
-    "Mode and shorter side of an image file; an error when it is none"
-    with _open(source) as im: return im.mode, min(im.size)
+    "Mode, shorter side and kind of depth of an image file; an error when it is none"
+    with _open(source) as im: return im.mode, min(im.size), _deep(im)
 
 def _why_bad(path):
     "Why a file cannot be used, '' when it can"
-    try: _look(path)
+    try:
+        with _hushed(): _look(path)
     except Exception as e: return _why(e, path)
     return ''
 
@@ -330,17 +355,20 @@ def _files_in(root):
             except OSError as err: bad.append((Path(e.path), _why(err))); continue
             if is_folder: (links if e.is_symlink() else folders).append(Path(e.path))
             elif is_file: files.append(Path(e.path))
-            else: bad.append((Path(e.path), 'a link to nothing' if e.is_symlink() else 'no ordinary file'))
+            else: bad.append((Path(e.path), 'a link to nothing' if e.is_symlink() and not os.path.exists(e.path) else 'no ordinary file'))
     return sorted(files, key=lambda f: f.parts), bad
 
 def _read_csv(path):
     "{file: (label, split)} of a labels CSV"
     import csv
     try:
-        with open(path, newline='', encoding='utf-8-sig') as f: rows = list(csv.DictReader(f))
+        with open(path, newline='', encoding='utf-8-sig') as f:
+            head = f.readline(); f.seek(0); found = csv.DictReader(f, delimiter=max(',;\t', key=head.count))
+            found.fieldnames = [n.strip().lower() for n in found.fieldnames or ()]; rows = list(found)
     except (OSError, UnicodeDecodeError, csv.Error) as e: raise SslNbError(f"cannot read {path}: {getattr(e, 'strerror', None) or e}") from None
     if not rows or not {'file', 'label'}<=rows[0].keys():
-        raise SslNbError(f"{path} should have a first line with the columns file,label and then a line for each image")
+        raise SslNbError(f"{path} should have a first line with the columns file,label and then a line for each image; "
+                         f"it begins with '{shown(head.strip()[:60])}'")
     out = {}
     for n,r in enumerate(rows, 2):
         f, label, part = (r.get(k) or '' for k in ('file', 'label', 'split'))
@@ -383,30 +411,52 @@ def _items_of(root, files):
 
 # %% ../nbs/00_data.ipynb #85b99be7
 def _say_bad(root, bad, n_good, how):
-    "What is wrong with a folder, in one line; an error unless `how` is 'skip' and something is left"
+    "What is wrong with a folder, in one line, which is an error unless `how` is 'skip'"
     if not bad: return
-    names = ', '.join(f'{shown(Path(f).name)} ({why})' for f,why in bad[:3]) + (', ...' if len(bad)>3 else '')
-    what = f"{len(bad):,} of {n_good+len(bad):,} files in {root} cannot be used: {names}"
+    names = ', '.join(f'{shown(_below(f, _home_of(root)))} ({why})' for f,why in bad[:3]) + (', ...' if len(bad)>3 else '')
+    what = f"{len(bad):,} of {n_good+len(bad):,} files in {shown(root)} cannot be used: {names}"
     if how!='skip': raise SslNbError(f"{what}; mend or remove them, or leave them out with --bad-files skip")
+    _say(f"{what}; left out")
+
+def _say(line):
+    "A line to people, once however many processes work together"
+    if os.environ.get('RANK', '0')=='0': print(line, file=sys.stderr)
 
 def _form(items, size=None):
-    "(size, mode) for a pile of images, of which 200 are looked at; None when there are none"
+    "(size, mode, {kind of depth: (white, the brightest)}) for a pile of images, of which 200 are looked at; None when there are none"
     def look(f):
-        try: return _look(f)
+        try: return f, *_look(f)
         except Exception: return None
-    seen = [s for f,*_ in items[::max(1, len(items)//200)] if (s := look(f))] or [s for f,*_ in items if (s := look(f))][:1]
-    if not seen: return None
-    grey = all(m in ('1','L','LA') or m[0] in 'IF' for m,_ in seen)
-    return size or min(64, max(8, sorted(s for _,s in seen)[len(seen)//2])), 'L' if grey else 'RGB'
+    with _hushed():
+        seen = [s for f,*_ in items[::max(1, len(items)//200)] if (s := look(f))] or [s for f,*_ in items if (s := look(f))][:1]
+        if not seen: return None
+        grey = all(m in ('1','L','LA') or m[0] in 'IF' for _,m,*_ in seen)
+        return size or min(64, max(8, sorted(s for *_,s,_ in seen)[len(seen)//2])), 'L' if grey else 'RGB', _depths([(f, k) for f,*_,k in seen if k])
 
-def _decoded(files, size, mode, label='reading images'):
+def _depths(seen):
+    "{kind of depth: (which number becomes white, the brightest that was found)} by some 50 of the (file, kind)"
+    tops = {}
+    for f,k in seen[::max(1, len(seen)//50)]:
+        try:
+            with _open(f) as im, _decoding(im, 64): tops[k] = max(tops.get(k, 0), float(_numbers(im).max()))
+        except Exception: pass                                  # a damaged one is told later
+    return {k: (_white(k, t), t) for k,t in sorted(tops.items())}
+
+def _whites(depths): return {k: w for k,(w,_) in depths.items()}
+
+def _say_dark(root, depths):
+    "Images of more than 8 bits that are nearly black at the scale of their kind, in one line"
+    for k,(w,t) in depths.items():
+        what = {'16': 'images of 16 bits', 'I': 'images of 32 bits', 'F': 'images in floating point'}[k]
+        if t<w/8: _say(f"{what} in {shown(root)} go up to {t:,.4g} of {w:,} only and are read as nearly black; rescale them to 8 bits first")
+
+def _decoded(files, size, mode, whites={}, label='reading images'):
     "Some hundred files at a time: (pixels (n,C,H,W) of those that can be read, '' or why not for each of them)"
     def one(f):
-        try: return _pixels_of(f, size, mode)
+        try: return _pixels_of(f, size, mode, whites)
         except Exception as e: return _why(e, f)
     n = max(16, min(512, 2**26//(size*size)))
-    with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings(), progress(range(len(files)), label, delay=3) as bar:
-        warnings.simplefilter('ignore')                         # Pillow's, on files that it reads all the same
+    with ThreadPoolExecutor(os.cpu_count()) as pool, _hushed(), progress(range(len(files)), label, delay=3) as bar:
         for part in (files[i:i+n] for i in range(0, len(files), n)):
             got = [a for group in pool.map(lambda fs: [one(f) for f in fs], [part[i:i+16] for i in range(0, len(part), 16)]) for a in group]
             good = [a for a in got if not isinstance(a, str)]; x = np.stack(good) if good else np.empty((0, size, size, 3)[:4 if mode=='RGB' else 3], np.uint8)
@@ -427,8 +477,8 @@ def _classes_of(labels, root):
     classes, seen = sorted({c for c in labels if c is not None}, key=_natural), {}
     for c in classes:
         if (k := unicodedata.normalize('NFC', c).casefold()) in seen:
-            raise SslNbError(f"the classes '{shown(seen[k])}' and '{shown(c)}' in {root} differ in case only; many systems take them for one; "
-                             "rename or join them")
+            raise SslNbError(f"the classes '{shown(seen[k])}' and '{shown(c)}' in {root} differ in case or in how an accent is written; "
+                             "many systems take them for one; rename or join them")
         if any('\ud800'<=a<='\udfff' for a in c): raise SslNbError(f"the name of the class '{shown(c)}' in {root} is no text that can be written; rename it")
         seen[k] = c
     return classes
@@ -443,8 +493,8 @@ def _arranged(root, items):
         stray = shown(items[lab[labels.index(None)]][0].name)
         raise SslNbError(f"{root} holds images beside the folders of classes, such as {stray}; give them a class, or move them")
     number = {c: i for i,c in enumerate(classes)}; y = np.array([number.get(c, -1) for _,c,_ in items])
-    named = {p: np.array([i for i in lab if items[i][2]==p], int) for p in ('train', 'valid', 'test')}; parts = named
-    if not any(map(len, named.values())): parts = _shares(lab, y, classes)
+    named = {p: np.array([i for i in lab if (items[i][2] or 'train')==p], int) for p in ('train', 'valid', 'test')}; parts = named
+    if not {items[i][2] for i in lab}-{None, 'rest'}: parts = _shares(lab, y, classes)
     elif not len(named['train']): raise SslNbError(f"{root} names no image for training")
     elif odd := set(y[lab].tolist())-set(y[named['train']].tolist()):
         raise SslNbError(f"the class '{shown(classes[min(odd)])}' in {root} has no image for training")
@@ -454,15 +504,17 @@ def _arranged(root, items):
 # %% ../nbs/00_data.ipynb #69d16244
 def _shares(i, y, classes, test=()):
     "The numbers `i` as train, valid and, unless there is one, test; all for training when there are no labels"
-    none = np.array([], int)
-    if len(classes)<2: return dict(train=i, valid=none, test=np.array(test, int))
-    counts = np.bincount(y[i], minlength=len(classes))
-    if counts.min()<5:
-        raise SslNbError(f"a class has fewer than 5 images, too few to hold some back: '{shown(classes[counts.argmin()])}' has {counts.min()}; "
-                         "add images or drop the labels (a flat folder)")
-    if not len(test): i, test = _draw(i, y, max(len(i)//5, len(classes)))
-    train, valid = _draw(i, y, max(len(i)//10, len(classes)), seed=1)
-    return dict(train=train, valid=valid, test=test)
+    valid = np.array([], int)
+    if len(classes)<2: return dict(train=i, valid=valid, test=np.array(test, int))
+    counts = np.bincount(y[i], minlength=len(classes)); n = (counts>=_least).sum(); many, few = i[counts[y[i]]>=_least], i[counts[y[i]]<_least]
+    if not counts.min(): raise SslNbError(f"the class '{shown(classes[counts.argmin()])}' has no image; leave it out of the classes")
+    if not len(test):
+        if n: many, test = _draw(many, y, max(len(many)//5, n))
+        test = i[np.isin(i, [*test, *(few[y[few]==c][0] for c in np.flatnonzero(counts<_least) if counts[c]>1)])]
+    if n: valid = _draw(many, y, max(len(many)//10, n), seed=1)[1]
+    return dict(train=i[~np.isin(i, [*test, *valid])], valid=valid, test=test)
+
+_least = 5                 # images of a class, with which it begins to give a share of them
 
 def _three_parts(im, test=None):
     "Hold back a tenth for validation and, if there is no test part yet, a fifth for that; nothing when there are no labels"
@@ -481,9 +533,9 @@ def _memory()->int:
     try: return min(n, int(Path('/sys/fs/cgroup/memory.max').read_text()))
     except (OSError, ValueError): return n
 
-def _stamp(root, items, bad):
-    "(checksum over names, classes, sizes and times of the files, bytes of all)"
-    h, total = hashlib.sha256(), 0
+def _stamp(root, items, bad, scale=()):
+    "(checksum over names, classes, sizes and times of the files and how they are scaled, bytes of all)"
+    h, total = hashlib.sha256(str(scale).encode() if scale else b''), 0
     for f,*more in (*items, *bad):
         try: s = os.stat(f); about = s.st_size, s.st_mtime_ns; total += s.st_size
         except OSError: about = None
@@ -520,7 +572,9 @@ def _finished(root, items, bad, why, bad_files):
     kept, bad = [it for it,w in zip(items, why) if not w], bad + [(it[0], w) for it,w in zip(items, why) if w]
     if not kept: raise SslNbError(f"{root} holds no images ({len(bad):,} other files)")
     try: classes, y, parts = _arranged(root, kept)
-    except SslNbError: _say_bad(root, bad, len(kept), bad_files); raise
+    except SslNbError:
+        if bad_files!='skip': _say_bad(root, bad, len(kept), bad_files)
+        raise
     order, home = np.concatenate([parts[p] for p in _order if p in parts]), _home_of(root); name = lambda f: _below(f, home)
     return order, dict(sizes={p: len(parts[p]) for p in _order if p in parts}, classes=classes, y=None if y is None else y[order].tolist(),
                        left_out=[(name(f), w) for f,w in bad], files=[name(kept[i][0]) for i in order])
@@ -577,9 +631,10 @@ def _keep(form, stamp, root, chunks, finish):
         print(f"{what}, so the images are read each time; set SSL_NB_CACHE to a folder that can", file=sys.stderr)
         return _decode(chunks, finish)
 
-def _read(root, items, bad, size, mode, bad_files):
+def _read(root, items, bad, size, mode, depths, bad_files):
     "(x (N,C,H,W), what it is) of a folder: from the cache, or decoded"
-    stamp, n_bytes = _stamp(root, items, bad); chunks = lambda: _decoded([f for f,*_ in items], size, mode)
+    whites = _whites(depths); chunks = lambda: _decoded([f for f,*_ in items], size, mode, whites)
+    stamp, n_bytes = _stamp(root, items, bad, [(k, w) for k,w in whites.items() if k!='16'])
     finish = lambda why: _finished(root, items, bad, why, bad_files)
     if len(items)<_worth[0] and n_bytes<_worth[1]: return _decode(chunks, finish)
     return _keep(f'{size} {mode}', stamp, root, chunks, finish)
@@ -590,7 +645,7 @@ def _folder(root, size, bad_files='refuse'):
     items, bad = _folder_items(root); form = _form(items, size)
     if form is None: bad = bad + [(f, _why_bad(f)) for f,*_ in items]; raise SslNbError(f"{root} holds no images" + f" ({len(bad):,} other files)"*bool(bad))
     x, what = _read(root, items, bad, *form, bad_files); d = _as_data(root, x, what)
-    _say_bad(root, d.left_out, len(x), bad_files)
+    _say_bad(root, d.left_out, len(x), bad_files); _say_dark(root, form[2])
     return d
 
 # %% ../nbs/00_data.ipynb #f1388af6
@@ -651,15 +706,20 @@ def load_data(
     d = _load(data, image_size, bad_files)
     return resize(d, image_size) if image_size else d
 
+def _is_pile(path):
+    "Is it a folder or a labels CSV?"
+    return bool(str(path).strip()) and (Path(path).is_dir() or (Path(path).is_file() and Path(path).suffix.lower()=='.csv'))
+
 def _load(data, size, bad_files):
     if isinstance(data, ImageData): return data
     if isinstance(data, Images): return ImageData('images', *_three_parts(data))
     if isinstance(data, (str, os.PathLike)):
+        if not str(data).strip(): raise SslNbError("the data has an empty name, perhaps of a variable that is not set; give a name, a folder or a CSV")
         if data=='digits': return _digits()
         if str(data) in _idx_sets: return _idx_data(str(data))
         if data=='cifar10': return _cifar10()
-        if Path(data).is_dir() or (Path(data).is_file() and Path(data).suffix.lower()=='.csv'): return _folder(data, size, bad_files)
-        if Path(data).is_file(): raise SslNbError(f"{data} is one file; give a folder of images, or a CSV with the columns file,label")
+        if _is_pile(data): return _folder(data, size, bad_files)
+        if Path(data).exists(): raise SslNbError(f"{data} is one file; give a folder of images, or a CSV with the columns file,label")
         raise unknown('data set (and no file or folder of that name exists)', str(data), _named)
     if isinstance(data, (np.ndarray, Tensor)): return ImageData('array', to_images(data))
     if isinstance(data, (tuple, list)) and len(data)==2 and np.ndim(data[0])>=3: return ImageData('array', *_three_parts(to_images(*data)))
@@ -701,13 +761,15 @@ def read_files(
     if channels not in (1, 3): raise SslNbError(f"files hold grey or colour images, not {channels} channels; give such images as an array in Python")
     if bad_files not in ('refuse', 'skip'): raise unknown('way with bad files', bad_files, ['refuse', 'skip'])
     if not source.exists(): raise SslNbError(f"there is no file or folder at {source}")
+    if not (source.is_dir() or source.is_file()): raise SslNbError(f"{source} is neither a folder nor an ordinary file")
     files, bad = _files_in(source) if source.is_dir() else ([source], [])
     files = sorted(files, key=_natural); mode = 'L' if channels==1 else 'RGB'
     if not files and not bad: raise SslNbError(f"{source} holds no images")
-    got = list(_decoded(files, size, mode)); why = [w for _,ws in got for w in ws]; bad += [(f, w) for f,w in zip(files, why) if w]
+    depths = (_form([(f,) for f in files]) or (0, '', {}))[2]; got = list(_decoded(files, size, mode, _whites(depths)))
+    why = [w for _,ws in got for w in ws]; bad += [(f, w) for f,w in zip(files, why) if w]
     if bad and source.is_file(): raise SslNbError(f"{source} cannot be read as an image ({bad[0][1]})")
     if '' not in why: raise SslNbError(f"{source} holds no images ({len(bad):,} other files)")
-    _say_bad(source, bad, why.count(''), bad_files)
+    _say_bad(source, bad, why.count(''), bad_files); _say_dark(source, depths)
     return torch.from_numpy(np.concatenate([x for x,_ in got])), [f for f,w in zip(files, why) if not w], bad
 
 # %% ../nbs/00_data.ipynb #a51e082c
@@ -720,7 +782,10 @@ def data_of(
     if data is not None: return load_data(data, *how)
     if (name := settings['data']) and name not in _named and not Path(name).exists():
         raise SslNbError(f"the run was made from '{name}', which is not found from here; go to the folder where it was started, or name the images with --data")
-    return part_of(load_data(settings['data'], *how), settings.get('n_images'), settings.get('images_per_class'), settings.get('seed', 0))
+    seed = settings.get('part_seed', settings.get('seed', 0))
+    d = part_of(load_data(settings['data'], *how), settings.get('n_images'), settings.get('images_per_class'), seed)
+    if 'n_images' in settings: check_images(settings, d)            # a stage of an earlier version does not know which part it was
+    return d
 
 # %% ../nbs/00_data.ipynb #8a968ace
 class Batches:

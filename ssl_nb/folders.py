@@ -8,16 +8,17 @@ Docs: https://ssl-nb.github.io/ssl_nb/folders.html.md"""
 __all__ = ['Look', 'look_at', 'near_pairs', 'DataReport', 'inspect_data', 'to_folder']
 
 # %% ../nbs/07_folders.ipynb #2398e591
-import hashlib, os, tempfile, warnings
+import hashlib, os, tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 import numpy as np, torch
 import torch.nn.functional as F
-from .core import SslNbError, class_colour, progress, shown
+from .core import SslNbError, atomic_path, class_colour, progress, shown
 from .data import ImageData, Source, few_labels, load_data
-from .data import _arranged, _below, _drawable, _folder_items, _form, _home_of, _natural, _open, _pixels_of, _plain, _why
+from .data import (_arranged, _below, _classes_of, _counted, _decoding, _drawable, _folder_items, _form, _home_of, _hushed, _is_pile, _least, _natural,
+                         _open, _part_names, _pixels_of, _plain, _side_files, _whites, _why)
 
 # %% ../nbs/07_folders.ipynb #8cd1f0cf
 class Look(NamedTuple):
@@ -36,12 +37,15 @@ def look_at(
     path # An image file
 )->Look:
     "Look at an image file; an error when it is none"
+    with _hushed(): return _glance(path)
+
+def _glance(path, whites={}):
     with _open(path) as im:
         way, size = im.getexif().get(0x0112, 1), im.size
         deep = ' 16 bit' if ';16' in im.mode+str(im.tile[:1]) else ''
         kind = f"{im.format} {_modes.get(im.mode, 'grey' if im.mode.startswith('I;16') else im.mode)}{deep}"
-        im.draft(None, (512, 512)); im.load(); im = _plain(im, 'RGB')
-    return Look(kind, *(size[::-1] if way in (5,6,7,8) else size), way in range(2, 9), *_traces(im))
+        with _decoding(im, 512): flat = _plain(im, 'RGB', whites)
+    return Look(kind, *(size[::-1] if way in (5,6,7,8) else size), way in range(2, 9), *_traces(flat))
 
 def _traces(im):
     "Digest and thumbnail of a colour image"
@@ -87,6 +91,7 @@ class DataReport:
     trouble:str = ''        # Why it cannot be loaded as it is
     skip:bool = False       # Are broken files left out?
     pixels:object = None    # number -> (H,W) or (H,W,3) uint8
+    layout:list = field(default_factory=list) # What is odd in how the folder is laid out, in sentences
     def __len__(self): return len(self.images)
     def __str__(self): return '\n'.join(_lines(self))
     @property
@@ -94,6 +99,12 @@ class DataReport:
     @property
     def verdict(self): return _verdict(self)
     def plot(self)->Any: return _plot(self)
+    def to_csv(self,
+        path:str|Path # The table to write
+    )->Path:
+        "All of it as a table: a line for each image and each broken file, with the files that are the same or alike"
+        with atomic_path(path) as p: _whole(self).to_csv(p, index=False, errors='surrogateescape')
+        return Path(path)
 
 # %% ../nbs/07_folders.ipynb #c7f099ba
 def inspect_data(
@@ -104,7 +115,7 @@ def inspect_data(
     quiet:bool=True     # No progress bar
 )->DataReport:
     "Look at all images of a folder or data set"
-    here = isinstance(data, (str, os.PathLike)) and Path(data).exists()
+    here = isinstance(data, (str, os.PathLike)) and _is_pile(data)
     r, digests = _of_folder(Path(data), image_size, quiet) if here else _of_data(load_data(data, image_size, bad_files)); r.skip = bad_files=='skip'
     groups = {}
     for i,d in enumerate(digests): groups.setdefault(d, []).append(i)
@@ -114,29 +125,60 @@ def inspect_data(
 
 def _of_folder(root, size, quiet):
     "A report without copies, and the digests"
-    items, broken = _folder_items(root); looks = list(_looks([f for f,*_ in items], quiet))
+    items, broken = _folder_items(root); form = _form(items, size); whites = _whites(form[2]) if form else {}
+    looks = list(_looks([f for f,*_ in items], quiet, whites))
     broken = broken + [(f, l) for (f,*_),l in zip(items, looks) if isinstance(l, str)]; home = _home_of(root); name = lambda f: _below(f, home)
     items, looks = [it for it,l in zip(items, looks) if not isinstance(l, str)], [l for l in looks if not isinstance(l, str)]
     if not items: raise SslNbError(f"{shown(root)} holds no images" + f" ({len(broken):,} other files)"*bool(broken))
-    part, trouble, form = [p or 'train' for *_,p in items], '', _form(items, size)
+    part, trouble, form = [p or 'train' for *_,p in items], '', form[:2]
     try:
         for p,i in _arranged(root, items)[2].items():
             for k in i: part[k] = p
     except SslNbError as e: trouble = str(e)
     images = _frame([name(f) for f,*_ in items], part, [c for _,c,_ in items], [l[:4] for l in looks])
+    def pixels(i):
+        with _hushed(): return _pixels_of(items[i][0], *form, whites)
     return DataReport(root.resolve().name, images, np.stack([l.thumb for l in looks]), [(name(f), w) for f,w in broken], [], [], form, trouble,
-                      pixels=lambda i: _pixels_of(items[i][0], *form)), [l.digest for l in looks]
+                      pixels=pixels, layout=_layout(root, items, [f for f,_ in broken])), [l.digest for l in looks]
 
-def _looks(files, quiet):
+def _looks(files, quiet, whites={}):
     "A `Look` at each file, or why there is none, by several threads"
     def one(f):
-        try: return look_at(f)
+        try: return _glance(f, whites)
         except Exception as e: return _why(e, f)
-    with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings(), progress(range(len(files)), 'looking at images', quiet, delay=3) as bar:
-        warnings.simplefilter('ignore')
+    with ThreadPoolExecutor(os.cpu_count()) as pool, _hushed(), progress(range(len(files)), 'looking at images', quiet, delay=3) as bar:
         for part in (files[i:i+512] for i in range(0, len(files), 512)):
             for group in pool.map(lambda fs: [one(f) for f in fs], [part[i:i+16] for i in range(0, len(part), 16)]): yield from group
             bar.update(len(part))
+
+def _layout(root, items, others):
+    "What is odd in how a folder is laid out, in sentences"
+    if not root.is_dir() or (root/'labels.csv').is_file(): return []
+    full = {Path(f).parent for f in (*(f for f,*_ in items), *others)}; full |= {p for f in full for p in f.parents}; empty, joined = [], {}
+    for here, folders, _ in os.walk(root):
+        folders[:] = sorted(d for d in folders if not d.startswith('.'))
+        if Path(here)!=root and Path(here) not in full: empty.append(_below(here, root)); folders.clear()
+    for at, c in {(f.parent, c) for f,c,_ in items if c}:
+        below = _below(at, root).split(os.sep); joined.setdefault(c, set()).update(below[below.index(c)+1:][:1])
+    odd = [c for c in {c for _,c,_ in items if c} if c.casefold() in _part_names and (root/c).is_dir()]
+    joined = {c: sorted(subs, key=_natural) for c,subs in joined.items() if len(subs)>1 and c not in odd}
+    names = lambda some: ', '.join(f"'{shown(c)}'" for c in sorted(some, key=_natural)[:3]) + ', ...'*(len(some)>3)
+    out = [f"{_counted(len(empty), 'folder')} without an image, which {'does' if len(empty)==1 else 'do'} not count: {names(empty)}"]*bool(empty)
+    out += [f"{names(odd)} is read as a class, as there is no folder `train` or `labelled` beside it"]*bool(odd)
+    for c,subs in sorted(joined.items())[:3]:
+        out.append(f"the sub-folders of '{shown(c)}' are one class: {names(subs)}; move them up if they are classes of their own")
+    return out
+
+def _whole(r):
+    "The report as a table: each image and each broken file, and what they are the same as or alike"
+    import pandas as pd
+    file = r.images.file.tolist(); same, like = ([[] for _ in file] for _ in range(2))
+    for g in r.same:
+        for i in g: same[i] += [file[j] for j in g if j!=i][:9]
+    for i,j,c in r.near: like[i].append(f'{file[j]} ({c:.3f})'); like[j].append(f'{file[i]} ({c:.3f})')
+    good = r.images.drop(columns='turned').assign(broken=None, same=[' | '.join(n) for n in same], alike=[' | '.join(n) for n in like])
+    bad = pd.DataFrame([dict(file=f, broken=w) for f,w in r.broken], columns=['file', 'broken'], dtype=object)
+    return pd.concat([good.astype(object), bad.reindex(columns=good.columns).astype(object)], ignore_index=True)
 
 def _of_data(d):
     "A report without copies, and the digests"
@@ -192,7 +234,7 @@ def _lines(r):
     "The report, line by line"
     im = r.images; n = im.part.value_counts(); file = [shown(f) for f in im.file]
     parts = ', '.join(f'{p} {n[p]:,}' for p in ('train','valid','test','unlabelled') if p in n)
-    yield f"{shown(r.name)}: {parts} images, " + (f'{len(r.classes):,} classes' if r.classes else 'no labels')
+    yield f"{shown(r.name)}: {parts} image{'s'*(len(im)!=1)}, " + (_counted(len(r.classes), 'class') if r.classes else 'no labels')
     yield from ['', *_table(im), '']
     kinds = im.kind[im.kind!=''].value_counts()
     if len(kinds): yield 'kinds     ' + ', '.join(f'{k} {v:,}' for k,v in kinds.items()) + f'; {im.turned.sum():,} turned as EXIF says'*bool(im.turned.any())
@@ -226,6 +268,10 @@ def _verdict(r):
     def say(k, one, more):
         if k: out.append((one if k==1 else more).format(n=f'{k:,}'))
     if r.trouble: out.append(f'it cannot be loaded as it is: {r.trouble}')
+    out += r.layout
+    dark = im.kind.str.contains('16 bit|32 bit|float') & (r.thumbs.reshape(len(im), -1).max(1)<32)
+    end = ' of more than 8 bits would be nearly black, as little of the range is used: rescale to 8 bits first'
+    say(dark.sum(), '{n} image'+end, '{n} images'+end)
     end = ' would be refused: mend or remove, or leave out with --bad-files skip'
     if not r.skip: say(len(r.broken), '{n} file'+end, '{n} files'+end)
     end = ' in the part to learn from, too: take out one of the two, or the accuracy flatters'
@@ -239,12 +285,26 @@ def _verdict(r):
     if extra>len(im)/20: out.append(f'{extra:,} of {len(im):,} images are further copies, which count more than others: one of each is enough')
     if len(n)>1 and n.iloc[0]>=3*n.iloc[-1]:
         a, b = (f"'{shown(n.index[i])}' has {n.iloc[i]:,}" for i in (0, -1)); out.append(f'{a} images and {b}: read macro F1 beside accuracy')
-    if 0<tests<200: out.append(f'{tests} test images are few: one more that is right is {100/tests:.1f} points of accuracy')
+    out += _scarce(r) if len(n) and not r.trouble else []
+    if 0<tests<200: out.append(f"{tests} test image{' is' if tests==1 else 's are'} few: one more that is right is {100/tests:.1f} points of accuracy")
     end = f' less than {least//2} pixels wide or high and will be a blur: leave out what is too small'
     say((side<least/2).sum(), '{n} image is'+end, '{n} images are'+end)
     if (was := side.median())>=2*least: out.append(f'images are scaled from {was:,.0f} pixels to {least}: if small things matter, take a larger --image-size')
     if not len(n): out.append('there are no labels to probe with: put some images into `labelled/CLASS` and the others into `unlabelled`')
+    if (k := im.part.isin(['train', 'unlabelled']).sum())<2: out.append(f"contrastive learning compares images and needs 2 or more, not {k}")
     return out or ['nothing stands in the way']
+
+def _scarce(r):
+    "What cannot be told apart or measured, because there are too few labels, in sentences"
+    t = r.images[r.images.label.notna()].groupby(['label', 'part'], sort=False).size().unstack(fill_value=0)
+    t = t.reindex(columns=['train', 'valid', 'test'], fill_value=0)
+    if len(t)<2: return ['there is one class, so nothing to tell apart: make a sub-folder for each class, or none']
+    few = t[(t.train<_least) & (t.valid==0)].sort_values('train'); out = []
+    if len(few):
+        c, k = shown(few.index[0]), few.iloc[0]; parts = f'{k.train} to learn from, {k.test} for testing, none for validation'
+        out.append(f"class '{c}' has {_counted(k.sum(), 'image')}: {parts}, for which it takes {_least}" if len(few)==1 else
+                   f"{len(few):,} classes have too few images to give some for validation, for which it takes {_least}, such as '{c}': {parts}")
+    return out + ['no image is for testing, so nothing can be measured']*(not t.test.any())
 
 # %% ../nbs/07_folders.ipynb #7a6e22ea
 def _samples(r, fig, rows=10, cols=9):
@@ -261,7 +321,7 @@ def _samples(r, fig, rows=10, cols=9):
         row[0].set_ylabel(_short(c), rotation=0, ha='right', va='center', fontsize=8)
     fig.suptitle(f'as loaded, {r.form[0]}x{r.form[0]}' + (f' ({rows} of {len(r.classes)} classes)' if len(r.classes)>rows else ''), fontsize=9)
 
-def _short(name, n=14): return shown(name) if len(shown(name))<=n else shown(name)[:n-1]+'…'
+def _short(name, n=20): return shown(name) if len(shown(name))<=n else shown(name)[:n-1]+'…'
 
 def _balance(r, ax, most=20):
     "Bars: the number of images of each class in each part"
@@ -321,6 +381,7 @@ def to_folder(
     "Write a data set as PNG files train/CLASS/N.png, valid/CLASS/N.png, test/CLASS/N.png and unlabelled/N.png"
     path = Path(path); parts, rest = {n: p for n,p in d.parts.items() if n!='rest'}, [] if d.rest is None else [d.rest]
     if path.exists(): raise SslNbError(f"{path} is there already; name a new folder")
+    _check_names(d.classes, d.name)
     if d.train.x.shape[1] not in (1, 3): raise SslNbError(f"files hold grey or colour images, not {d.train.x.shape[1]} channels")
     if not d.classes: parts, rest = {}, [d.train, *rest]
     elif labels_per_class:
@@ -335,12 +396,24 @@ def to_folder(
             raise
     return path
 
+def _folder_name(c): return c.replace(os.sep, '-').replace('/', '-')
+
+def _check_names(classes, name):
+    "An error when a class cannot be the name of a folder that is read as that class"
+    for c in classes:
+        f = _folder_name(c); long = len(f.encode('utf-8', 'surrogateescape'))>255; part = _part_names.get(f.casefold()) in ('', 'train', 'rest')
+        why = 'it is empty' if not f.strip() else 'such folders are hidden' if f[0]=='.' else 'it holds a NUL' if '\0' in f else 'it is too long' if long else \
+            'files of that name are left out' if f.lower() in _side_files else 'parts have such names' if part else ''
+        if why: raise SslNbError(f"a folder cannot be named after the class '{_short(c, 60)}' of {name}: {why}; rename the class")
+    if len({_folder_name(c) for c in classes})<len(classes):
+        raise SslNbError(f"two classes of {name} would get the same folder; rename one that differs in '/' alone")
+    _classes_of([_folder_name(c) for c in classes], name)
+
 def _write(images, folder, by_class):
     "PNG files numbered on, in a folder for each class or in one"
     from PIL import Image
-    homes = [folder/c.replace(os.sep, '-').replace('/', '-') for c in images.classes] if by_class else [folder]
+    homes = [folder/_folder_name(c) for c in images.classes] if by_class else [folder]
     for h in homes: h.mkdir(parents=True, exist_ok=True)
-    if len({h.stat().st_ino for h in homes})<len(homes): raise SslNbError("two classes would get the same folder; rename one that differs in '/' or case alone")
     at = {h: len(list(h.iterdir())) for h in homes}
     for i,x in enumerate(images.x):
         h = homes[int(images.y[i])] if by_class else folder

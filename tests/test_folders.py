@@ -81,7 +81,67 @@ def test_few_images_of_two_piles(two):
     assert done.returncode == 0 and json.loads((two / "few" / "settings.json").read_text(encoding="utf-8"))["data_n"] == 100, done.stderr
 
 
+# --- few labels
+
+@pytest.mark.parametrize("labelled, test, learns, says", [(3, 0, 60 + 6, "3 test images"), (9, 9, 60 + 24, "27 test images")])
+def test_few_labels_beside_a_pile(labelled, test, learns, says, tmp_path):
+    x, y = digits()
+    for c in range(3):
+        own = x[y == c]
+        fill(tmp_path / "photos", [(f"unlabelled/{c}-{n}.png", own[n]) for n in range(20)])
+        fill(tmp_path / "photos", [(f"labelled/{c}/{n}.png", own[20 + n]) for n in range(labelled)])
+        fill(tmp_path / "photos", [(f"test/{c}/{n}.png", own[40 + n]) for n in range(test)])
+    told = ssl_nb("data", "photos", cwd=tmp_path)
+    assert ("3 classes have too few images" in told.stdout) == (labelled < 5) and "cannot be loaded" not in told.stdout, told.stdout + told.stderr
+    done = ssl_nb("pretrain", "--data", "photos", "--preset", "digits", *BRIEF, "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0 and json.loads((tmp_path / "run" / "settings.json").read_text(encoding="utf-8"))["data_n"] == learns, done.stderr
+    scored = ssl_nb("probe", "run", "--labels-per-class", "2", "--supervised-steps", "5", "--quiet", cwd=tmp_path)
+    assert scored.returncode == 0 and "with 6 labels, " + says in scored.stdout, scored.stdout + scored.stderr
+
+
+def test_a_rare_class_stops_nothing(tmp_path):
+    x, y = digits()
+    fill(tmp_path / "photos", [(f"{c}/{n}.png", x[y == c][n]) for c, count in enumerate((30, 30, 1)) for n in range(count)])
+    assert "class '2' has 1 image: 1 to learn from, 0 for testing" in ssl_nb("data", "photos", cwd=tmp_path).stdout
+    done = ssl_nb("pretrain", "--data", "photos", "--preset", "digits", *BRIEF, "--out", "run", cwd=tmp_path)
+    scored = ssl_nb("probe", "run", "--labels-per-class", "1", "--supervised-steps", "5", "--quiet", cwd=tmp_path)
+    assert "online kNN" in done.stdout and scored.returncode == 0 and "12 test images" in scored.stdout, done.stderr + scored.stderr
+    json.loads((tmp_path / "run" / "probe" / "metrics.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)   # no NaN
+
+
 # --- bad input
+
+@pytest.fixture(scope="module")
+def classifier(two):
+    "A pretraining with a linear probe"
+    done = ssl_nb("probe", "run", "--no-baselines", "--out", "linear", "--quiet", cwd=two)
+    assert done.returncode == 0, done.stderr
+    return two / "linear"
+
+
+def test_what_is_no_file_is_not_waited_for(two, classifier):
+    os.mkfifo(two / "pipe")
+    for words in (["predict", "linear", "pipe"], ["predict", "linear", os.devnull]): one_line(ssl_nb(*words, cwd=two), "neither a folder nor an ordinary file")
+    for words in (["data", "pipe"], ["pretrain", "--data", os.devnull]): one_line(ssl_nb(*words, cwd=two), "is one file; give a folder")
+    for words in (["data", ""], ["pretrain", "--data", ""]): one_line(ssl_nb(*words, cwd=two), "empty name")
+
+
+def test_what_is_left_out_is_said_once(two, classifier, tmp_path):
+    fill(tmp_path / "photos", [(f"a/{n}.png", digits()[0][n]) for n in range(9)])
+    (tmp_path / "photos" / "a" / "broken.png").write_bytes(b"no image")
+    for words in (["pretrain", "--data", "photos", *BRIEF, "--out", "run"], ["predict", str(classifier), "photos"],
+                  ["embed", str(two / "run"), "photos", "--out", "h.npz", "--quiet"]):
+        done = ssl_nb(*words, "--bad-files", "skip", cwd=tmp_path)
+        assert done.stderr == "1 of 10 files in photos cannot be used: a/broken.png (no image); left out\n", words[0] + done.stderr
+
+
+def test_a_large_picture_leaves_no_warning(tmp_path):
+    fill(tmp_path / "photos", [(f"{n}.png", digits()[0][n]) for n in range(3)])
+    (tmp_path / "photos" / "large.png").write_bytes(png_bomb(12_000))
+    for words in (["data", "photos", "--out", "look.png"], ["pretrain", "--data", "photos", *BRIEF, "--out", "run"]):
+        done = ssl_nb(*words, cwd=tmp_path)
+        assert done.returncode == 0 and "Warning" not in done.stderr, done.stderr
+
 
 def test_an_empty_folder_is_one_line(tmp_path):
     (tmp_path / "none").mkdir()
@@ -153,7 +213,7 @@ def test_names_links_and_classes_of_all_kinds(tmp_path):
     (tmp_path / "photos" / "Cat").mkdir()
     Image.fromarray(x[0]).save(tmp_path / "photos" / "Cat" / "1.png")
     if not (tmp_path / "photos" / "cat" / "1.png").samefile(tmp_path / "photos" / "Cat" / "1.png"):
-        one_line(ssl_nb("pretrain", "--data", "photos", "--bad-files", "skip", *BRIEF, cwd=tmp_path), "'Cat' and 'cat'", "differ in case only")
+        one_line(ssl_nb("pretrain", "--data", "photos", "--bad-files", "skip", *BRIEF, cwd=tmp_path), "'Cat' and 'cat'", "differ in case or in how")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything; 00_data plays it with a patched open")
