@@ -12,8 +12,8 @@ __all__ = ['RECORDS', 'GROUPS', 'demo_params', 'make_parser', 'parse', 'demo', '
 import argparse, os, sys, time
 from pathlib import Path
 from .core import (Param, STAGES, SslNbError, atomic_path, check_device, check_out, check_same, convert, parameters, percent, preset_names,
-                         log_scoring, read_json, read_settings, resolve, run_state, set_command, shipped_model, shipped_models, shown, stage_params, unknown,
-                         write_json, write_record)
+                         log_scoring, read_json, read_settings, resolve, run_state, set_command, shipped_model, shipped_models, shown, stage_params,
+                         torchrun_process, unknown, write_json, write_record)
 
 # %% ../nbs/cli.ipynb #bc3d9eda
 class _Parser(argparse.ArgumentParser):
@@ -86,7 +86,8 @@ def _arguments():
              '--model': dict(metavar='NAME', help=f"in place of RUN, a model that comes with the package: {', '.join(shipped_models())}")}
     return dict(
         data={'name': dict(nargs='?', help='a data set or a folder'), '--image-size': dict(metavar='N', help='scale images to this many pixels a side'),
-              **bad_files, '--out': out | dict(help='save images, balance, sizes and copies as a picture (PNG)')},
+              **bad_files, '--out': out | dict(help='save images, balance, sizes and copies as a picture (PNG)'),
+              '--csv': out | dict(help='save what is found of each file as a table (CSV)')},
         presets={'name': dict(nargs='?', help='a preset'), '--settings': dict(metavar='FILE', help='a settings file of your own')},
         evaluate={'run': dict(help='run folder of probe or pretraining'), '--data': dict(help='other labelled data'), **device,
                   '--out': out | dict(metavar='FOLDER', help='write confusion, reliability and mistakes as pictures there'),
@@ -107,6 +108,7 @@ def _arguments():
                                                 'without it the names are listed'),
                    '--cpu-size': dict(action='store_true', help='the smaller version of a record, where there is one'),
                    '--seeds': dict(metavar='N', help='how many seeds, >= 1'),
+                   '--minutes': dict(metavar='N', help='begin nothing new after so many minutes; the same command goes on'),
                    '--out': dict(default='runs', metavar='FOLDER', help='where the run folders go [runs]'), **device, '--quiet': quiet,
                    '--results': dict(default='results', metavar='FOLDER', help='where the record goes [results]')})
 
@@ -142,12 +144,14 @@ def demo(preset=None, out=None, force=False, resume=False, **given)->dict: # the
     "Pretrain, probe (where there are labels), cluster and report; writes one run folder with the others inside"
     from ssl_nb.pretrain import load_run, pretrain
     from ssl_nb.probe import is_labelled, probe
-    from ssl_nb.deepcluster import cluster_run
+    from ssl_nb.deepcluster import all_images, cluster_run
     from ssl_nb.report import report
     out, parts = Path(out or 'runs/demo'), _split(_on_digits(given | dict(preset=preset)))
     check_demo(out, parts, force, resume)
     if not (resume and run_state(out)=='finished'): pretrain(out=out, force=force, resume=resume, **parts['pretrain'])
-    stages = dict(probe=probe, cluster=cluster_run) if is_labelled(load_run(out).data()) else dict(cluster=cluster_run)
+    d = load_run(out).data(); labelled = is_labelled(d)
+    stages = dict(probe=probe, cluster=cluster_run) if labelled else dict(cluster=cluster_run)
+    parts['cluster'] = dict(k=max(2, min(len(d.classes) if labelled else 10, len(all_images(d))//2))) | parts['cluster']
     for name, f in stages.items():
         if run_state(out/name)!='finished': f(out, resume=True, **parts[name])
     page = report(out)
@@ -163,6 +167,9 @@ def check_demo(out, parts, force, resume):
     for s in _line: resolve(s, **parts[s])
     if run_state(out)=='finished' and not force:
         if not resume: raise SslNbError(f"{out} holds a finished run; choose another --out, or replace it with --force")
+        data, was = parts['pretrain'].get('data'), read_settings(out)['data']
+        if isinstance(data, (str, Path)) and was is not None and Path(data).absolute()!=Path(was).absolute():
+            raise SslNbError(f"{out} holds a finished run of {was}, not of {data}; choose another --out, or replace it with --force")
         asked = resolve('pretrain', **parts['pretrain'])
         check_same(out, {k: v for k,v in asked.items() if k not in ('device', 'quiet', 'preset', 'settings', 'data') and v not in (None, 'auto')})
     else: check_out(out, force, resume)
@@ -173,6 +180,7 @@ def _demo(a):
     if 'probe' in out: _say_probe(out['probe'])
     else: print('no labels in the data, so there is nothing to probe with; the report shows neighbours and clusters')
     if 'cluster_acc' in c: print(f"clusters without labels       {100*c['cluster_acc']:5.1f} %   (Hungarian accuracy, k = {c['k']})")
+    elif 'probe' in out: print(f"{c['k']} clusters, which are not scored: not every image has a label")
     print(f"\nreport: {out['report']}")
 
 def _say_probe(m):
@@ -192,6 +200,7 @@ def _data(a):
         print("or a folder of images: one sub-folder per class, flat without labels, with a labels.csv (file,label), or with `unlabelled` inside"); return
     from ssl_nb.folders import inspect_data
     r = inspect_data(name, size, bad_files, quiet=False); print(r)
+    if a['csv']: print(f"table: {r.to_csv(a['csv'])}")
     if a['out']:
         from ssl_nb.core import figure_style, save_figure
         figure_style(); save_figure(r.plot(), a['out']); print(f"picture: {a['out']}")
@@ -209,10 +218,12 @@ def _presets(a):
 def _pretrain(a):
     from ssl_nb.pretrain import pretrain
     run = pretrain(**a); m = read_json(run.path/'metrics.json')
+    if torchrun_process()[0]: return
     knn = f", online kNN {m['knn_accuracy']:.3f}" if 'knn_accuracy' in m else ''
     print(f"loss {m['loss']:.3f} (chance {m['chance_loss']:.3f}), contrastive accuracy {m['accuracy']:.3f}{knn}")
     if m['verdict']: print(f"look out: {m['verdict']}")
-    print(f"run: {run.path}   next: ssl_nb probe {run.path}")
+    from ssl_nb.probe import is_labelled
+    print(f"run: {run.path}   next: ssl_nb {'probe' if 'knn_accuracy' in m or is_labelled(run.data()) else 'cluster'} {run.path}")
 
 def _probe(a):
     if a.pop('label_curve', False): return _curve(a)
@@ -268,10 +279,10 @@ def _predict(a):
     if a['json']: print(_json(rows)); return
     if a['csv']: _csv(rows, sys.stdout)
     else:
-        w, c = (max(map(len, (r[k] for r in rows))) for k in ('file', 'class'))
+        w, c = (max(len(shown(r[k])) for r in rows) for k in ('file', 'class'))
         for r in rows:
-            others = ', '.join(f'{n} {100*p:.1f} %' for n,p in r['top'][1:]) + ('   looks inverted' if r['inverted'] else '')
-            print(f"{r['file']:{w}}  {r['class']:{c}} {100*r['probability']:5.1f} %   {others}")
+            others = ', '.join(f'{shown(n)} {100*p:.1f} %' for n,p in r['top'][1:]) + ('   looks inverted' if r['inverted'] else '')
+            print(f"{shown(r['file']):{w}}  {shown(r['class']):{c}} {100*r['probability']:5.1f} %   {others}")
     if (n := sum(r['inverted'] for r in rows)) and not a['invert']:
         print(f"look out: {n} of {len(rows)} image{'s look' if n>1 else ' looks'} dark on light, or the other way round than the model was trained on; "
               "try --invert", file=sys.stderr)
@@ -415,13 +426,15 @@ def reproduce(name, seeds=None, out='runs', results='results', device='auto', qu
     if 'as_folder' in spec: given['data'] = _as_folder(given.get('data') or resolve('pretrain', spec['preset'])['data'], out, spec)
     if special := next((f for k,(_,f) in _kinds.items() if k in spec), None):
         for s in range(n):
+            _go_on()
             if not quiet: print(f"{name}: run {s+1} of {n}, seed {s}", file=sys.stderr)
-            rows.append(special(spec | dict(name=name), home, s, results, given | dict(device=device, quiet=quiet)))
+            rows.append(special(spec | dict(name=name, asked=asked), home, s, results, given | dict(device=device, quiet=quiet)))
         record = _plain_record(name, spec, n, rows, asked); together = _seeds_together(name, rows, results) if 'cluster' in spec else {}
         return write_record(results, record | dict(extra=record['extra'] | together))
     for s in range(n):
         for v,change in spec.get('variants', {None: {}}).items():
             d = home/f'seed-{s}' if not v else home/v.replace(' ', '')/f'seed-{s}'
+            if not _done(d, spec): _go_on()
             if not quiet: print(f"{name}{f', {v}' if v else ''}: run {s+1} of {n}, seed {s}{', done before' if _done(d, spec) else ''}", file=sys.stderr)
             m = _one_seed(name, spec, d, s, results, device=device, quiet=quiet, **(given | change))
             rows.append(_row(m, spec, d) | dict(variant=v, seed=s))
@@ -440,6 +453,14 @@ def check_record(name, n, out, results):
     old = Path(results)/f'{name}.json'
     if old.is_file() and len(read_json(old)['seeds'])>n:
         raise SslNbError(f"{old} holds {len(read_json(old)['seeds'])} seeds, more than {n}; put the new one elsewhere with --results FOLDER")
+
+_time = dict(up=None) # When `reproduce --minutes` begins nothing new, by time.monotonic()
+
+def _go_on():
+    "Stop before the next piece of work when the time that was given is up"
+    if _time['up'] is not None and time.monotonic()>_time['up']: raise _TimeUp()
+
+class _TimeUp(Exception): "The minutes of `reproduce` are over"
 
 def _done(d, spec): return all(run_state(p)=='finished' for p in (d, *(d/s for s in spec['stages'])))
 
@@ -478,7 +499,7 @@ def _kept_run(spec, home, seed, results, given):
     "A run folder of pretraining for a seed: around the kept encoder, or trained now"
     from ssl_nb.core import results_dir
     from ssl_nb.pretrain import adopt, load_run, pretrain
-    files = [_encoder_file(r, spec, seed) for r in (results, results_dir())]
+    files = [_encoder_file(r, spec, seed) for r in ((results,) if spec['asked'] else (results, results_dir()))]     # ours is of our settings
     mine = {k: v for k,v in _split(given)['pretrain'].items() if k not in ('device', 'quiet', 'seed')}
     if file := next((f for f in files if f.is_file()), None): return adopt(file, home/f'kept-{seed}', spec['preset'], seed=seed, **mine)
     if run_state(home/f'seed-{seed}')!='finished':
@@ -584,6 +605,7 @@ def _ablation_seed(spec, home, seed, results, given):
         own = v if change.keys() & stage_params('pretrain').keys() else next(iter(spec['ablation']))              # the rest shares the first one's encoder
         home_v = home/own.replace(' ', '')/f'seed-{seed}'; runs[v] = home_v/f"cluster-{v.replace(' ', '')}"
         mine = _split(given | spec['shared'] | change | dict(preset=spec['preset'], seed=seed))
+        if run_state(runs[v])!='finished': _go_on()
         if run_state(home_v)!='finished': pretrain(out=home_v, resume=True, **mine['pretrain'])
         if new := run_state(runs[v])!='finished': cluster_run(load_run(home_v), out=runs[v], resume=True, pictures=False, **mine['cluster'])
         m, _, steps = _log_steps(runs[v], spec['name'], seed, f'{v}: ', results if new else None)
@@ -720,7 +742,9 @@ def _said(metric, values):
 
 def _reproduce(a):
     if a['name'] is None: print('\n'.join([*GROUPS, 'all', *RECORDS])); return
-    names = records_of(a.pop('name'), a.pop('cpu_size'))
+    names, minutes = records_of(a.pop('name'), a.pop('cpu_size')), a.pop('minutes')
+    minutes = None if minutes is None else convert(minutes, Param('minutes', 'float', help='> 0'))
+    _time['up'] = None if minutes is None else time.monotonic() + 60*minutes
     for name in names:
         path = Path(a['results'])/f'{name}.json'; n = a['seeds'] or RECORDS[name]['seeds']
         if len(names)==1 or not path.is_file() or len(read_json(path)['seeds'])<n: reproduce(name, **a)
@@ -732,11 +756,14 @@ def _reproduce(a):
 def _precheck(command, a):
     "Names, numbers and paths, before anything heavy is imported"
     if 'device' in a: check_device(a['device'])
+    if torchrun_process()[1]>1 and command!='pretrain': raise SslNbError(f"several processes can share pretrain only; start ssl_nb {command} without torchrun")
     on_run, on_file = ('probe', 'finetune', 'semi', 'cluster', 'report'), ('evaluate', 'predict', 'embed', 'export')
     if command in on_run or (command in on_file and not Path(a['run']).is_file()):
         for run in a['run'] if isinstance(a['run'], list) else [a['run']]: read_settings(run)
     if command in ('data', 'predict', 'embed') and a['bad_files'] not in (how := ('refuse', 'skip')):
         raise unknown('way with bad files', a['bad_files'], how)
+    if command in ('data', 'embed', 'export', 'report'):
+        for f in filter(None, (a.get('out'), a.get('csv'))): _check_file(Path(f))
     if command=='export' and not a['onnx']: raise SslNbError("say which format: --onnx")
     if command=='demo':
         given = _on_digits({k: v for k,v in a.items() if k not in ('out','force','resume')})
@@ -760,7 +787,7 @@ def _precheck(command, a):
         name = a['name' if command=='data' else 'data']
         if name is not None: convert(name, parameters('data:load_data')['data'])
 
-def main(argv=None)->int: # exit status: 0, 1 (the machine failed), 2 (bad input), 130 (interrupted)
+def main(argv=None)->int: # exit status: 0, 1 (the machine failed), 2 (bad input), 75 (time is up, call again), 130 (interrupted)
     "The command `ssl_nb`"
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
@@ -771,11 +798,20 @@ def main(argv=None)->int: # exit status: 0, 1 (the machine failed), 2 (bad input
         if hasattr(sys.stdout, 'reconfigure'): sys.stdout.reconfigure(errors='backslashreplace')     # a file may have a name that is no text
         globals()[f'_{command}'](args)
         return 0
-    except SslNbError as e: print(f'ssl_nb: {shown(e)}', file=sys.stderr); return 2
+    except SslNbError as e:
+        if torchrun_process()[0]: time.sleep(5)       # all have the same mistake to tell: when process 0 has, torchrun ends the others
+        print(f'ssl_nb: {shown(e)}', file=sys.stderr); return 2
     except SystemExit as e: return e.code or 0
+    except _TimeUp: print(f"ssl_nb: the time is up; what was finished is kept, go on with: {_again(argv)}", file=sys.stderr); return 75
     except KeyboardInterrupt: print(f"\nssl_nb: interrupted; what was finished is kept, go on with: {_again(argv)}", file=sys.stderr); return 130
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), 1); return 1
     except OSError as e: print(f"ssl_nb: {e.strerror or e}{f' ({e.filename})' if e.filename else ''}", file=sys.stderr); return 1
+
+def _check_file(path):
+    "Refuse, before any work, a file that could not be written"
+    if path.is_dir(): raise SslNbError(f"{path} is a folder; name the file to write")
+    up = next(p for p in path.absolute().parents if p.exists())
+    if not up.is_dir() or not os.access(up, os.W_OK): raise SslNbError(f"cannot write in {up}; name another file")
 
 def _again(argv):
     "The command line that goes on"

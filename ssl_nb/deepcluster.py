@@ -22,8 +22,8 @@ from typing import Literal
 import numpy as np, torch, torch.nn.functional as F
 from torch import Tensor, nn
 from .augment import Compose, Cutout, apply, augmentation
-from .core import (SslNbError, about, atomic_path, augmentation_of, check_out, check_same, class_colour, figure_style, finish_run, make_callable,
-                         pick_device, progress, read_settings, save_figure, stage, start_run, unknown)
+from .core import (SslNbError, about, atomic_path, augmentation_of, check_images, check_out, check_same, class_colour, figure_style,
+                         finish_run, make_callable, pick_device, progress, read_settings, save_figure, stage, start_run, unknown)
 from .data import Images, Source, data_of, load_data, part_of, show_images
 from .pretrain import (Run, autocast, data_name, feature_dim, features, fitting, load_run, make_encoder, pick_precision, precision_name, warmup_cosine,
                              without_scaling, write_history, _statistics)
@@ -389,7 +389,7 @@ def deepcluster(
     skip = ('settings', 'pictures', 'device', 'out', 'force', 'resume', 'quiet', 'augment', 'data', 'preset')
     asked = {k: v for k,v in given.items() if k not in skip} | augment
     asked |= dict(data=data_name(data), image_size=im.shape[1], precision=precision_name(dtype))
-    if resume and state=='unfinished': check_same(out, asked)
+    if resume and state=='unfinished': check_same(out, asked); check_images(read_settings(out), d)
     where = dict(data_name=d.name, data_n=len(im), data_sha256=d.sha256)
     start_run(out, dict(stage='deepcluster', preset=preset, parent=None, encoder='small_cnn') | asked | where | about(dev), force, resume)
     net = cluster_net(im.x, n_clusters, feature_dim, seed=seed).to(dev); x = im.x.to(dev)
@@ -559,7 +559,7 @@ def cluster_classifier(
     k, x = len(km.centers_), F.normalize(torch.as_tensor(h).float(), dim=1); head = nn.Linear(x.shape[1], k); c = torch.as_tensor(km.centers_)
     with torch.no_grad(): head.weight.copy_(c); head.bias.zero_()
     sure = sharpen(x@c.T, reproducibility(x, k, seed=seed))
-    return Classifier(encoder, head, [f'cluster {i}' for i in range(k)], sharpness=max(sure, 1e-6)).eval()
+    return Classifier(encoder, head, [f'cluster {i}' for i in range(k)], sharpness=max(sure, .01)).eval()          # less, and float32 could not tell them apart
 
 # %% ../nbs/05_deepcluster.ipynb #091608e8
 def search_neighbours(

@@ -15,7 +15,7 @@ __all__ = ['ARMS', 'FEW_ARMS', 'LinearProbe', 'linear_probe', 'raw_pixels', 'ran
            'plot_sweep', 'plot_500']
 
 # %% ../nbs/04_probe.ipynb #c9b23d87
-import copy, time, warnings
+import copy, sys, time, warnings
 from pathlib import Path
 from typing import Literal
 import numpy as np, torch, torch.nn.functional as F
@@ -86,7 +86,7 @@ def linear_probe(
 
 # %% ../nbs/04_probe.ipynb #df5ab297
 def raw_pixels(im:Images)->Tensor:
-    "(N, C*H*W) pixels in 0..1 as features"
+    "Pixels in 0..1 as features, `(N, C*H*W)`"
     return im.x.flatten(1).float()/255
 
 # %% ../nbs/04_probe.ipynb #019df2b8
@@ -322,7 +322,7 @@ def plot_reliability(
     ax.plot([0,1], [0,1], ls='--', c='#888', lw=1, label='perfect')
     ok = n>0; ax.plot(np.array(cal['confidence'])[ok], a[ok], 'o-', color=class_colour(0), label='accuracy')
     ax.set(xlim=(0,1), ylim=(0,1.02), xlabel='confidence', ylabel='accuracy; share', title=title or f"expected calibration error {cal['ece']:.3f}")
-    ax.legend(fontsize=8, loc='upper left')
+    ax.legend(fontsize=8, loc='upper center', bbox_to_anchor=(.5,-.17), ncols=3)
     return ax
 
 # %% ../nbs/04_probe.ipynb #9f7218b2
@@ -369,12 +369,22 @@ def plot_map(
     ax = ax or plt.subplots(figsize=(4.4,4.2))[1]
     ax.set(xticks=[], yticks=[], title=title); ax.grid(False); ax.spines[:].set_visible(False)
     if y is None: ax.scatter(*xy.T, s=6, c='#555', lw=0); return ax
-    y = np.asarray(y)
-    for c in np.unique(y):
+    y = np.asarray(y); found = np.unique(y); names = [str(classes[c] if len(classes) else c) for c in found]
+    for c,name,at in zip(found, names, _apart([np.median(xy[y==c], 0) for c in found], names, np.ptp(xy, 0))):
         ax.scatter(*xy[y==c].T, s=7, color=class_colour(c), alpha=.75, lw=0)
-        ax.text(*np.median(xy[y==c], 0), classes[c] if len(classes) else c, fontsize=9, weight='bold', ha='center', va='center',
-                path_effects=[pe.withStroke(linewidth=2.5, foreground='white')])
+        ax.text(*at, name, fontsize=9, weight='bold', ha='center', va='center', path_effects=[pe.withStroke(linewidth=2.5, foreground='white')])
     return ax
+
+def _apart(at, names, size, letter=.013, height=.055):
+    "Places for names that do not cover one another: those that would are moved up and down; `letter` and `height` are shares of the map"
+    at = np.array(at, float)
+    for _ in range(60):
+        for i in range(len(at)):
+            for j in range(i):
+                d, wide = (at[i]-at[j])/size, letter*(len(names[i])+len(names[j]))
+                if abs(d[0])>=wide or abs(d[1])>=height: continue
+                push = (height-abs(d[1]))/2*size[1]*(1 if d[1]>=0 else -1); at[i,1] += push; at[j,1] -= push
+    return at
 
 # %% ../nbs/04_probe.ipynb #6f9d706b
 def plot_maps(
@@ -416,15 +426,15 @@ def show_neighbours(
     i=None,          # Indices of the questions; one of each class when left out
     k:int=8, title:str=''
 ):
-    "A row for each question: the image, then its nearest neighbours with their classes; returns the figure"
+    "A row for each question: the image, framed, then its nearest neighbours with their classes; returns the figure"
     if i is None: i = _one_each(im) if im.y is not None else torch.arange(min(8, len(im)))
     rows = torch.cat([torch.as_tensor(i)[:,None], nearest(h, i, k)], 1)
     names = None if im.y is None else [im.classes[c] for c in im.y[rows.flatten()].tolist()]
     size = max(.6, .078*max(map(len, names))) if names else .6      # wide enough for the longest name
     fig = show_images(im.x[rows.flatten()], names, ncols=rows.shape[1], n=rows.numel(), size=size, title=title)
-    if names:
-        for r,ax in enumerate(fig.axes):
-            if names[r]!=names[r-r%rows.shape[1]]: ax.title.set_color('#CC3311')
+    for r,ax in enumerate(fig.axes):
+        if r%rows.shape[1]==0: ax.axis('on'); ax.set(xticks=[], yticks=[]); ax.spines[:].set(visible=True, color=class_colour(0), linewidth=2.5)
+        if names and names[r]!=names[r-r%rows.shape[1]]: ax.title.set_color('#CC3311')
     return fig
 
 # %% ../nbs/04_probe.ipynb #22481d59
@@ -505,6 +515,8 @@ def start_stage(
     own = {k: v for k,v in given.items() if k not in no_setting} | given.get('augment', {})
     of_data = dict(data=data_name(given['data']) or run.settings['data'], image_size=run.encoder.size, bad_files=run.settings.get('bad_files', 'refuse'),
                    data_name=d.name, data_n=len(d.pile), data_sha256=d.sha256)
+    part = ('n_images', 'images_per_class') if run.own(given['data']) else ()
+    of_data |= dict.fromkeys(('n_images', 'images_per_class')) | {k: run.settings.get(k) for k in part} | dict(part_seed=run.settings.get('seed', 0))
     start_run(out, dict(stage=name, parent=parent_of(run)) | of_data | own | found | about(dev), force=True)
 
 # %% ../nbs/04_probe.ipynb #d948bdb7
@@ -517,7 +529,9 @@ def labelled_data(run:Run, data=None):
     "The data of a run, or other data at its size, which must have labels and test images"
     d = run.data(data)
     if len(d.classes)==1: raise SslNbError(f"all images of {d.name} are of one class, '{d.classes[0]}'; a classifier needs two")
-    if not is_labelled(d): raise SslNbError(f"{d.name} has no labels to probe with; use a folder with a sub-folder per class")
+    if not is_labelled(d):
+        lacks = 'no labelled test images, with fewer than two images in each class' if d.train.y is not None else 'no labels'
+        raise SslNbError(f"{d.name} has {lacks}, so there is nothing to probe with; use a folder with a sub-folder per class")
     if d.train.shape[0]!=run.encoder.channels:
         raise SslNbError(f"the encoder takes images with {run.encoder.channels} channel(s), those of {d.name} have {d.train.shape[0]}; "
                          "pretrain on images of the same kind")
@@ -701,6 +715,7 @@ def finetune(
     view, found = None if enlarge else draw, {}
     if rule=='folds':
         brief = how | dict(steps=min(steps, 300), checks=1)
+        if not quiet: print('short trainings inside the labels choose how fast the first layers learn; --stop fixed does without', file=sys.stderr)
         first_lr, cv = choose_by_folds(lambda: copy.deepcopy(run.encoder).to(dev), lab, view or draw, sorted({.03, .3, 1., first_lr}), seed=seed, quiet=quiet,
                                        **brief)
         found = dict(fold_accuracy={str(k): v for k,v in cv.items()})
