@@ -1,5 +1,7 @@
 "What nbdev does, beyond its own steps, to each notebook on its way to a page (`doc_procs` in pyproject.toml)."
+import json
 import re
+from itertools import groupby
 from pathlib import Path
 
 from nbdev.config import get_config
@@ -55,6 +57,38 @@ def source_once(cell):
         if text: output["data"]["text/markdown"] = re.sub(r"\n```python\n.*?\n```\n", "", "".join(text), flags=re.S)
 
 
+TESTS = re.compile(r"^(assert|with ExceptionExpected|(for|with) .*: *(assert|test_)|test_\w+\()", re.M)
+
+
+def folded_tests(cell):
+    "Fold a cell that shows nothing and holds tests: a click away, and the page is half as long"
+    if cell.cell_type != "code" or cell.get("outputs") or "#|" in cell.source or cell.source.count("\n") < 2 or not TESTS.search(cell.source): return
+    cell.source = f'#| code-fold: true\n#| code-summary: "tests"\n{cell.source}'
+
+
+DEFINED = re.compile(r"^(?:async )?(?:def|class) (\w+)", re.M)
+
+
+def symbol(cell):
+    "The symbol whose entry nbdev put into `cell`, or None"
+    return re.search(r"show_doc\((\w+)", cell.source)[1] if getattr(cell, "has_sd", 0) else None
+
+
+class docs_in_order(Processor):
+    "Several symbols of one cell: their entries in the order of the source and all above it; nbdev leaves them the other way round, the source after the first"
+
+    def begin(self):
+        cells, notebook = list(self.nb.cells), json.loads(Path(self.nb.path_).read_text(encoding="utf-8"))
+        names = DEFINED.findall("\n".join("".join(cell["source"]) for cell in notebook["cells"]))
+        for at in range(len(cells) - 1, 0, -1):
+            ours = DEFINED.findall(cells[at].source) if "exports" in cells[at].directives_ else []
+            after = next((i for i in range(at + 1, len(cells)) if symbol(cells[i]) not in ours), len(cells))
+            if symbol(cells[at - 1]) in ours: cells[at:after] = [*cells[at + 1 : after], cells[at]]
+        runs = [(entries, list(run)) for entries, run in groupby(cells, lambda cell: bool(symbol(cell)))]
+        place = lambda cell: names.index(symbol(cell)) if symbol(cell) in names else len(names)
+        self.nb.cells[:] = [cell for entries, run in runs for cell in (sorted(run, key=place) if entries else run)]
+
+
 class page_links(Processor):
     "Put links in the place of the badge, which would be loaded from elsewhere, and one to the notebook; the first page goes without"
 
@@ -65,4 +99,5 @@ class page_links(Processor):
         says = cells.pop(at).source.partition("\n\n")[2].replace(f"{addresses()['documentation']}/colab.html", "colab.ipynb")
         if Path(path).name == get_config().readme_nb: return
         links = f"[Open in Colab]({colab_url(path)}) [Notebook]({source_url(path)})"
+        if len(says) > 400: says = f"<details><summary>What it takes to run it</summary>\n\n{says}\n\n</details>"
         cells.insert(at, mk_cell(f"::: {{.page-links}}\n{links}\n\n{says}\n:::", "markdown"))

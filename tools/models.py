@@ -6,7 +6,7 @@ The encoder of a record's first seed, with the linear probe on all training labe
 """
 import sys
 
-from ssl_nb.core import SslNbError, percent, read_record, results_dir, write_text
+from ssl_nb.core import SslNbError, parameters, percent, read_record, results_dir, write_text
 from ssl_nb.data import load_data
 from ssl_nb.pretrain import features, load_encoder
 from ssl_nb.probe import ARMS, Classifier, linear_probe, save_classifier
@@ -22,8 +22,8 @@ LIMITS = dict(
 def card(name, record):
     "A model's card, all numbers of which stand in its record"
     s, m, data = record["settings"]["pretrain"], record["metrics"], record["data"]
-    kinds = ("crop", "rotation", "translation", "brightness", "contrast", "noise", "flip")
-    views = ", ".join(f"{k} {s[k]:g}" for k in kinds if s.get(k))
+    whole = dict(crop=1, roi=1)  # nothing is cut off
+    views = ", ".join(f"{k} {s[k]:g}" for k in parameters("augment:augmentation") if s.get(k) and s[k] != whole.get(k))
     recipe = f"{s['epochs']} epochs, batch {s['batch_size']}, temperature {s['temperature']:g}; views: {views}"
     rows = "\n".join(f"| {what} | {percent(m[k])} |" for what, k in ARMS.items() if k in m)
     return f"""# {name}

@@ -8,7 +8,7 @@ from nbdev.config import get_config, nbpath2html
 from docproc import BADGE, colab_url, filled
 
 NOTE = "<!-- made from nbs/index.ipynb by `make readme`: edit the notebook -->"
-COLAB_START = "03_pretrain.ipynb"
+COLAB_START = "start.ipynb"
 CALLOUT = re.compile(r"^::: *\{\.callout-(note|tip|important|warning|caution)[^}]*\}\n(.*?)\n:::$", re.S | re.M)
 HIDDEN = re.compile(r"^#\| *(hide\b|include: *false)", re.M)
 
