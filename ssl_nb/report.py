@@ -52,17 +52,22 @@ def _table(head, rows, cls=''):
 # What the write-ups claim, in their words or figures, and what answers: (record, metric) of the same method, and of the best of ours
 CLAIMS = [
     dict(name='W1', title='SSL on MNIST', claim='commendable accuracy, robust with few labels (no figure)', page='04_probe.ipynb',
-         same=('w1-cpu', 'linear_acc'), best=('mnist-few-10', 'semi_acc'), what='10 labels of each digit', command='ssl_nb reproduce w1 --cpu-size'),
+         same=('w1-cpu', 'linear_acc'), measure='linear probe, 100 labels of each digit',
+         best=('mnist-few-10', 'semi_acc'), what='10 labels of each digit', command='ssl_nb reproduce w1 --cpu-size'),
     dict(name='W2', title='SimCLR with 50 images per class', claim='98 % validation accuracy from 500 images, enlarged tenfold', page='04_probe.ipynb',
-         same=('mnist-500', 'enlarged_finetune_acc'), best=('mnist-500', 'enlarged_finetune_acc'), what='10,000 new digits', command='ssl_nb reproduce w2'),
+         same=('mnist-500', 'enlarged_finetune_acc'), measure='fine-tuned on its ten copies',
+         best=('mnist-500', 'enlarged_finetune_acc'), what='10,000 new digits', command='ssl_nb reproduce w2'),
     dict(name='W3', title='SimCLR on a custom data set', claim='baseline 66.4 %, pretrained 53.9 % (its own data)', page='10_ablation.ipynb',
-         same=('cifar10-budget-500', 'linear_acc'), best=('cifar10-budget-500', 'finetune_acc'), what='CIFAR-10, 500 labels of each class',
+         same=('cifar10-budget-500', 'linear_acc'), measure='linear probe, 500 labels of each class',
+         best=('cifar10-budget-500', 'finetune_acc'), what='CIFAR-10 (JPEG), 500 labels of each class',
          command='ssl_nb reproduce w3'),
     dict(name='W4', title='Findings and an augmentation ablation', claim='F1 73.17 % with all augmentations (data not named)', page='10_ablation.ipynb',
-         same=('cifar10-aug-all-cpu', 'macro_f1'), best=('cifar10-aug-crop-flip-colour-cpu', 'macro_f1'), what='CIFAR-10, a small network, 2 epochs',
+         same=('cifar10-aug-all-cpu', 'macro_f1'), measure='macro F1, all transformations',
+         best=('cifar10-aug-crop-flip-colour-cpu', 'macro_f1'), what='CIFAR-10 (JPEG), a small network, 2 epochs',
          command='ssl_nb reproduce w4 --cpu-size'),
     dict(name='W5', title='Fashion-MNIST by pseudo-labels', claim='more than 70 % accuracy without a label (no run shown)', page='05_deepcluster.ipynb',
-         same=('fashion-cluster-w5-cpu', 'acc'), best=('fashion-cluster', 'acc'), what='all 70,000 images', command='ssl_nb reproduce w5 --cpu-size')]
+         same=('fashion-cluster-w5-cpu', 'acc'), measure='its loop, accuracy',
+         best=('fashion-cluster', 'acc'), what='all 70,000 images', command='ssl_nb reproduce w5 --cpu-size')]
 
 def claims_table(
     claims=CLAIMS,
@@ -72,7 +77,8 @@ def claims_table(
     from IPython.display import Markdown
     there = lambda n: (Path(folder or results_dir())/f'{n}.json').is_file()
     cell = lambda x: result(*x, folder=folder) if there(x[0]) else f'not run yet (`{x[0]}`)'
-    rows = [[f"[{c['name']}]({c['page']}) {c['title']}", c['claim'], cell(c['same']), f"{cell(c['best'])}, {c['what']}", f"`{c['command']}`"] for c in claims]
+    say = lambda c, x, what: f"{cell(c[x])}, {c[what]}"
+    rows = [[f"[{c['name']}]({c['page']}) {c['title']}", c['claim'], say(c, 'same', 'measure'), say(c, 'best', 'what'), f"`{c['command']}`"] for c in claims]
     head = ['write-up', 'it claims', 'the same here', 'best of ours', 'command']
     return Markdown('\n'.join(f"| {' | '.join(r)} |" for r in (head, ['---']*len(head), *rows)))
 
@@ -125,6 +131,7 @@ def show_views(
     seed:int=0
 ):
     "Images, each followed by random views of it; returns the figure"
+    n = min(n, len(im))
     v, _ = Views(augment, n_views)(im.x[:n].cpu(), gen=torch.Generator().manual_seed(seed))
     rows = torch.cat([im.x[:n].float().cpu()[None]/255, v.view(n_views, n, *im.shape)]).transpose(0,1)
     fig = show_images(rows.flatten(0,1), ncols=n_views+1, n=n*(n_views+1))

@@ -300,7 +300,8 @@ def few_table(
     import pandas as pd
     rs = {n: read_record(n) for n in names}
     budget = lambda r: r['extra']['n_labels']//len(r['extra']['classes'])
-    cols = {f"{r['data']['name']}, {budget(r)} a class": {w: percent(r['metrics'][m]) for w,m in FEW_ARMS.items()} for r in rs.values()}
+    named = lambda r: f"{r['data']['name'].replace('mnist', 'MNIST')}, {(b := budget(r))} label{'s'*(b>1)} a class"
+    cols = {named(r): {w: percent(r['metrics'][m]) for w,m in FEW_ARMS.items()} for r in rs.values()}
     return pd.DataFrame(cols).rename_axis(columns=f"test accuracy, {min(len(r['seeds']) for r in rs.values())} seeds")
 
 make_callable(__name__)
