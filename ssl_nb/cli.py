@@ -222,8 +222,7 @@ def _pretrain(a):
     knn = f", online kNN {m['knn_accuracy']:.3f}" if 'knn_accuracy' in m else ''
     print(f"loss {m['loss']:.3f} (chance {m['chance_loss']:.3f}), contrastive accuracy {m['accuracy']:.3f}{knn}")
     if m['verdict']: print(f"look out: {m['verdict']}")
-    from ssl_nb.probe import is_labelled
-    print(f"run: {run.path}   next: ssl_nb {'probe' if 'knn_accuracy' in m or is_labelled(run.data()) else 'cluster'} {run.path}")
+    print(f"run: {run.path}   next: ssl_nb {'probe' if 'knn_accuracy' in m else 'cluster'} {run.path}")
 
 def _probe(a):
     if a.pop('label_curve', False): return _curve(a)
@@ -663,7 +662,7 @@ def _head(name, spec, n, stage, settings, rows, given):
 
 def _own_settings(runs):
     "The settings of each run, without what differs by seed or stands in the record already"
-    known = 'command versions device threads commit dirty date format_version stage parent seed preset data_name data_n data_sha256'.split()
+    known = 'command versions device threads commit dirty date format_version stage parent seed part_seed preset data_name data_n data_sha256'.split()
     named = lambda k, v: Path(v).name if k=='data' else v                            # a folder without where it lies
     return {name: {k: named(k, v) for k,v in read_settings(p).items() if k not in known} for name,p in runs.items()}
 

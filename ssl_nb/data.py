@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 import numpy as np, torch
 from torch import Tensor
-from .core import SslNbError, check_images, progress, read_json, shown, unknown, write_text
+from .core import SslNbError, check_images, progress, read_json, shown, torchrun_process, unknown, write_text
 
 # %% ../nbs/00_data.ipynb #d5edaaa9
 @dataclass
@@ -420,7 +420,7 @@ def _say_bad(root, bad, n_good, how):
 
 def _say(line):
     "A line to people, once however many processes work together"
-    if os.environ.get('RANK', '0')=='0': print(line, file=sys.stderr)
+    if torchrun_process()[0]==0: print(line, file=sys.stderr)
 
 def _form(items, size=None):
     "(size, mode, {kind of depth: (white, the brightest)}) for a pile of images, of which 200 are looked at; None when there are none"
