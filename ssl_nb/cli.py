@@ -11,9 +11,9 @@ __all__ = ['RECORDS', 'GROUPS', 'demo_params', 'make_parser', 'parse', 'demo', '
 # %% ../nbs/cli.ipynb #536d51d0
 import argparse, os, sys, time
 from pathlib import Path
-from .core import (Param, STAGES, SslNbError, atomic_path, check_device, check_out, check_same, convert, parameters, percent, preset_names,
-                         log_scoring, read_json, read_settings, resolve, run_state, set_command, shipped_model, shipped_models, shown, stage_params,
-                         torchrun_process, unknown, write_json, write_record)
+from .core import (Param, STAGES, SslNbError, atomic_path, check_device, check_out, check_same, check_writable, convert, parameters, percent,
+                         preset_names, log_scoring, read_json, read_settings, resolve, run_state, set_command, shipped_model, shipped_models, shown,
+                         stage_params, torchrun_process, unknown, write_json, write_record)
 
 # %% ../nbs/cli.ipynb #bc3d9eda
 class _Parser(argparse.ArgumentParser):
@@ -446,9 +446,7 @@ def _row(m, spec, d):
 
 def check_record(name, n, out, results):
     "Refuse before hours of work what could not be written after them"
-    for folder in (out, results):
-        up = next(p for p in [Path(folder), *Path(folder).absolute().parents] if p.exists())
-        if not up.is_dir() or not os.access(up, os.W_OK): raise SslNbError(f"cannot write in {up}; choose another folder with --out and --results")
+    for folder in (out, results): check_writable(folder, 'choose another folder with --out and --results')
     old = Path(results)/f'{name}.json'
     if old.is_file() and len(read_json(old)['seeds'])>n:
         raise SslNbError(f"{old} holds {len(read_json(old)['seeds'])} seeds, more than {n}; put the new one elsewhere with --results FOLDER")
@@ -809,8 +807,7 @@ def main(argv=None)->int: # exit status: 0, 1 (the machine failed), 2 (bad input
 def _check_file(path):
     "Refuse, before any work, a file that could not be written"
     if path.is_dir(): raise SslNbError(f"{path} is a folder; name the file to write")
-    up = next(p for p in path.absolute().parents if p.exists())
-    if not up.is_dir() or not os.access(up, os.W_OK): raise SslNbError(f"cannot write in {up}; name another file")
+    check_writable(path.absolute().parent, 'name another file')
 
 def _again(argv):
     "The command line that goes on"

@@ -7,11 +7,11 @@ Docs: https://ssl-nb.github.io/ssl_nb/core.html.md"""
 # %% auto #0
 __all__ = ['STAGES', 'FORMAT', 'COLOURS', 'API', 'SslNbError', 'unknown', 'shown', 'atomic_path', 'write_text', 'write_json',
            'read_json', 'Param', 'parameters', 'convert', 'stage_params', 'data_file', 'load_presets', 'preset_names',
-           'resolve', 'augmentation_of', 'stage', 'run_state', 'check_out', 'start_run', 'finish_run', 'read_settings',
-           'check_same', 'check_images', 'commit', 'versions', 'device_name', 'set_command', 'about', 'results_dir',
-           'shipped_models', 'shipped_model', 'write_record', 'log_scoring', 'read_record', 'summary', 'percent',
-           'record_table', 'keep_memory', 'check_device', 'pick_device', 'torchrun_process', 'progress', 'class_colour',
-           'figure_style', 'save_figure', 'lazy_attr', 'make_callable']
+           'resolve', 'augmentation_of', 'stage', 'run_state', 'check_writable', 'check_out', 'start_run', 'finish_run',
+           'read_settings', 'check_same', 'check_images', 'commit', 'versions', 'device_name', 'set_command', 'about',
+           'results_dir', 'shipped_models', 'shipped_model', 'write_record', 'log_scoring', 'read_record', 'summary',
+           'percent', 'record_table', 'keep_memory', 'check_device', 'pick_device', 'torchrun_process', 'progress',
+           'class_colour', 'figure_style', 'save_figure', 'lazy_attr', 'make_callable']
 
 # %% ../nbs/core.ipynb #9b25d2a4
 import ast, configparser, difflib, functools, importlib, json, os, platform, re, shutil, subprocess, sys, tokenize
@@ -292,6 +292,14 @@ def run_state(path)->str:
     return 'finished' if (path/'metrics.json').is_file() else 'unfinished'
 
 # %% ../nbs/core.ipynb #faa971fd
+def check_writable(
+    folder,    # Which need not be there yet
+    remedy:str # What to do instead
+):
+    "Refuse a folder in which nothing could be written; changes nothing"
+    up = next(p for p in [Path(folder), *Path(folder).absolute().parents] if p.exists())
+    if not up.is_dir() or not os.access(up, os.W_OK): raise SslNbError(f"cannot write in {up}; {remedy}")
+
 def check_out(
     path:str|Path, # The folder that a run wants to write
     force=False,  # May an earlier run there be replaced?
@@ -300,8 +308,7 @@ def check_out(
     "Refuse a folder that must not be written to; changes nothing"
     state, path = run_state(path), Path(path)
     if state=='foreign': raise SslNbError(f"{path} exists and is not a run folder; choose another --out")
-    up = next(p for p in [path, *path.absolute().parents] if p.exists())
-    if not up.is_dir() or not os.access(up, os.W_OK): raise SslNbError(f"cannot write in {up}; choose another --out")
+    check_writable(path, 'choose another --out')
     if state=='finished' and not force: raise SslNbError(f"{path} holds a finished run; choose another --out, or replace it with --force")
     if state=='unfinished' and not (force or resume): raise SslNbError(f"{path} holds an unfinished run; go on with --resume, or start over with --force")
     return state

@@ -311,7 +311,8 @@ make_callable(__name__)
 _columns = {'linear probe': ('probe', 'linear_acc'), 'kNN': ('probe', 'knn_acc'), 'supervised': ('probe', 'supervised_acc'),
             'fine-tuned': ('finetune', 'finetune_acc'), 'with unlabelled': ('semi', 'semi_acc'),
             'clusters': ('cluster', 'cluster_acc'), 'NMI': ('cluster', 'nmi')}
-_aside = {'command', 'date', 'commit', 'dirty', 'versions', 'parent', 'format_version', 'stage', 'seed', 'part_seed'} # settings: when and where, not what
+_aside = {'command', 'date', 'commit', 'dirty', 'versions', 'parent', 'format_version', 'stage', 'seed', 'part_seed',
+          'processes'}          # of settings: when, where and by how many, not what
 
 def _seeds_of_one(found):
     "Runs in groups that differ in their seed alone, as far as both have a stage; each is its stages, `{name: (settings, metrics)}`"
