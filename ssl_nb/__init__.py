@@ -1,22 +1,61 @@
 "Self-supervised learning on small images: SimCLR, few-label probes and clusters"
+
 __version__ = "0.1.0"
+
+import importlib
 from typing import TYPE_CHECKING
-from ssl_nb.core import API
+
+# Where each name of `ssl_nb` is defined; a module is imported when one of its names is first asked for.
+_HOMES = {
+    "classifier": "evaluate predict",
+    "core": "SslNbError",
+    "data": "few_labels load_data show_images",
+    "deepclustering": "cluster clustering_scores deepcluster hungarian_accuracy kmeans",
+    "encoders": "features knn_predict",
+    "estimator": "SimCLRFeatures",
+    "exporting": "embed to_onnx",
+    "finetuning": "finetune",
+    "folders": "inspect_data",
+    "pretraining": "pretrain",
+    "probing": "linear_probe probe",
+    "reporting": "report",
+    "runs": "shipped_model",
+    "scan": "evaluate_clusters",
+    "semisupervised": "label_curve semi spread_labels",
+    "simclr_loss": "nt_xent",
+    "stages": "load_encoder load_run",
+}
+API = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 if TYPE_CHECKING:  # what a type checker sees of API; a test holds the two in step
-    from ssl_nb.core import SslNbError as SslNbError, shipped_model as shipped_model
-    from ssl_nb.data import few_labels as few_labels, load_data as load_data, show_images as show_images
-    from ssl_nb.deepcluster import (cluster as cluster, clustering_scores as clustering_scores, deepcluster as deepcluster,
-                                    evaluate_clusters as evaluate_clusters, hungarian_accuracy as hungarian_accuracy, kmeans as kmeans)
+    from ssl_nb.classifier import evaluate as evaluate, predict as predict
+    from ssl_nb.core import SslNbError as SslNbError
+    from ssl_nb.data import few_labels as few_labels, load_data as load_data
+    from ssl_nb.data import show_images as show_images
+    from ssl_nb.deepclustering import cluster as cluster, clustering_scores as clustering_scores
+    from ssl_nb.deepclustering import deepcluster as deepcluster, kmeans as kmeans
+    from ssl_nb.deepclustering import hungarian_accuracy as hungarian_accuracy
+    from ssl_nb.encoders import features as features, knn_predict as knn_predict
     from ssl_nb.estimator import SimCLRFeatures as SimCLRFeatures
-    from ssl_nb.export import embed as embed, to_onnx as to_onnx
+    from ssl_nb.exporting import embed as embed, to_onnx as to_onnx
+    from ssl_nb.finetuning import finetune as finetune
     from ssl_nb.folders import inspect_data as inspect_data
-    from ssl_nb.pretrain import (features as features, knn_predict as knn_predict, load_encoder as load_encoder, load_run as load_run,
-                                 pretrain as pretrain)
-    from ssl_nb.probe import (evaluate as evaluate, finetune as finetune, linear_probe as linear_probe, predict as predict, probe as probe)
-    from ssl_nb.report import report as report
-    from ssl_nb.semi import label_curve as label_curve, semi as semi, spread_labels as spread_labels
+    from ssl_nb.pretraining import pretrain as pretrain
+    from ssl_nb.probing import linear_probe as linear_probe, probe as probe
+    from ssl_nb.reporting import report as report
+    from ssl_nb.runs import shipped_model as shipped_model
+    from ssl_nb.scan import evaluate_clusters as evaluate_clusters
+    from ssl_nb.semisupervised import label_curve as label_curve, semi as semi
+    from ssl_nb.semisupervised import spread_labels as spread_labels
     from ssl_nb.simclr_loss import nt_xent as nt_xent
-else: from ssl_nb.core import lazy_attr as __getattr__
+    from ssl_nb.stages import load_encoder as load_encoder, load_run as load_run
+else:
 
-def __dir__(): return sorted([*API, '__version__'])
+    def __getattr__(name):
+        if name not in API:
+            raise AttributeError(f"module 'ssl_nb' has no attribute '{name}'")
+        return getattr(importlib.import_module(f"ssl_nb.{API[name]}"), name)
+
+
+def __dir__():
+    return sorted([*API, "__version__"])

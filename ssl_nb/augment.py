@@ -13,72 +13,103 @@ __all__ = ['uniform', 'where_on', 'Transform', 'sampling_grid', 'warp', 'matrix'
 
 # %% ../nbs/01_augment.ipynb #6722da8e
 import math
-import torch, torch.nn.functional as F
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Interval
 from torch import Tensor
+
 from .core import SslNbError
+from .settings import NonNegative, Share
 
 # %% ../nbs/01_augment.ipynb #97d341e5
-def uniform(n:int, lo:float, hi:float, gen)->Tensor:
+def uniform(n: int, lo: float, hi: float, gen) -> Tensor:
     "`n` numbers from `lo` to `hi`, drawn on the CPU"
-    return torch.rand(n, generator=gen)*(hi-lo) + lo
+    return torch.rand(n, generator=gen) * (hi - lo) + lo
 
 # %% ../nbs/01_augment.ipynb #0215d5eb
 def where_on(on, y, x):
     "Image by image `y` where `on` (CPU, bool) and `x` where not"
-    return y if on.all() else torch.where(on.to(x.device).view(-1,1,1,1), y, x)
+    return y if on.all() else torch.where(on.to(x.device).view(-1, 1, 1, 1), y, x)
 
 # %% ../nbs/01_augment.ipynb #016207cf
 class Transform:
     "A random transformation of a batch: `draw` the numbers of each image, then `apply` them"
-    p = 1. # The probability with which an image is transformed
-    def draw(self, n:int, shape:tuple, gen)->dict: "Parameters of `n` images of `shape` (C,H,W): tensors (n,...) on the CPU"
-    def apply(self, x:Tensor, *_, **params)->Tensor: "`x` (N,C,H,W) transformed with given parameters"
-    def on(self, n, gen): return torch.rand(n, generator=gen) < self.p
-    def draw_on(self, n, shape, gen): return dict(on=self.on(n, gen), **self.draw(n, shape, gen))
-    def __call__(self, x, gen=None)->Tensor:
-        params = self.draw_on(len(x), tuple(x.shape[1:]), gen); on = params.pop('on')
+
+    p = 1.0  # The probability with which an image is transformed
+
+    def draw(self, n: int, shape: tuple, gen) -> dict:
+        "Parameters of `n` images of `shape` (C,H,W): tensors (n,...) on the CPU"
+
+    def apply(self, x: Tensor, *_, **params) -> Tensor:
+        "`x` (N,C,H,W) transformed with given parameters"
+
+    def on(self, n, gen):
+        return torch.rand(n, generator=gen) < self.p
+
+    def draw_on(self, n, shape, gen):
+        return dict(on=self.on(n, gen), **self.draw(n, shape, gen))
+
+    def __call__(self, x, gen=None) -> Tensor:
+        params = self.draw_on(len(x), tuple(x.shape[1:]), gen)
+        on = params.pop('on')
         return where_on(on, self.apply(x, **params), x)
-    def __repr__(self): return f"{type(self).__name__}({', '.join(f'{k}={v}' for k,v in vars(self).items())})"
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in vars(self).items())})"
 
 # %% ../nbs/01_augment.ipynb #353bfe8a
 def sampling_grid(
-    M:Tensor, # (N,3,3) from pixels of the result to pixels of the image, both counted from the centre
-    h:int, w:int # Size of the image
-)->Tensor: # (N,h,w,2), x and y from -1 to 1 across the image
+    M: Tensor,  # (N,3,3) from pixels of the result to pixels of the image, both counted from the centre
+    h: int,
+    w: int,  # Size of the image
+) -> Tensor:  # (N,h,w,2), x and y from -1 to 1 across the image
     "Where each pixel of the result comes from, as `grid_sample` counts"
-    u, v = torch.arange(w, device=M.device) - (w-1)/2, torch.arange(h, device=M.device) - (h-1)/2
+    u, v = (torch.arange(w, device=M.device) - (w - 1) / 2, torch.arange(h, device=M.device) - (h - 1) / 2)
     grid = torch.empty(len(M), h, w, 2, device=M.device)
-    for i,side in ((0,w), (1,h)):
-        a, b, t = (M[:,i,j,None]*(2/side) for j in (0,1,2))
-        torch.add((a*u + t)[:,None], (b*v)[...,None], out=grid[...,i])
+    for i, side in ((0, w), (1, h)):
+        a, b, t = (M[:, i, j, None] * (2 / side) for j in (0, 1, 2))
+        torch.add((a * u + t)[:, None], (b * v)[..., None], out=grid[..., i])
     return grid
 
 # %% ../nbs/01_augment.ipynb #33558850
 def warp(
-    x:Tensor, # (N,C,H,W)
-    M:Tensor  # (N,3,3) from pixels of the result to pixels of `x`, both counted from the centre
-)->Tensor: # (N,C,H,W), zero where `M` points outside
+    x: Tensor,  # (N,C,H,W)
+    M: Tensor,  # (N,3,3) from pixels of the result to pixels of `x`, both counted from the centre
+) -> Tensor:  # (N,C,H,W), zero where `M` points outside
     "Resample each image through its matrix, bilinear"
     return F.grid_sample(x, sampling_grid(M.to(x.device), *x.shape[-2:]).to(x.dtype), align_corners=False)
 
 # %% ../nbs/01_augment.ipynb #95f37591
-def matrix(a=1., b=0., tx=0., c=0., d=1., ty=0.)->Tensor:
+def matrix(a=1.0, b=0.0, tx=0.0, c=0.0, d=1.0, ty=0.0) -> Tensor:
     "(N,3,3) matrices [[a,b,tx],[c,d,ty],[0,0,1]] from numbers or (N,) tensors"
-    a,b,tx,c,d,ty = torch.broadcast_tensors(*(torch.as_tensor(o, dtype=torch.float32) for o in (a,b,tx,c,d,ty)))
+    a, b, tx, c, d, ty = torch.broadcast_tensors(
+        *(torch.as_tensor(o, dtype=torch.float32) for o in (a, b, tx, c, d, ty))
+    )
     one, zero = torch.ones_like(a), torch.zeros_like(a)
-    return torch.stack([a,b,tx, c,d,ty, zero,zero,one], -1).view(*a.shape, 3, 3)
+    return torch.stack([a, b, tx, c, d, ty, zero, zero, one], -1).view(*a.shape, 3, 3)
 
 # %% ../nbs/01_augment.ipynb #ee5af094
 class Movement(Transform):
     "A transformation that is a matrix"
-    def matrix(self, shape, *_, **params)->Tensor: "(N,3,3) for `warp`"
-    def apply(self, x, **params): return warp(x, self.matrix(tuple(x.shape[1:]), **params))
+
+    def matrix(self, shape, *_, **params) -> Tensor:
+        "(N,3,3) for `warp`"
+
+    def apply(self, x, **params):
+        return warp(x, self.matrix(tuple(x.shape[1:]), **params))
 
 # %% ../nbs/01_augment.ipynb #a2787584
 class Rotation(Movement):
     "Rotate by up to `degrees` either way"
-    def __init__(self, degrees:float, p:float=1.): self.degrees, self.p = degrees, p
-    def draw(self, n, shape, gen): return dict(angle=uniform(n, -self.degrees, self.degrees, gen))
+
+    def __init__(self, degrees: float, p: float = 1.0):
+        self.degrees, self.p = degrees, p
+
+    def draw(self, n, shape, gen):
+        return dict(angle=uniform(n, -self.degrees, self.degrees, gen))
+
     def matrix(self, shape, angle):
         c, s = torch.cos(torch.deg2rad(angle)), torch.sin(torch.deg2rad(angle))
         return matrix(c, -s, 0, s, c, 0)
@@ -86,359 +117,578 @@ class Rotation(Movement):
 # %% ../nbs/01_augment.ipynb #18c1f8a2
 class Translation(Movement):
     "Shift by up to `share` of the side in each direction"
-    def __init__(self, share:float, p:float=1.): self.share, self.p = share, p
+
+    def __init__(self, share: float, p: float = 1.0):
+        self.share, self.p = share, p
+
     def draw(self, n, shape, gen):
         _, h, w = shape
-        return dict(dx=uniform(n, -self.share*w, self.share*w, gen), dy=uniform(n, -self.share*h, self.share*h, gen))
-    def matrix(self, shape, dx, dy): return matrix(tx=-dx, ty=-dy)
+        return dict(
+            dx=uniform(n, -self.share * w, self.share * w, gen),
+            dy=uniform(n, -self.share * h, self.share * h, gen),
+        )
+
+    def matrix(self, shape, dx, dy):
+        return matrix(tx=-dx, ty=-dy)
 
 # %% ../nbs/01_augment.ipynb #49b4db0c
 class Scale(Movement):
     "Make larger or smaller by a factor from 1/(1+`change`) to 1+`change`"
-    def __init__(self, change:float, p:float=1.): self.change, self.p = change, p
+
+    def __init__(self, change: float, p: float = 1.0):
+        self.change, self.p = change, p
+
     def draw(self, n, shape, gen):
         l = math.log1p(self.change)
         return dict(factor=uniform(n, -l, l, gen).exp())
-    def matrix(self, shape, factor): return matrix(a=1/factor, d=1/factor)
+
+    def matrix(self, shape, factor):
+        return matrix(a=1 / factor, d=1 / factor)
 
 # %% ../nbs/01_augment.ipynb #230b6a12
 class Shear(Movement):
     "Slant by up to `degrees` either way"
-    def __init__(self, degrees:float, p:float=1.): self.degrees, self.p = degrees, p
-    def draw(self, n, shape, gen): return dict(angle=uniform(n, -self.degrees, self.degrees, gen))
-    def matrix(self, shape, angle): return matrix(b=torch.tan(torch.deg2rad(angle)))
+
+    def __init__(self, degrees: float, p: float = 1.0):
+        self.degrees, self.p = degrees, p
+
+    def draw(self, n, shape, gen):
+        return dict(angle=uniform(n, -self.degrees, self.degrees, gen))
+
+    def matrix(self, shape, angle):
+        return matrix(b=torch.tan(torch.deg2rad(angle)))
 
 # %% ../nbs/01_augment.ipynb #10ae6580
 class Flip(Movement):
     "Mirror left and right"
-    def __init__(self, p:float=.5): self.p = p
-    def draw(self, n, shape, gen): return dict(sign=-torch.ones(n))
-    def matrix(self, shape, sign): return matrix(a=sign)
+
+    def __init__(self, p: float = 0.5):
+        self.p = p
+
+    def draw(self, n, shape, gen):
+        return dict(sign=-torch.ones(n))
+
+    def matrix(self, shape, sign):
+        return matrix(a=sign)
 
 # %% ../nbs/01_augment.ipynb #14d4f306
 class VerticalFlip(Movement):
     "Mirror top and bottom"
-    def __init__(self, p:float=.5): self.p = p
+
+    def __init__(self, p: float = 0.5):
+        self.p = p
+
     draw = Flip.draw
-    def matrix(self, shape, sign): return matrix(d=sign)
+
+    def matrix(self, shape, sign):
+        return matrix(d=sign)
 
 # %% ../nbs/01_augment.ipynb #c8f5c9fa
 class Crop(Movement):
     "Random resized crop: a part with at least `area` of the image's area, at full size"
-    def __init__(self, area:float, ratio:float=4/3, p:float=1.): self.area, self.ratio, self.p = area, ratio, p
+
+    def __init__(self, area: float, ratio: float = 4 / 3, p: float = 1.0):
+        self.area, self.ratio, self.p = area, ratio, p
+
     def draw(self, n, shape, gen):
         _, H, W = shape
-        area, r = uniform(n, self.area, 1., gen), uniform(n, -math.log(self.ratio), math.log(self.ratio), gen).exp()
-        w, h = (W*(area*r).sqrt()).clamp(max=W), (H*(area/r).sqrt()).clamp(max=H)
-        return dict(top=torch.rand(n, generator=gen)*(H-h), left=torch.rand(n, generator=gen)*(W-w), height=h, width=w)
+        area, r = (
+            uniform(n, self.area, 1.0, gen),
+            uniform(n, -math.log(self.ratio), math.log(self.ratio), gen).exp(),
+        )
+        w, h = (W * (area * r).sqrt()).clamp(max=W), (H * (area / r).sqrt()).clamp(max=H)
+        return dict(
+            top=torch.rand(n, generator=gen) * (H - h),
+            left=torch.rand(n, generator=gen) * (W - w),
+            height=h,
+            width=w,
+        )
+
     def matrix(self, shape, top, left, height, width):
         _, H, W = shape
-        return matrix(a=width/W, tx=left+width/2-W/2, d=height/H, ty=top+height/2-H/2)
+        return matrix(a=width / W, tx=left + width / 2 - W / 2, d=height / H, ty=top + height / 2 - H / 2)
 
 # %% ../nbs/01_augment.ipynb #7a7325db
-def _per_image(v, x): return v.to(x.device, x.dtype).view(-1,1,1,1)
+def _per_image(v, x):
+    return v.to(x.device, x.dtype).view(-1, 1, 1, 1)
+
 
 class Brightness(Transform):
     "Multiply by a factor from 1-`change` to 1+`change`"
-    def __init__(self, change:float, p:float=1.): self.change, self.p = change, p
-    def draw(self, n, shape, gen): return dict(factor=uniform(n, max(0, 1-self.change), 1+self.change, gen))
-    def apply(self, x, factor): return (x*_per_image(factor, x)).clamp_(0, 1)
+
+    def __init__(self, change: float, p: float = 1.0):
+        self.change, self.p = change, p
+
+    def draw(self, n, shape, gen):
+        return dict(factor=uniform(n, max(0, 1 - self.change), 1 + self.change, gen))
+
+    def apply(self, x, factor):
+        return (x * _per_image(factor, x)).clamp_(0, 1)
 
 # %% ../nbs/01_augment.ipynb #740fee16
-def grey(x:Tensor)->Tensor:
+def grey(x: Tensor) -> Tensor:
     "(N,1,H,W) how bright each pixel of (N,3,H,W) looks, after ITU-R BT.601"
-    return (x*x.new_tensor([.2989,.587,.114]).view(3,1,1)).sum(1, keepdim=True)
+    return (x * x.new_tensor([0.2989, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)
 
 # %% ../nbs/01_augment.ipynb #8decc6de
 class Contrast(Transform):
     "Move each pixel away from the mean of its image by a factor from 1-`change` to 1+`change`"
-    def __init__(self, change:float, p:float=1.): self.change, self.p = change, p
+
+    def __init__(self, change: float, p: float = 1.0):
+        self.change, self.p = change, p
+
     draw = Brightness.draw
+
     def apply(self, x, factor):
-        m = (grey(x) if x.shape[1]==3 else x).mean((1,2,3), keepdim=True)
-        return (m + (x-m)*_per_image(factor, x)).clamp_(0, 1)
+        m = (grey(x) if x.shape[1] == 3 else x).mean((1, 2, 3), keepdim=True)
+        return (m + (x - m) * _per_image(factor, x)).clamp_(0, 1)
 
 # %% ../nbs/01_augment.ipynb #d242fe58
 class Gamma(Transform):
     "Raise to a power from 1/(1+`change`) to 1+`change`"
-    def __init__(self, change:float, p:float=1.): self.change, self.p = change, p
+
+    def __init__(self, change: float, p: float = 1.0):
+        self.change, self.p = change, p
+
     def draw(self, n, shape, gen):
         l = math.log1p(self.change)
         return dict(gamma=uniform(n, -l, l, gen).exp())
-    def apply(self, x, gamma): return x.clamp(0, 1)**_per_image(gamma, x)
+
+    def apply(self, x, gamma):
+        return x.clamp(0, 1) ** _per_image(gamma, x)
 
 # %% ../nbs/01_augment.ipynb #ec8a127c
 class Blur(Transform):
     "Gaussian blur with a standard deviation of 0.1 to `sigma` pixels"
-    def __init__(self, sigma:float, p:float=1.): self.sigma, self.p = sigma, p
-    def draw(self, n, shape, gen): return dict(sigma=uniform(n, min(.1, self.sigma), self.sigma, gen))
+
+    def __init__(self, sigma: float, p: float = 1.0):
+        self.sigma, self.p = sigma, p
+
+    def draw(self, n, shape, gen):
+        return dict(sigma=uniform(n, min(0.1, self.sigma), self.sigma, gen))
+
     def apply(self, x, sigma):
         n, c, h, w = x.shape
-        r = min(math.ceil(3*float(sigma.max())), h-1, w-1)
-        k = torch.exp(-.5*(torch.arange(-r, r+1)/sigma[:,None].clamp(min=1e-3))**2); k = k/k.sum(1, keepdim=True)    # (N,2r+1)
-        k = k.to(x.device, x.dtype).repeat_interleave(c, 0)[:,None,None]                                               # (N*C,1,1,2r+1)
-        y = F.pad(x, (r,r,r,r), mode='reflect').reshape(1, n*c, h+2*r, w+2*r)
-        return F.conv2d(F.conv2d(y, k, groups=n*c), k.transpose(2,3), groups=n*c).view(n, c, h, w)
+        r = min(math.ceil(3 * float(sigma.max())), h - 1, w - 1)
+        # (N,2r+1)
+        k = torch.exp(-0.5 * (torch.arange(-r, r + 1) / sigma[:, None].clamp(min=1e-3)) ** 2)
+        k = k / k.sum(1, keepdim=True)
+        # (N*C,1,1,2r+1)
+        k = k.to(x.device, x.dtype).repeat_interleave(c, 0)[:, None, None]
+        y = F.pad(x, (r, r, r, r), mode='reflect').reshape(1, n * c, h + 2 * r, w + 2 * r)
+        return F.conv2d(F.conv2d(y, k, groups=n * c), k.transpose(2, 3), groups=n * c).view(n, c, h, w)
 
 # %% ../nbs/01_augment.ipynb #685faf88
 class Cutout(Transform):
     "Blank a square of up to `share` of the side"
-    def __init__(self, share:float, p:float=1.): self.share, self.p = share, p
+
+    def __init__(self, share: float, p: float = 1.0):
+        self.share, self.p = share, p
+
     def draw(self, n, shape, gen):
-        _, h, w = shape; side = (uniform(n, self.share/2, self.share, gen)*min(h, w)).round()
-        return dict(side=side, top=(torch.rand(n, generator=gen)*h - side/2).round(), left=(torch.rand(n, generator=gen)*w - side/2).round())
+        _, h, w = shape
+        side = (uniform(n, self.share / 2, self.share, gen) * min(h, w)).round()
+        return dict(
+            side=side,
+            top=(torch.rand(n, generator=gen) * h - side / 2).round(),
+            left=(torch.rand(n, generator=gen) * w - side / 2).round(),
+        )
+
     def apply(self, x, side, top, left):
         def inside(n, lo):
             "(N,n) bool: which of `n` rows or columns lie in the square"
-            i, lo, hi = torch.arange(n, device=x.device), lo.to(x.device)[:,None], (lo+side).to(x.device)[:,None]
-            return (i>=lo) & (i<hi)
+            i, lo, hi = (
+                torch.arange(n, device=x.device),
+                lo.to(x.device)[:, None],
+                (lo + side).to(x.device)[:, None],
+            )
+            return (i >= lo) & (i < hi)
+
         h, w = x.shape[-2:]
-        return x.masked_fill(inside(h, top)[:,None,:,None] & inside(w, left)[:,None,None,:], 0)
+        return x.masked_fill(inside(h, top)[:, None, :, None] & inside(w, left)[:, None, None, :], 0)
 
 # %% ../nbs/01_augment.ipynb #d1e9f302
 class Elastic(Transform):
     "Shift pixels by a smooth random field of up to about `share` of the side"
-    def __init__(self, share:float, p:float=1.): self.share, self.p = share, p
-    def draw(self, n, shape, gen): return dict(arrows=uniform(n*32, -self.share, self.share, gen).view(n, 2, 4, 4))
+
+    def __init__(self, share: float, p: float = 1.0):
+        self.share, self.p = share, p
+
+    def draw(self, n, shape, gen):
+        return dict(arrows=uniform(n * 32, -self.share, self.share, gen).view(n, 2, 4, 4))
+
     def apply(self, x, arrows):
         n, _, h, w = x.shape
         field = F.interpolate(arrows.to(x.device), (h, w), mode='bicubic', align_corners=True)
-        return self.shift(x, 2*field.permute(0,2,3,1))
+        return self.shift(x, 2 * field.permute(0, 2, 3, 1))
+
     def shift(self, x, field):
         "`x` with each pixel taken from `field` (N,H,W,2) away, in halves of the side"
         here = sampling_grid(torch.eye(3, device=x.device)[None], *x.shape[-2:])
-        return F.grid_sample(x, (here+field).to(x.dtype), align_corners=False)
+        return F.grid_sample(x, (here + field).to(x.dtype), align_corners=False)
 
 # %% ../nbs/01_augment.ipynb #8354007a
-_low32 = 0xffffffff
+_low32 = 0xFFFFFFFF
+
+
 def _scramble(h):
     "MurmurHash3's finaliser on int64 tensors that hold 32-bit numbers"
-    h = h ^ (h>>16); h = (h*0x85ebca6b) & _low32
-    h = h ^ (h>>13); h = (h*0xc2b2ae35) & _low32
-    return h ^ (h>>16)
+    h = h ^ (h >> 16)
+    h = (h * 0x85EBCA6B) & _low32
+    h = h ^ (h >> 13)
+    h = (h * 0xC2B2AE35) & _low32
+    return h ^ (h >> 16)
+
 
 def hash_normal(
-    key:Tensor, # (N,) int64, one per image
-    m:int       # Numbers per image, >= 1
-)->Tensor: # (N,m) float32, standard normal
+    key: Tensor,  # (N,) int64, one per image
+    m: int,  # Numbers per image, >= 1
+) -> Tensor:  # (N,m) float32, standard normal
     "Normal numbers that depend on `key` and position alone, on any device"
-    half = -(-m//2)
+    half = -(-m // 2)
     j = torch.arange(half, device=key.device)
-    k = _scramble(key & _low32)[:,None]
-    u = _scramble((k + j*2) & _low32), _scramble((_scramble(k ^ 0x9e3779b9) + j*2 + 1) & _low32)
-    u1, u2 = (u[0].float()+1)/2**32, u[1].float()/2**32
-    r, a = (-2*u1.clamp(1e-10, 1).log()).sqrt(), 2*math.pi*u2
-    return torch.cat([r*a.cos(), r*a.sin()], 1)[:,:m]
+    k = _scramble(key & _low32)[:, None]
+    u = _scramble((k + j * 2) & _low32), _scramble((_scramble(k ^ 0x9E3779B9) + j * 2 + 1) & _low32)
+    u1, u2 = (u[0].float() + 1) / 2**32, u[1].float() / 2**32
+    r, a = (-2 * u1.clamp(1e-10, 1).log()).sqrt(), 2 * math.pi * u2
+    return torch.cat([r * a.cos(), r * a.sin()], 1)[:, :m]
 
 # %% ../nbs/01_augment.ipynb #451b3ddf
 class Noise(Transform):
     "Add Gaussian noise with a standard deviation of up to `sd`"
-    def __init__(self, sd:float, p:float=1.): self.sd, self.p = sd, p
-    def draw(self, n, shape, gen): return dict(sd=uniform(n, 0, self.sd, gen), key=torch.randint(2**31, (n,), generator=gen))
+
+    def __init__(self, sd: float, p: float = 1.0):
+        self.sd, self.p = sd, p
+
+    def draw(self, n, shape, gen):
+        return dict(sd=uniform(n, 0, self.sd, gen), key=torch.randint(2**31, (n,), generator=gen))
+
     def apply(self, x, sd, key):
         z = hash_normal(key.to(x.device), x[0].numel()).view(x.shape).to(x.dtype)
-        return (x + z*_per_image(sd, x)).clamp(0, 1)
+        return (x + z * _per_image(sd, x)).clamp(0, 1)
 
 # %% ../nbs/01_augment.ipynb #db907635
-def _identity_where_off(M, on): return torch.where(on[:,None,None], M, torch.eye(3))
+def _identity_where_off(M, on):
+    return torch.where(on[:, None, None], M, torch.eye(3))
+
 
 def apply_drawn(
-    x:Tensor, # (N,C,H,W) float in 0..1
-    steps     # [(transform, its numbers as `draw_on` gives them), ...]
-)->Tensor: # (N,C,H,W)
+    x: Tensor,  # (N,C,H,W) float in 0..1
+    steps,  # [(transform, its numbers as `draw_on` gives them), ...]
+) -> Tensor:  # (N,C,H,W)
     "Apply transformations in order, consecutive movements as one resampling"
     M, shape = None, tuple(x.shape[1:])
-    for t,params in steps:
-        on, params = params['on'], {k:v for k,v in params.items() if k!='on'}
+    for t, params in steps:
+        on, params = params['on'], {k: v for k, v in params.items() if k != 'on'}
         if isinstance(t, Movement):
             m = _identity_where_off(t.matrix(shape, **params), on)
-            M = m if M is None else M@m
+            M = m if M is None else M @ m
             continue
-        if M is not None: x, M = warp(x, M), None
+        if M is not None:
+            x, M = warp(x, M), None
         x = where_on(on, t.apply(x, **params), x)
     return x if M is None else warp(x, M)
 
 # %% ../nbs/01_augment.ipynb #b7dfce6b
 class Compose(Transform):
     "Several transformations one after another"
-    def __init__(self, *transforms)->None: self.transforms = [u for t in transforms for u in (t.transforms if isinstance(t, Compose) else [t])]
-    def draw_on(self, n, shape, gen): return [(t, t.draw_on(n, shape, gen)) for t in self.transforms]
-    def __call__(self, x, gen=None)->Tensor: return apply_drawn(x, self.draw_on(len(x), tuple(x.shape[1:]), gen))
+
+    def __init__(self, *transforms) -> None:
+        self.transforms = [u for t in transforms for u in (t.transforms if isinstance(t, Compose) else [t])]
+
+    def draw_on(self, n, shape, gen):
+        return [(t, t.draw_on(n, shape, gen)) for t in self.transforms]
+
+    def __call__(self, x, gen=None) -> Tensor:
+        return apply_drawn(x, self.draw_on(len(x), tuple(x.shape[1:]), gen))
 
 # %% ../nbs/01_augment.ipynb #12b48925
 class Saturation(Transform):
     "Move each pixel away from its grey by a factor from 1-`change` to 1+`change`; only of images with three channels"
-    def __init__(self, change:float, p:float=1.): self.change, self.p = change, p
+
+    def __init__(self, change: float, p: float = 1.0):
+        self.change, self.p = change, p
+
     draw = Brightness.draw
-    def apply(self, x, factor): return torch.lerp(grey(x), x, _per_image(factor, x)).clamp_(0, 1) if x.shape[1]==3 else x
+
+    def apply(self, x, factor):
+        return torch.lerp(grey(x), x, _per_image(factor, x)).clamp_(0, 1) if x.shape[1] == 3 else x
 
 # %% ../nbs/01_augment.ipynb #d06fec16
 class Grey(Transform):
     "Take the colours away; only of images with three channels"
-    def __init__(self, p:float=1.): self.p = p
-    def draw(self, n, shape, gen): return {}
-    def apply(self, x): return grey(x).expand_as(x) if x.shape[1]==3 else x
+
+    def __init__(self, p: float = 1.0):
+        self.p = p
+
+    def draw(self, n, shape, gen):
+        return {}
+
+    def apply(self, x):
+        return grey(x).expand_as(x) if x.shape[1] == 3 else x
 
 # %% ../nbs/01_augment.ipynb #b38d837c
 class Hue(Transform):
     "Turn the hues by up to `turn` of the colour circle either way, in 0..0.5; only of images with three channels"
-    def __init__(self, turn:float, p:float=1.): self.turn, self.p = turn, p
-    def draw(self, n, shape, gen): return dict(turn=uniform(n, -self.turn, self.turn, gen))
+
+    def __init__(self, turn: float, p: float = 1.0):
+        self.turn, self.p = turn, p
+
+    def draw(self, n, shape, gen):
+        return dict(turn=uniform(n, -self.turn, self.turn, gen))
+
     def apply(self, x, turn):
-        if x.shape[1]!=3: return x
+        if x.shape[1] != 3:
+            return x
         (r, g, b), v = x.unbind(1), x.amax(1)
-        c = v - x.amin(1); safe = torch.where(c>0, c, 1)
-        h = torch.where(v==r, (g-b)/safe, torch.where(v==g, 2+(b-r)/safe, 4+(r-g)/safe)) + 6*_per_image(turn, x)[:,0]
-        k = (x.new_tensor([5,3,1]).view(3,1,1) + h[:,None])%6
-        return v[:,None] - c[:,None]*torch.minimum(k, 4-k).clamp_(0, 1)
+        c = v - x.amin(1)
+        safe = torch.where(c > 0, c, 1)
+        h = (
+            torch.where(v == r, (g - b) / safe, torch.where(v == g, 2 + (b - r) / safe, 4 + (r - g) / safe))
+            + 6 * _per_image(turn, x)[:, 0]
+        )
+        k = (x.new_tensor([5, 3, 1]).view(3, 1, 1) + h[:, None]) % 6
+        return v[:, None] - c[:, None] * torch.minimum(k, 4 - k).clamp_(0, 1)
 
 # %% ../nbs/01_augment.ipynb #3d067b34
 class ColourJitter(Transform):
     "Brightness, contrast, saturation (by up to `change`) and hue (by up to `turn` of the circle), in an order that is drawn for the whole batch"
-    def __init__(self, change:float, turn:float, p:float=1.): self.change, self.turn, self.p = change, min(turn, .5), p
-    def steps(self): return [Brightness(self.change), Contrast(self.change), Saturation(self.change), Hue(self.turn)]
+
+    def __init__(self, change: float, turn: float, p: float = 1.0):
+        self.change, self.turn, self.p = change, min(turn, 0.5), p
+
+    def steps(self):
+        return [Brightness(self.change), Contrast(self.change), Saturation(self.change), Hue(self.turn)]
+
     def draw(self, n, shape, gen):
         numbers = [next(iter(t.draw(n, shape, gen).values())) for t in self.steps()]
         return dict(numbers=torch.stack(numbers, 1), order=torch.randperm(4, generator=gen).expand(n, 4))
+
     def apply(self, x, numbers, order):
         steps = self.steps()
-        for i in order[0].tolist(): x = steps[i].apply(x, numbers[:,i])
+        for i in order[0].tolist():
+            x = steps[i].apply(x, numbers[:, i])
         return x
 
 # %% ../nbs/01_augment.ipynb #d8b79ef5
 class Solarize(Transform):
     "The negative of all that is brighter than a threshold from `lowest` to 1"
-    def __init__(self, lowest:float=.5, p:float=1.): self.lowest, self.p = lowest, p
-    def draw(self, n, shape, gen): return dict(threshold=uniform(n, self.lowest, 1., gen))
-    def apply(self, x, threshold): return torch.where(x>=_per_image(threshold, x), 1-x, x)
+
+    def __init__(self, lowest: float = 0.5, p: float = 1.0):
+        self.lowest, self.p = lowest, p
+
+    def draw(self, n, shape, gen):
+        return dict(threshold=uniform(n, self.lowest, 1.0, gen))
+
+    def apply(self, x, threshold):
+        return torch.where(x >= _per_image(threshold, x), 1 - x, x)
 
 # %% ../nbs/01_augment.ipynb #ff4ce618
 class Posterize(Transform):
     "Keep `fewest` to 7 of the 8 bits of each value"
-    def __init__(self, fewest:int=3, p:float=1.): self.fewest, self.p = int(fewest), p
-    def draw(self, n, shape, gen): return dict(bits=torch.randint(self.fewest, 8, (n,), generator=gen))
+
+    def __init__(self, fewest: int = 3, p: float = 1.0):
+        self.fewest, self.p = int(fewest), p
+
+    def draw(self, n, shape, gen):
+        return dict(bits=torch.randint(self.fewest, 8, (n,), generator=gen))
+
     def apply(self, x, bits):
-        step = _per_image(2.**(8-bits), x)
-        return ((x*255).round().div_(step).floor_()*step).div_(255)
+        step = _per_image(2.0 ** (8 - bits), x)
+        return ((x * 255).round().div_(step).floor_() * step).div_(255)
 
 # %% ../nbs/01_augment.ipynb #ff07ca5f
 class Sobel(Transform):
     "How steep each channel is (Sobel's filter), cut off at 1"
-    def __init__(self, p:float=1.): self.p = p
-    def draw(self, n, shape, gen): return {}
+
+    def __init__(self, p: float = 1.0):
+        self.p = p
+
+    def draw(self, n, shape, gen):
+        return {}
+
     def apply(self, x):
-        k = x.new_tensor([[1,0,-1],[2,0,-2],[1,0,-1]]).expand(x.shape[1], 1, 3, 3); y = F.pad(x, (1,1,1,1), mode='replicate')
-        gx, gy = F.conv2d(y, k, groups=x.shape[1]), F.conv2d(y, k.transpose(2,3), groups=x.shape[1])
+        k = x.new_tensor([[1, 0, -1], [2, 0, -2], [1, 0, -1]]).expand(x.shape[1], 1, 3, 3)
+        y = F.pad(x, (1, 1, 1, 1), mode='replicate')
+        gx, gy = (F.conv2d(y, k, groups=x.shape[1]), F.conv2d(y, k.transpose(2, 3), groups=x.shape[1]))
         return (gx**2 + gy**2).sqrt_().clamp_(max=1)
 
 # %% ../nbs/01_augment.ipynb #12271137
 def detail(
-    x:Tensor, # (N,C,H,W) in 0..1
-    cells:int=8 # Cells along each side of the map, >= 1; fewer where the image is smaller
-)->Tensor: # (N,cells,cells), sums to 1
+    x: Tensor,  # (N,C,H,W) in 0..1
+    cells: int = 8,  # Cells along each side of the map, >= 1; fewer where the image is smaller
+) -> Tensor:  # (N,cells,cells), sums to 1
     "Where an image has its edges: the mean absolute difference to the right and to the lower neighbour, cell by cell"
-    edges = F.pad(x.diff(dim=-1).abs(), (0,1)) + F.pad(x.diff(dim=-2).abs(), (0,0,0,1))
-    m = F.adaptive_avg_pool2d(edges.float().mean(1, keepdim=True), (min(cells, x.shape[-2]), min(cells, x.shape[-1])))[:,0] + 1e-6
-    return m/m.sum((1,2), keepdim=True)
+    edges = F.pad(x.diff(dim=-1).abs(), (0, 1)) + F.pad(x.diff(dim=-2).abs(), (0, 0, 0, 1))
+    m = (
+        F.adaptive_avg_pool2d(
+            edges.float().mean(1, keepdim=True), (min(cells, x.shape[-2]), min(cells, x.shape[-1]))
+        )[:, 0]
+        + 1e-6
+    )
+    return m / m.sum((1, 2), keepdim=True)
 
 # %% ../nbs/01_augment.ipynb #578114ae
 class ROICrop(Transform):
     "A random resized crop around a place with much detail, at least `area` of the image's area"
-    def __init__(self, area:float, p:float=1.): self.area, self.p = area, p
-    def draw(self, n, shape, gen): return dict(area=uniform(n, self.area, 1., gen), where=torch.rand(n, generator=gen))
+
+    def __init__(self, area: float, p: float = 1.0):
+        self.area, self.p = area, p
+
+    def draw(self, n, shape, gen):
+        return dict(area=uniform(n, self.area, 1.0, gen), where=torch.rand(n, generator=gen))
+
     def apply(self, x, area, where):
-        m = detail(x); rows, cols = m.shape[1:]; H, W = x.shape[-2:]
-        cell = torch.searchsorted(m.flatten(1).cumsum(1), where.to(x.device)[:,None]).squeeze(1).clamp(max=rows*cols-1).cpu()
-        side = area.sqrt(); h, w = side*H, side*W
-        centre = lambda i, n, full, part: ((i+.5)*full/n - part/2).clamp(min=0).minimum(full-part)               # the crop stays inside
-        return warp(x, Crop(1.).matrix(tuple(x.shape[1:]), centre(cell//cols, rows, H, h), centre(cell%cols, cols, W, w), h, w))
+        m = detail(x)
+        rows, cols = m.shape[1:]
+        H, W = x.shape[-2:]
+        cell = (
+            torch.searchsorted(m.flatten(1).cumsum(1), where.to(x.device)[:, None])
+            .squeeze(1)
+            .clamp(max=rows * cols - 1)
+            .cpu()
+        )
+        side = area.sqrt()
+        h, w = side * H, side * W
+        # the crop stays inside
+        centre = lambda i, n, full, part: ((i + 0.5) * full / n - part / 2).clamp(min=0).minimum(full - part)
+        return warp(
+            x,
+            Crop(1.0).matrix(
+                tuple(x.shape[1:]), centre(cell // cols, rows, H, h), centre(cell % cols, cols, W, w), h, w
+            ),
+        )
 
 # %% ../nbs/01_augment.ipynb #340978c3
 def colour_histogram(
-    x:Tensor, # (N,C,H,W) in 0..1
-    bins:int=8 # For each channel, >= 2
-)->Tensor: # (N,C*bins), each channel sums to 1
+    x: Tensor,  # (N,C,H,W) in 0..1
+    bins: int = 8,  # For each channel, >= 2
+) -> Tensor:  # (N,C*bins), each channel sums to 1
     "How often each value occurs in each channel, and nothing about where"
-    i = (x*bins).long().clamp(0, bins-1)
-    return F.one_hot(i, bins).float().mean((2,3)).flatten(1)
+    i = (x * bins).long().clamp(0, bins - 1)
+    return F.one_hot(i, bins).float().mean((2, 3)).flatten(1)
 
 # %% ../nbs/01_augment.ipynb #9f8d4a39
 def apply(
     transform,  # A `Transform`, any callable on a float batch, or None for none at all
-    x:Tensor,   # (B,C,H,W) float in 0..1
-    gen=None,   # CPU generator, which only a `Transform` knows to use
-    rows:slice|None=None # Only these images, with the numbers that they get in the whole batch
-)->Tensor: # (B,C,H,W)
+    x: Tensor,  # (B,C,H,W) float in 0..1
+    gen=None,  # CPU generator, which only a `Transform` knows to use
+    rows: slice | None = None,  # Only these images, with the numbers that they get in the whole batch
+) -> Tensor:  # (B,C,H,W)
     "Transform a batch, or a part of it"
-    if not isinstance(transform, Transform): return (transform or (lambda x: x))(x if rows is None else x[rows])
-    return transform(x, gen) if rows is None else apply_drawn(x[rows], _of(rows, transform, transform.draw_on(len(x), tuple(x.shape[1:]), gen)))
+    if not isinstance(transform, Transform):
+        return (transform or (lambda x: x))(x if rows is None else x[rows])
+    return (
+        transform(x, gen)
+        if rows is None
+        else apply_drawn(x[rows], _of(rows, transform, transform.draw_on(len(x), tuple(x.shape[1:]), gen)))
+    )
+
 
 def _of(rows, transform, drawn):
     "The steps of a transformation, with the numbers of some images"
-    return [(t, {k: v[rows] for k,v in params.items()}) for t,params in (drawn if isinstance(drawn, list) else [(transform, drawn)])]
+    return [
+        (t, {k: v[rows] for k, v in params.items()})
+        for t, params in (drawn if isinstance(drawn, list) else [(transform, drawn)])
+    ]
 
 # %% ../nbs/01_augment.ipynb #8d08b5dc
 class Views:
     "`n_views` random versions of each image, and the id of the image that each came from"
-    def __init__(self,
-        transform, # A `Transform`, any callable on a float batch, or a list with one for each view
-        n_views:int=2 # >= 2
+
+    def __init__(
+        self,
+        transform,  # A `Transform`, any callable on a float batch, or a list with one for each view
+        n_views: int = 2,  # >= 2
     ):
-        self.transforms = list(transform) if isinstance(transform, (list,tuple)) else [transform]*n_views
-        if len(self.transforms)<2: raise SslNbError("a contrastive loss compares views; use n_views = 2 or more")
-    def __call__(self,
-        x:Tensor,        # (B,C,H,W) uint8, or float in 0..1
-        ids:Tensor|None=None, # (B,) what to call the images; 0..B-1 when left out
-        gen=None,        # CPU generator
-        rows:slice|None=None # Views of these images only, the same as they have among those of the whole batch
-    )->tuple: # views (V*B,C,H,W) float, ids (V*B,)
-        f = x.float()/255 if x.dtype==torch.uint8 else x
+        self.transforms = list(transform) if isinstance(transform, (list, tuple)) else [transform] * n_views
+        if len(self.transforms) < 2:
+            raise SslNbError("a contrastive loss compares views; use n_views = 2 or more")
+
+    def __call__(
+        self,
+        x: Tensor,  # (B,C,H,W) uint8, or float in 0..1
+        ids: Tensor | None = None,  # (B,) what to call the images; 0..B-1 when left out
+        gen=None,  # CPU generator
+        rows: slice
+        | None = None,  # Views of these images only, the same as they have among those of the whole batch
+    ) -> tuple:  # views (V*B,C,H,W) float, ids (V*B,)
+        f = x.float() / 255 if x.dtype == torch.uint8 else x
         ids = torch.arange(len(x), device=x.device) if ids is None else ids
-        return torch.cat([apply(t, f, gen, rows) for t in self.transforms]), (ids if rows is None else ids[rows]).repeat(len(self.transforms))
+        return torch.cat([apply(t, f, gen, rows) for t in self.transforms]), (
+            ids if rows is None else ids[rows]
+        ).repeat(len(self.transforms))
 
 # %% ../nbs/01_augment.ipynb #a671b23a
 def augmentation(
-    crop:float=.5,        # Smallest share of the area that a crop keeps, 1 for no crop, in 0.01..1
-    rotation:float=10.,   # Largest rotation either way in degrees, in 0..180
-    translation:float=.1, # Largest shift as a share of the side, in 0..1
-    scale:float=0.,       # Largest relative change of size, >= 0
-    shear:float=0.,       # Largest slant either way in degrees, in 0..80
-    flip:float=0.,        # Probability of a horizontal flip, in 0..1
-    flip_vertical:float=0., # Probability of a vertical flip, in 0..1
-    elastic:float=0.,     # Largest shift of an elastic deformation as a share of the side, in 0..1
-    brightness:float=.4,  # Largest relative change of brightness, >= 0
-    contrast:float=.4,    # Largest relative change of contrast, >= 0
-    gamma:float=0.,       # Largest relative change of gamma, >= 0
-    blur:float=0.,        # Largest standard deviation of a Gaussian blur in pixels, >= 0
-    noise:float=.05,      # Largest standard deviation of Gaussian noise, >= 0
-    cutout:float=0.,      # Largest side of a blanked square as a share of the side, in 0..1
-    saturation:float=0.,  # Largest relative change of saturation, >= 0
-    hue:float=0.,         # Largest turn of the colour circle either way, in 0..0.5
-    colour:float=0.,      # Strength s of SimCLR's jitter of brightness, contrast, saturation and hue, in 0..2.5; 1 as on ImageNet
-    no_colour:float=0.,   # Probability of a grey version, in 0..1
-    solarize:float=0.,    # Probability of the negative of the bright parts, in 0..1
-    posterize:int=0,      # Fewest bits that are kept of each value, in 0..7; 0 for all
-    sobel:float=0.,       # Probability of nothing but edges, in 0..1
-    roi:float=1.,         # Smallest share of the area that a crop around a place with detail keeps, 1 for no such crop, in 0.01..1
-    reverse:bool=False,   # Apply the steps in the opposite order
-)->Compose:
+    crop: Annotated[
+        float, Interval(ge=0.01, le=1)
+    ] = 0.5,  # Smallest share of the area that a crop keeps, 1 for no crop
+    rotation: Annotated[float, Interval(ge=0, le=180)] = 10.0,  # Largest rotation either way in degrees
+    translation: Share = 0.1,  # Largest shift as a share of the side
+    scale: NonNegative = 0.0,  # Largest relative change of size
+    shear: Annotated[float, Interval(ge=0, le=80)] = 0.0,  # Largest slant either way in degrees
+    flip: Share = 0.0,  # Probability of a horizontal flip
+    flip_vertical: Share = 0.0,  # Probability of a vertical flip
+    elastic: Share = 0.0,  # Largest shift of an elastic deformation as a share of the side
+    brightness: NonNegative = 0.4,  # Largest relative change of brightness
+    contrast: NonNegative = 0.4,  # Largest relative change of contrast
+    gamma: NonNegative = 0.0,  # Largest relative change of gamma
+    blur: NonNegative = 0.0,  # Largest standard deviation of a Gaussian blur in pixels
+    noise: NonNegative = 0.05,  # Largest standard deviation of Gaussian noise
+    cutout: Share = 0.0,  # Largest side of a blanked square as a share of the side
+    saturation: NonNegative = 0.0,  # Largest relative change of saturation
+    hue: Annotated[float, Interval(ge=0, le=0.5)] = 0.0,  # Largest turn of the colour circle either way
+    colour: Annotated[
+        float, Interval(ge=0, le=2.5)
+    ] = 0.0,  # Strength s of SimCLR's jitter of brightness, contrast, saturation and hue; 1 as on ImageNet
+    no_colour: Share = 0.0,  # Probability of a grey version
+    solarize: Share = 0.0,  # Probability of the negative of the bright parts
+    posterize: Annotated[int, Interval(ge=0, le=7)] = 0,  # Fewest bits that are kept of each value; 0 for all
+    sobel: Share = 0.0,  # Probability of nothing but edges
+    roi: Annotated[
+        float, Interval(ge=0.01, le=1)
+    ] = 1.0,  # Smallest share of the area that a crop around a place with detail keeps, 1 for no such crop
+    reverse: bool = False,  # Apply the steps in the opposite order
+) -> Compose:
     "The augmentation that these strengths describe"
-    steps = [(roi<1, ROICrop(roi)), (crop<1, Crop(crop)), (rotation, Rotation(rotation)), (translation, Translation(translation)), (scale, Scale(scale)),
-             (shear, Shear(shear)), (flip, Flip(flip)), (flip_vertical, VerticalFlip(flip_vertical)), (elastic, Elastic(elastic)),
-             (brightness, Brightness(brightness)), (contrast, Contrast(contrast)), (gamma, Gamma(gamma)),
-             (saturation, Saturation(saturation)), (hue, Hue(hue)), (colour, ColourJitter(.8*colour, .2*colour, p=.8)), (no_colour, Grey(p=no_colour)),
-             (solarize, Solarize(p=solarize)), (posterize, Posterize(posterize, p=.5)), (blur, Blur(blur, p=.5)),
-             (noise, Noise(noise, p=.5)), (sobel, Sobel(p=sobel)), (cutout, Cutout(cutout, p=.5))]
-    return Compose(*(t for strength,t in (steps[::-1] if reverse else steps) if strength))
+    steps = [
+        (roi < 1, ROICrop(roi)),
+        (crop < 1, Crop(crop)),
+        (rotation, Rotation(rotation)),
+        (translation, Translation(translation)),
+        (scale, Scale(scale)),
+        (shear, Shear(shear)),
+        (flip, Flip(flip)),
+        (flip_vertical, VerticalFlip(flip_vertical)),
+        (elastic, Elastic(elastic)),
+        (brightness, Brightness(brightness)),
+        (contrast, Contrast(contrast)),
+        (gamma, Gamma(gamma)),
+        (saturation, Saturation(saturation)),
+        (hue, Hue(hue)),
+        (colour, ColourJitter(0.8 * colour, 0.2 * colour, p=0.8)),
+        (no_colour, Grey(p=no_colour)),
+        (solarize, Solarize(p=solarize)),
+        (posterize, Posterize(posterize, p=0.5)),
+        (blur, Blur(blur, p=0.5)),
+        (noise, Noise(noise, p=0.5)),
+        (sobel, Sobel(p=sobel)),
+        (cutout, Cutout(cutout, p=0.5)),
+    ]
+    return Compose(*(t for strength, t in (steps[::-1] if reverse else steps) if strength))
 
 # %% ../nbs/01_augment.ipynb #365d820e
+# (N*(1+copies),C,H,W) uint8, the originals first, and (N*(1+copies),) the index of the image that each came from
 def enlarge(
-    x:Tensor,      # (N,C,H,W) uint8
-    transform,     # A `Transform`, or any callable on a float batch
-    copies:int=10, # Transformed copies of each image, >= 0
-    seed:int=0     # Of the copies
-)->tuple: # (N*(1+copies),C,H,W) uint8, the originals first, and (N*(1+copies),) the index of the image that each came from
+    x: Tensor,  # (N,C,H,W) uint8
+    transform,  # A `Transform`, or any callable on a float batch
+    copies: int = 10,  # Transformed copies of each image, >= 0
+    seed: int = 0,  # Of the copies
+) -> tuple:
     "Images and fixed transformed copies of them"
-    gen, f = torch.Generator().manual_seed(seed), x.float()/255
+    gen, f = torch.Generator().manual_seed(seed), x.float() / 255
     once = lambda: apply(transform, f, gen).clamp(0, 1).mul(255).round().to(torch.uint8)
-    return torch.cat([x, *(once() for _ in range(copies))]), torch.arange(len(x), device=x.device).repeat(1+copies)
+    return torch.cat([x, *(once() for _ in range(copies))]), torch.arange(len(x), device=x.device).repeat(
+        1 + copies
+    )

@@ -6,461 +6,786 @@ Docs: https://ssl-nb.github.io/ssl_nb/data.html.md"""
 
 # %% auto #0
 __all__ = ['Source', 'Images', 'checksum', 'ImageData', 'to_images', 'show_images', 'split', 'few_labels', 'part_of', 'read_idx',
-           'cache_dir', 'Indexed', 'load_data', 'resize', 'read_files', 'data_of', 'Batches']
+           'cache_dir', 'Indexed', 'load_data', 'resize', 'read_files', 'Batches']
 
 # %% ../nbs/00_data.ipynb #a403ea74
-import gzip, hashlib, json, lzma, math, os, platform, re, shutil, struct, sys, tempfile, threading, time, unicodedata, warnings, zlib
+import gzip
+import hashlib
+import json
+import lzma
+import math
+import os
+import platform
+import re
+import shutil
+import struct
+import sys
+import tempfile
+import threading
+import time
+import unicodedata
+import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
-import numpy as np, torch
+from typing import Annotated, Any, Literal, Protocol
+
+import numpy as np
+import torch
+from annotated_types import Ge
 from torch import Tensor
-from .core import SslNbError, check_images, progress, read_json, shown, torchrun_process, unknown, write_text
+
+from .core import SslNbError, progress, read_json, shown, torchrun_process, unknown, write_text
 
 # %% ../nbs/00_data.ipynb #d5edaaa9
 @dataclass
 class Images:
     "A pile of images, with labels where there are any"
-    x:Tensor                # (N,C,H,W) uint8
-    y:Tensor|Any = None     # (N,) int64 class numbers
-    classes:list = field(default_factory=list) # Class names, in the order of their numbers
-    def __len__(self)->int: return len(self.x)
-    def __getitem__(self, i)->'Images': return Images(self.x[i], None if self.y is None else self.y[i], self.classes)
-    def to(self, device)->'Images': return Images(self.x.to(device), None if self.y is None else self.y.to(device), self.classes)
+
+    x: Tensor  # (N,C,H,W) uint8
+    y: Tensor | Any = None  # (N,) int64 class numbers
+    # Class names, in the order of their numbers
+    classes: list = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, i) -> 'Images':
+        return Images(self.x[i], None if self.y is None else self.y[i], self.classes)
+
+    def to(self, device) -> 'Images':
+        return Images(self.x.to(device), None if self.y is None else self.y.to(device), self.classes)
+
     @property
-    def shape(self)->tuple: return tuple(self.x.shape[1:])
+    def shape(self) -> tuple:
+        return tuple(self.x.shape[1:])
 
 # %% ../nbs/00_data.ipynb #c8471d08
 def checksum(
-    *piles # `Images` or None
-)->str: # hexadecimal SHA-256
+    *piles,  # `Images` or None
+) -> str:  # hexadecimal SHA-256
     "A checksum over shapes, pixels and labels, so that a record says exactly which data it is about"
     h = hashlib.sha256()
     for p in piles:
-        if p is None: continue
+        if p is None:
+            continue
         for t in (p.x, p.y):
-            if t is not None: h.update(str(tuple(t.shape)).encode()); h.update(t.cpu().contiguous().numpy())
+            if t is not None:
+                h.update(str(tuple(t.shape)).encode())
+                h.update(t.cpu().contiguous().numpy())
     return h.hexdigest()
 
 # %% ../nbs/00_data.ipynb #c162e3f0
 @dataclass
 class ImageData:
     "A data set: `train`, and `valid` and `test` where there are labels to score with, and `rest` where there are images without labels besides"
-    name:str
-    train:Images
-    valid:Images|Any = None
-    test:Images|Any = None
-    sha256:str = ''
-    left_out:list = field(default_factory=list) # (file, why) of what was in the folder and is not here
-    rest:Images|Any = None  # Unlabelled images beside the labelled ones of `train`
-    pile:Tensor|Any = None  # (N,C,H,W) what there is to learn from without labels: the images of `train`, then those of `rest`
+
+    name: str
+    train: Images
+    valid: Images | Any = None
+    test: Images | Any = None
+    sha256: str = ''
+    # (file, why) of what was in the folder and is not here
+    left_out: list = field(default_factory=list)
+    rest: Images | Any = None  # Unlabelled images beside the labelled ones of `train`
+    # (N,C,H,W) what there is to learn from without labels: the images of `train`, then those of `rest`
+    pile: Tensor | Any = None
+
     def __post_init__(self):
         self.sha256 = self.sha256 or checksum(*self.parts.values())
-        if self.pile is None: self.pile = self.train.x if self.rest is None else torch.cat([self.train.x, self.rest.x])
+        if self.pile is None:
+            self.pile = self.train.x if self.rest is None else torch.cat([self.train.x, self.rest.x])
+
     @property
-    def parts(self)->dict: return {n: p for n in ('train','valid','test','rest') if (p := getattr(self, n)) is not None}
+    def parts(self) -> dict:
+        return {n: p for n in ('train', 'valid', 'test', 'rest') if (p := getattr(self, n)) is not None}
+
     @property
-    def classes(self)->list: return self.train.classes
+    def classes(self) -> list:
+        return self.train.classes
+
     def __str__(self):
-        parts = [f"{'unlabelled' if n=='rest' else n} {len(p):,}" for n,p in self.parts.items()]
-        lab = _counted(len(self.classes), 'class') if self.classes else 'no labels'; s = 's'*(sum(map(len, self.parts.values()))!=1)
-        return f"{self.name}: {', '.join(parts)} image{s} of {'x'.join(map(str, self.train.shape))}, {lab}, sha256 {self.sha256[:12]}" + self._omitted()
+        parts = [f"{'unlabelled' if n == 'rest' else n} {len(p):,}" for n, p in self.parts.items()]
+        lab = _counted(len(self.classes), 'class') if self.classes else 'no labels'
+        s = 's' * (sum(map(len, self.parts.values())) != 1)
+        return (
+            f"{self.name}: {', '.join(parts)} image{s} of {'x'.join(map(str, self.train.shape))}, {lab}, sha256 {self.sha256[:12]}"
+            + self._omitted()
+        )
+
     def _omitted(self):
-        if not self.left_out: return ''
-        names = ', '.join(f'{shown(Path(f).name)} ({why})' for f,why in self.left_out[:5]) + (', ...' if len(self.left_out)>5 else '')
+        if not self.left_out:
+            return ''
+        names = ', '.join(f'{shown(Path(f).name)} ({why})' for f, why in self.left_out[:5]) + (
+            ', ...' if len(self.left_out) > 5 else ''
+        )
         return f"; {_counted(len(self.left_out), 'file')} left out: {names}"
 
-def _counted(n, one): return f'{n:,} {one}' + ('es' if one[-1]=='s' else 's')*int(n!=1)
+
+def _counted(n, one):
+    return f'{n:,} {one}' + ('es' if one[-1] == 's' else 's') * int(n != 1)
 
 # %% ../nbs/00_data.ipynb #b326f4a4
 def _channels_first(x):
     "(N,H,W), (N,H,W,C) or (N,C,H,W) -> (N,C,H,W)"
-    if x.ndim==3: return x[:,None]
-    if x.ndim!=4: raise SslNbError(f"images should be (N,H,W), (N,H,W,C) or (N,C,H,W), not {tuple(x.shape)}")
-    return x if x.shape[1]<=4 or x.shape[-1]>4 else x.permute(0,3,1,2)
+    if x.ndim == 3:
+        return x[:, None]
+    if x.ndim != 4:
+        raise SslNbError(f"images should be (N,H,W), (N,H,W,C) or (N,C,H,W), not {tuple(x.shape)}")
+    return x if x.shape[1] <= 4 or x.shape[-1] > 4 else x.permute(0, 3, 1, 2)
+
 
 def _bytes(x):
     "Floats in 0..1 or integers in 0..255 -> uint8"
-    if x.dtype==torch.uint8: return x
+    if x.dtype == torch.uint8:
+        return x
     if x.dtype.is_floating_point:
-        if not torch.isfinite(x).all(): raise SslNbError("the images hold NaN or infinite values; clean them first")
-        if x.min()<0 or x.max()>1: raise SslNbError(f"float images should lie in 0..1, these lie in {x.min():.3g}..{x.max():.3g}; rescale them first")
-        return (x*255).round().to(torch.uint8)
-    if x.min()<0 or x.max()>255: raise SslNbError(f"integer images should lie in 0..255, these lie in {x.min()}..{x.max()}; rescale them first")
+        if not torch.isfinite(x).all():
+            raise SslNbError("the images hold NaN or infinite values; clean them first")
+        if x.min() < 0 or x.max() > 1:
+            raise SslNbError(
+                f"float images should lie in 0..1, these lie in {x.min():.3g}..{x.max():.3g}; rescale them first"
+            )
+        return (x * 255).round().to(torch.uint8)
+    if x.min() < 0 or x.max() > 255:
+        raise SslNbError(
+            f"integer images should lie in 0..255, these lie in {x.min()}..{x.max()}; rescale them first"
+        )
     return x.to(torch.uint8)
 
+
 def to_images(
-    x,            # Array or tensor (N,H,W), (N,H,W,C) or (N,C,H,W); bytes, or floats in 0..1
-    y=None,       # (N,) whole class numbers from 0, or None
-    classes=None  # Class names; the numbers when left out
-)->Images:
+    x,  # Array or tensor (N,H,W), (N,H,W,C) or (N,C,H,W); bytes, or floats in 0..1
+    y=None,  # (N,) whole class numbers from 0, or None
+    classes=None,  # Class names; the numbers when left out
+) -> Images:
     "An array of images as `Images`, checked"
     x = torch.as_tensor(np.require(x, requirements='CW') if isinstance(x, np.ndarray) else x)
-    if x.numel()==0: raise SslNbError("there are no images in it")
+    if x.numel() == 0:
+        raise SslNbError("there are no images in it")
     x = _bytes(_channels_first(x)).contiguous()
-    if y is None: return Images(x)
+    if y is None:
+        return Images(x)
     y = torch.as_tensor(np.array(y)).long()
-    if y.shape!=(len(x),): raise SslNbError(f"{len(x):,} images but labels of shape {tuple(y.shape)}; there should be one label per image")
-    if y.min()<0 or (classes and y.max()>=len(classes)): raise SslNbError(f"labels lie in {y.min()}..{y.max()}, but there are {len(classes or [])} classes")
-    return Images(x, y, list(classes) if classes else [str(i) for i in range(int(y.max())+1)])
+    if y.shape != (len(x),):
+        raise SslNbError(
+            f"{len(x):,} images but labels of shape {tuple(y.shape)}; there should be one label per image"
+        )
+    if y.min() < 0 or (classes and y.max() >= len(classes)):
+        raise SslNbError(f"labels lie in {y.min()}..{y.max()}, but there are {len(classes or [])} classes")
+    return Images(x, y, list(classes) if classes else [str(i) for i in range(int(y.max()) + 1)])
 
 # %% ../nbs/00_data.ipynb #557a4ae9
 def _drawable(im):
     "(C,H,W) as what matplotlib draws: grey when there is one channel, else the first three"
     im = im.detach().cpu()
-    if im.dtype!=torch.uint8: im = (im.float().clamp(0,1)*255).round().to(torch.uint8)
-    return (im[0] if im.shape[0]<3 else im[:3].permute(1,2,0)).numpy()
+    if im.dtype != torch.uint8:
+        im = (im.float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return (im[0] if im.shape[0] < 3 else im[:3].permute(1, 2, 0)).numpy()
+
 
 def show_images(
-    x:Tensor,      # (N,C,H,W) uint8, or float in 0..1
-    titles=None,   # A text for each image
-    ncols:int=10,  # Images in a row, >= 1
-    n:int=20,      # How many to show at most, >= 1
-    size:float=.6, # Inches for one image, > 0
-    title:str=''   # Of the whole figure
+    x: Tensor,  # (N,C,H,W) uint8, or float in 0..1
+    titles=None,  # A text for each image
+    ncols: int = 10,  # Images in a row, >= 1
+    n: int = 20,  # How many to show at most, >= 1
+    size: float = 0.6,  # Inches for one image, > 0
+    title: str = '',  # Of the whole figure
 ):
     "A grid of images; returns the figure"
     import matplotlib.pyplot as plt
-    x = x[:n]; ncols = min(ncols, len(x)); nrows = -(-len(x)//ncols)
-    fig, axs = plt.subplots(nrows, ncols, figsize=(ncols*size, nrows*(size+(.22 if titles is not None else 0))+(.3 if title else 0)), squeeze=False)
-    for i,ax in enumerate(axs.flat):
+
+    x = x[:n]
+    ncols = min(ncols, len(x))
+    nrows = -(-len(x) // ncols)
+    fig, axs = plt.subplots(
+        nrows,
+        ncols,
+        figsize=(ncols * size, nrows * (size + (0.22 if titles is not None else 0)) + (0.3 if title else 0)),
+        squeeze=False,
+    )
+    for i, ax in enumerate(axs.flat):
         ax.set_axis_off()
-        if i<len(x): ax.imshow(_drawable(x[i]), vmin=0, vmax=255, interpolation='nearest')
-        if titles is not None and i<len(x): ax.set_title(str(titles[i]), fontsize=8, pad=2)
-    if title: fig.suptitle(title, fontsize=10)
+        if i < len(x):
+            ax.imshow(_drawable(x[i]), vmin=0, vmax=255, interpolation='nearest')
+        if titles is not None and i < len(x):
+            ax.set_title(str(titles[i]), fontsize=8, pad=2)
+    if title:
+        fig.suptitle(title, fontsize=10)
     return fig
 
 # %% ../nbs/00_data.ipynb #cbeda05b
 def split(
-    im:Images,     # With labels
-    n:int,         # How many to hold back, >= 1
-    seed:int=0     # Of the draw
-)->tuple: # (rest, held back)
+    im: Images,  # With labels
+    n: int,  # How many to hold back, >= 1
+    seed: int = 0,  # Of the draw
+) -> tuple:  # (rest, held back)
     "Hold back `n` images, class by class in proportion"
     a, b = _draw(np.arange(len(im)), im.y.numpy(), n, seed)
     return im[a], im[b]
 
+
 def _draw(i, y, n, seed=0):
     "The numbers `i` of images with classes `y[i]` as (rest, `n` held back)"
     from sklearn.model_selection import train_test_split
+
     a, b = train_test_split(np.arange(len(i)), test_size=n, random_state=seed, stratify=y[i])
     return i[np.sort(a)], i[np.sort(b)]
 
+
 def _digits():
     from sklearn.datasets import load_digits
+
     d = load_digits()
-    im = to_images(torch.tensor(d.images/16.), d.target)
+    im = to_images(torch.tensor(d.images / 16.0), d.target)
     rest, test = split(im, 500)
     train, valid = split(rest, 200, seed=1)
     return ImageData('digits', train, valid, test)
 
 # %% ../nbs/00_data.ipynb #74df72b4
 def few_labels(
-    y,           # (N,) class numbers
-    k:int,       # Labels per class, >= 1
-    seed:int=0   # Of the draw
-)->Tensor: # (k * classes,) indices into `y`, ascending
+    y,  # (N,) class numbers
+    k: int,  # Labels per class, >= 1
+    seed: int = 0,  # Of the draw
+) -> Tensor:  # (k * classes,) indices into `y`, ascending
     "`k` indices of each class; for one seed a smaller `k` is contained in a larger one"
-    y = torch.as_tensor(y).cpu(); g = torch.Generator().manual_seed(seed); out = []
-    if k<1: raise SslNbError(f"labels per class = {k}; it should be 1 or more")
+    y = torch.as_tensor(y).cpu()
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    if k < 1:
+        raise SslNbError(f"labels per class = {k}; it should be 1 or more")
     for c in y.unique():
-        i = (y==c).nonzero()[:,0]
-        if len(i)<k:
-            raise SslNbError(f"class {int(c)} has {_counted(len(i), 'image')}, fewer than the {k} labels per class asked for; "
-                             f"the smallest class allows {y.unique(return_counts=True)[1].min()}")
+        i = (y == c).nonzero()[:, 0]
+        if len(i) < k:
+            raise SslNbError(
+                f"class {int(c)} has {_counted(len(i), 'image')}, fewer than the {k} labels per class asked for; "
+                f"the smallest class allows {y.unique(return_counts=True)[1].min()}"
+            )
         out.append(i[torch.randperm(len(i), generator=g)[:k]])
     return torch.cat(out).sort()[0]
 
 # %% ../nbs/00_data.ipynb #9b5997a6
 def part_of(
-    d:ImageData,
-    n_images:int|None=None,    # So many training images, drawn at random, >= 2
-    images_per_class:int|None=None, # So many training images of each class, >= 1; then there is no validation part
-    seed:int=0                 # Of the draw
-)->ImageData:
+    d: ImageData,
+    n_images: int | None = None,  # So many training images, drawn at random, >= 2
+    images_per_class: int
+    | None = None,  # So many training images of each class, >= 1; then there is no validation part
+    seed: int = 0,  # Of the draw
+) -> ImageData:
     "The data set with fewer training images and the same test images"
-    if n_images is None and images_per_class is None: return d
+    if n_images is None and images_per_class is None:
+        return d
     if images_per_class is None:
         n = len(d.train)
-        if n_images>len(d.pile): raise SslNbError(f"n_images = {n_images:,}, but {d.name} has {len(d.pile):,} images for training")
+        if n_images > len(d.pile):
+            raise SslNbError(f"n_images = {n_images:,}, but {d.name} has {len(d.pile):,} images for training")
         i = torch.randperm(len(d.pile), generator=torch.Generator().manual_seed(seed))[:n_images].sort()[0]
-        if d.rest is not None and not (i<n).any(): raise SslNbError(f"n_images = {n_images:,} leaves no labelled image of {d.name}; take more")
-        return ImageData(d.name, d.train[i[i<n]], d.valid, d.test, left_out=d.left_out, rest=d.rest[i[i>=n]-n] if (i>=n).any() else None)
-    if n_images is not None: raise SslNbError("n_images and images_per_class contradict each other; give one of them")
-    if d.train.y is None: raise SslNbError(f"{d.name} has no labels, so there is nothing to draw images_per_class by; use n_images")
-    return ImageData(d.name, d.train[few_labels(d.train.y, images_per_class, seed)], None, d.test, left_out=d.left_out)
+        if d.rest is not None and not (i < n).any():
+            raise SslNbError(f"n_images = {n_images:,} leaves no labelled image of {d.name}; take more")
+        return ImageData(
+            d.name,
+            d.train[i[i < n]],
+            d.valid,
+            d.test,
+            left_out=d.left_out,
+            rest=d.rest[i[i >= n] - n] if (i >= n).any() else None,
+        )
+    if n_images is not None:
+        raise SslNbError("n_images and images_per_class contradict each other; give one of them")
+    if d.train.y is None:
+        raise SslNbError(
+            f"{d.name} has no labels, so there is nothing to draw images_per_class by; use n_images"
+        )
+    return ImageData(
+        d.name, d.train[few_labels(d.train.y, images_per_class, seed)], None, d.test, left_out=d.left_out
+    )
 
 # %% ../nbs/00_data.ipynb #89a96530
 def read_idx(
-    path # An IDX file of unsigned bytes, plain or gzipped
-)->np.ndarray: # uint8, of the shape in the file
+    path,  # An IDX file of unsigned bytes, plain or gzipped
+) -> np.ndarray:  # uint8, of the shape in the file
     "Read an IDX file, checking magic, type and counts"
     path = Path(path)
     try:
         raw = path.read_bytes()
-        if raw[:2]==b'\x1f\x8b': raw = gzip.decompress(raw)
-    except (EOFError, gzip.BadGzipFile, zlib.error): raise SslNbError(f"{path} is a truncated or damaged gzip file; fetch it again") from None
-    except OSError as e: raise SslNbError(f"cannot read {path}: {e.strerror}") from None
-    if len(raw)<4 or raw[:3]!=b'\0\0\x08' or not 1<=raw[3]<=4: raise SslNbError(f"{path} is not an IDX file of bytes (it starts with {raw[:4].hex()})")
+        if raw[:2] == b'\x1f\x8b':
+            raw = gzip.decompress(raw)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise SslNbError(f"{path} is a truncated or damaged gzip file; fetch it again") from None
+    except OSError as e:
+        raise SslNbError(f"cannot read {path}: {e.strerror}") from None
+    if len(raw) < 4 or raw[:3] != b'\0\0\x08' or not 1 <= raw[3] <= 4:
+        raise SslNbError(f"{path} is not an IDX file of bytes (it starts with {raw[:4].hex()})")
     nd = raw[3]
-    if len(raw)<4+4*nd: raise SslNbError(f"{path} ends inside its header")
-    shape = struct.unpack(f'>{nd}I', raw[4:4+4*nd]); want = int(np.prod(shape))
-    if len(raw)-4-4*nd != want: raise SslNbError(f"{path} should hold {want:,} bytes for shape {shape} but holds {len(raw)-4-4*nd:,}")
-    return np.frombuffer(raw, np.uint8, offset=4+4*nd).reshape(shape)
+    if len(raw) < 4 + 4 * nd:
+        raise SslNbError(f"{path} ends inside its header")
+    shape = struct.unpack(f'>{nd}I', raw[4 : 4 + 4 * nd])
+    want = int(np.prod(shape))
+    if len(raw) - 4 - 4 * nd != want:
+        raise SslNbError(
+            f"{path} should hold {want:,} bytes for shape {shape} but holds {len(raw) - 4 - 4 * nd:,}"
+        )
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * nd).reshape(shape)
 
 # %% ../nbs/00_data.ipynb #0eccbabf
-_fashion = ['T-shirt/top','Trouser','Pullover','Dress','Coat','Sandal','Shirt','Sneaker','Bag','Ankle boot']
-_fashion_first = [9,0,0,3,0,2,7,2,5,5]    # the first labels of the published training part
+_fashion = [
+    'T-shirt/top',
+    'Trouser',
+    'Pullover',
+    'Dress',
+    'Coat',
+    'Sandal',
+    'Shirt',
+    'Sneaker',
+    'Bag',
+    'Ankle boot',
+]
+# the first labels of the published training part
+_fashion_first = [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
 _idx_sets = dict(mnist=('MNIST', [str(i) for i in range(10)]), fashion_mnist=('FashionMNIST', _fashion))
+
 
 def _idx_part(folder, part, classes):
     "The images and labels of `'train'` or `'t10k'` in a folder"
     found = {}
     for what in ('images-idx3', 'labels-idx1'):
-        names = [folder/f'{part}-{what}-ubyte{end}' for end in ('', '.gz')]
+        names = [folder / f'{part}-{what}-ubyte{end}' for end in ('', '.gz')]
         found[what] = next((n for n in names if n.is_file()), None)
-        if found[what] is None: raise FileNotFoundError(f'{names[1].name} is not in {folder}')
+        if found[what] is None:
+            raise FileNotFoundError(f'{names[1].name} is not in {folder}')
     x, y = (read_idx(f) for f in found.values())
-    if x.ndim!=3: raise SslNbError(f"{found['images-idx3']} should hold images (N,H,W), not {x.shape}")
-    if len(x)!=len(y): raise SslNbError(f"{folder} holds {len(x):,} {part} images but {len(y):,} labels")
-    if y.max()>=len(classes): raise SslNbError(f"{found['labels-idx1']} holds label {y.max()}, but there are {len(classes)} classes")
+    if x.ndim != 3:
+        raise SslNbError(f"{found['images-idx3']} should hold images (N,H,W), not {x.shape}")
+    if len(x) != len(y):
+        raise SslNbError(f"{folder} holds {len(x):,} {part} images but {len(y):,} labels")
+    if y.max() >= len(classes):
+        raise SslNbError(
+            f"{found['labels-idx1']} holds label {y.max()}, but there are {len(classes)} classes"
+        )
     return to_images(x, y, classes)
 
 # %% ../nbs/00_data.ipynb #0185458c
-def cache_dir()->Path:
+def cache_dir() -> Path:
     "Where downloads are kept: `SSL_NB_CACHE`, or ssl_nb in the user's cache folder"
-    return Path(os.environ.get('SSL_NB_CACHE') or Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache')/'ssl_nb')
+    return Path(
+        os.environ.get('SSL_NB_CACHE')
+        or Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'ssl_nb'
+    )
+
 
 def _from_places(name, read, download, hint):
     "The first of `SSL_NB_DATA`, the cache and a download into the cache from which `read(root)` gives (name, train, test)"
     tried = []
-    for what, root in (('SSL_NB_DATA', os.environ.get('SSL_NB_DATA')), ('the cache', cache_dir()), ('the download', cache_dir())):
-        if not root: tried.append(f'{what} is not set'); continue
+    for what, root in (
+        ('SSL_NB_DATA', os.environ.get('SSL_NB_DATA')),
+        ('the cache', cache_dir()),
+        ('the download', cache_dir()),
+    ):
+        if not root:
+            tried.append(f'{what} is not set')
+            continue
         try:
-            if what=='the download': download(root)
+            if what == 'the download':
+                download(root)
             found, train, test = read(Path(root))
-        except SslNbError: raise                                # the files are there and damaged: say so, do not look elsewhere
-        except (OSError, RuntimeError) as e: tried.append(f"{what}: {' '.join(str(e).split())[:160] or type(e).__name__}"); continue
-        train, valid = split(train, min(5000, max(len(train)//10, len(train.classes))))
+        # the files are there and damaged: say so, do not look elsewhere
+        except SslNbError:
+            raise
+        except (OSError, RuntimeError) as e:
+            tried.append(f"{what}: {' '.join(str(e).split())[:160] or type(e).__name__}")
+            continue
+        train, valid = split(train, min(5000, max(len(train) // 10, len(train.classes))))
         return ImageData(found, train, valid, test)
-    raise SslNbError(f"data set '{name}' was not found ({'; '.join(tried)}); set SSL_NB_DATA to a folder that holds {hint}")
+    raise SslNbError(
+        f"data set '{name}' was not found ({'; '.join(tried)}); set SSL_NB_DATA to a folder that holds {hint}"
+    )
+
 
 def _idx_data(name):
     "MNIST or Fashion-MNIST"
     import torchvision
+
     folder, classes = _idx_sets[name]
+
     def read(root):
-        train, test = (_idx_part(root/folder/'raw', p, classes) for p in ('train', 't10k'))
-        other = name=='fashion_mnist' and train.y[:10].tolist()!=_fashion_first
+        train, test = (_idx_part(root / folder / 'raw', p, classes) for p in ('train', 't10k'))
+        other = name == 'fashion_mnist' and train.y[:10].tolist() != _fashion_first
         return 'Fashion-MNIST (re-split)' if other else name, train, test
-    def download(root): getattr(torchvision.datasets, folder)(root, train=True, download=True)
+
+    def download(root):
+        getattr(torchvision.datasets, folder)(root, train=True, download=True)
+
     return _from_places(name, read, download, f'{folder}/raw')
 
 # %% ../nbs/00_data.ipynb #a1f9ecab
 def _open(source):
     "An image file, not yet decoded; a JPEG may be larger than Pillow allows, unless it would have to be held in full"
     from PIL import Image, JpegImagePlugin, UnidentifiedImageError
-    if isinstance(source, (str, os.PathLike)) and not os.stat(source).st_size: raise UnidentifiedImageError    # some files in /proc never end
-    try: return Image.open(source)
+
+    # some files in /proc never end
+    if isinstance(source, (str, os.PathLike)) and not os.stat(source).st_size:
+        raise UnidentifiedImageError
+    try:
+        return Image.open(source)
     except Image.DecompressionBombError:
-        if hasattr(source, 'seek'): source.seek(0)
-        try: im = JpegImagePlugin.JpegImageFile(source)
-        except SyntaxError: im = None
-        if im is None or 'progressive' in im.info: raise
+        if hasattr(source, 'seek'):
+            source.seek(0)
+        try:
+            im = JpegImagePlugin.JpegImageFile(source)
+        except SyntaxError:
+            im = None
+        if im is None or 'progressive' in im.info:
+            raise
         return im
+
 
 def _deep(im):
     "'16' for an image of 16 bits, 'I' and 'F' for whole numbers and floats of 32, which may end anywhere, '' for 8 bits"
-    return '' if im.mode[0] not in 'IF' else '16' if im.mode.startswith('I;16') or im.format=='PNG' else im.mode[0]
+    return (
+        ''
+        if im.mode[0] not in 'IF'
+        else '16'
+        if im.mode.startswith('I;16') or im.format == 'PNG'
+        else im.mode[0]
+    )
+
 
 def _white(kind, top):
     "Which number becomes white in images of more than 8 bits that go up to `top`"
-    return 65535 if kind=='16' else next((w for w in (*(1,)*(kind=='F'), 255, 1023, 4095, 16383, 65535) if top<=1.25*w), top)
+    return (
+        65535
+        if kind == '16'
+        else next((w for w in (*(1,) * (kind == 'F'), 255, 1023, 4095, 16383, 65535) if top <= 1.25 * w), top)
+    )
 
-def _numbers(im): return np.nan_to_num(np.asarray(im).astype(np.float64), posinf=0, neginf=0)
+
+def _numbers(im):
+    return np.nan_to_num(np.asarray(im).astype(np.float64), posinf=0, neginf=0)
+
 
 def _plain(im, mode, whites={}):
     "A decoded image upright, in 8 bits, on white, as `mode`; `whites` are those of its pile, by kind"
     from PIL import Image, ImageOps
+
     kind = _deep(im)
-    if im.format=='TIFF' or not _may_turn.isdisjoint(im.info): im = ImageOps.exif_transpose(im)
-    if kind: a = _numbers(im); im = Image.fromarray((a*255/(whites.get(kind) or _white(kind, a.max()))).round().clip(0, 255).astype(np.uint8))
-    if im.has_transparency_data: im = im.convert('RGBA'); im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
-    return im if im.mode==mode else im.convert(mode)
+    if im.format == 'TIFF' or not _may_turn.isdisjoint(im.info):
+        im = ImageOps.exif_transpose(im)
+    if kind:
+        a = _numbers(im)
+        im = Image.fromarray(
+            (a * 255 / (whites.get(kind) or _white(kind, a.max()))).round().clip(0, 255).astype(np.uint8)
+        )
+    if im.has_transparency_data:
+        im = im.convert('RGBA')
+        im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
+    return im if im.mode == mode else im.convert(mode)
+
 
 _may_turn = {'exif', 'xmp', 'XML:com.adobe.xmp', 'Raw profile type exif'}
+
 
 @contextmanager
 def _decoding(im, side):
     "Decode an open image, a JPEG to something between `side` and twice that; of large ones two at a time, as one in each thread would fill the memory"
-    whole = im.size; im.draft(None, (side, side))               # a progressive JPEG is held in full all the same
-    with _large if math.prod(whole if 'progressive' in im.info else im.size)>_huge else nullcontext(): im.load(); yield
+    # a progressive JPEG is held in full all the same
+    whole = im.size
+    im.draft(None, (side, side))
+    with _large if math.prod(whole if 'progressive' in im.info else im.size) > _huge else nullcontext():
+        im.load()
+        yield
 
-_huge, _large = 20_000_000, threading.BoundedSemaphore(2)       # pixels
+
+_huge, _large = 20_000_000, threading.BoundedSemaphore(2)  # pixels
+
 
 def _pixels_of(source, size, mode, whites={}):
     "One image (a path or an open file) as (H,W) or (H,W,3) bytes: upright, scaled on its shorter side and cropped in the middle"
     from PIL import ImageOps
-    with _open(source) as im, _decoding(im, 2*size):
+
+    with _open(source) as im, _decoding(im, 2 * size):
         im = _plain(im, mode, whites)
-        return np.asarray(im if im.size==(size, size) else ImageOps.fit(im, (size, size)))
+        return np.asarray(im if im.size == (size, size) else ImageOps.fit(im, (size, size)))
 
 # %% ../nbs/00_data.ipynb #f8ef42f3
 _no_decoder = {'.heic', '.heif', '.jxl', '.svg', '.dng', '.cr2', '.nef', '.arw'}
 
+
 def _why(e, path=''):
     "In a few words why a file could not be read"
-    if (n := re.search(r'\((\d+) pixels', str(e))) and 'Bomb' in type(e).__name__: return f'too large: {int(n[1]):,} pixels'
-    if isinstance(e, MemoryError): return 'too large'
-    if isinstance(e, OSError) and e.errno: return e.strerror.lower()
-    if type(e).__name__!='UnidentifiedImageError': return 'damaged'
+    if (n := re.search(r'\((\d+) pixels', str(e))) and 'Bomb' in type(e).__name__:
+        return f'too large: {int(n[1]):,} pixels'
+    if isinstance(e, MemoryError):
+        return 'too large'
+    if isinstance(e, OSError) and e.errno:
+        return e.strerror.lower()
+    if type(e).__name__ != 'UnidentifiedImageError':
+        return 'damaged'
     kind = Path(path).suffix.lower()
     return f'{kind[1:].upper()} cannot be read, convert it' if kind in _no_decoder else 'no image'
+
 
 @contextmanager
 def _hushed():
     "Without Pillow's warnings on files that it reads all the same; for the main thread, as Python's filters belong to the process"
-    with warnings.catch_warnings(): warnings.simplefilter('ignore'); yield
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        yield
+
 
 def _look(source):
     "Mode, shorter side and kind of depth of an image file; an error when it is none"
-    with _open(source) as im: return im.mode, min(im.size), _deep(im)
+    with _open(source) as im:
+        return im.mode, min(im.size), _deep(im)
+
 
 def _why_bad(path):
     "Why a file cannot be used, '' when it can"
     try:
-        with _hushed(): _look(path)
-    except Exception as e: return _why(e, path)
+        with _hushed():
+            _look(path)
+    except Exception as e:
+        return _why(e, path)
     return ''
 
 # %% ../nbs/00_data.ipynb #e5ac4465
 _side_files = {'labels.csv', 'thumbs.db', 'desktop.ini'}
 
+
 def _files_in(root):
     "All files below a folder but hidden ones and those that systems put there, and [(what cannot be followed, why)]"
     files, bad, folders, links, seen = [], [], [Path(root)], [], set()
     while folders or links:
-        folder = folders.pop() if folders else links.pop(0)     # links last, so that a folder goes by its own name
-        try: here, entries = os.stat(folder), sorted(os.scandir(folder), key=lambda e: e.name)
+        # links last, so that a folder goes by its own name
+        folder = folders.pop() if folders else links.pop(0)
+        try:
+            here, entries = os.stat(folder), sorted(os.scandir(folder), key=lambda e: e.name)
         except OSError as e:
-            if folder==Path(root): raise SslNbError(f"cannot read {root}: {_why(e)}") from None
-            bad.append((folder, _why(e))); continue
-        if (here.st_dev, here.st_ino) in seen: bad.append((folder, 'a link to a folder that is read already')); continue
+            if folder == Path(root):
+                raise SslNbError(f"cannot read {root}: {_why(e)}") from None
+            bad.append((folder, _why(e)))
+            continue
+        if (here.st_dev, here.st_ino) in seen:
+            bad.append((folder, 'a link to a folder that is read already'))
+            continue
         seen.add((here.st_dev, here.st_ino))
         for e in entries:
-            if e.name.startswith('.') or e.name.lower() in _side_files: continue
-            try: is_folder, is_file = e.is_dir(), e.is_file()
-            except OSError as err: bad.append((Path(e.path), _why(err))); continue
-            if is_folder: (links if e.is_symlink() else folders).append(Path(e.path))
-            elif is_file: files.append(Path(e.path))
-            else: bad.append((Path(e.path), 'a link to nothing' if e.is_symlink() and not os.path.exists(e.path) else 'no ordinary file'))
+            if e.name.startswith('.') or e.name.lower() in _side_files:
+                continue
+            try:
+                is_folder, is_file = e.is_dir(), e.is_file()
+            except OSError as err:
+                bad.append((Path(e.path), _why(err)))
+                continue
+            if is_folder:
+                (links if e.is_symlink() else folders).append(Path(e.path))
+            elif is_file:
+                files.append(Path(e.path))
+            else:
+                bad.append(
+                    (
+                        Path(e.path),
+                        'a link to nothing'
+                        if e.is_symlink() and not os.path.exists(e.path)
+                        else 'no ordinary file',
+                    )
+                )
     return sorted(files, key=lambda f: f.parts), bad
+
 
 def _read_csv(path):
     "{file: (label, split)} of a labels CSV"
     import csv
+
     try:
         with open(path, newline='', encoding='utf-8-sig') as f:
-            head = f.readline(); f.seek(0); found = csv.DictReader(f, delimiter=max(',;\t', key=head.count))
-            found.fieldnames = [n.strip().lower() for n in found.fieldnames or ()]; rows = list(found)
-    except (OSError, UnicodeDecodeError, csv.Error) as e: raise SslNbError(f"cannot read {path}: {getattr(e, 'strerror', None) or e}") from None
-    if not rows or not {'file', 'label'}<=rows[0].keys():
-        raise SslNbError(f"{path} should have a first line with the columns file,label and then a line for each image; "
-                         f"it begins with '{shown(head.strip()[:60])}'")
+            head = f.readline()
+            f.seek(0)
+            found = csv.DictReader(f, delimiter=max(',;\t', key=head.count))
+            found.fieldnames = [n.strip().lower() for n in found.fieldnames or ()]
+            rows = list(found)
+    except (OSError, UnicodeDecodeError, csv.Error) as e:
+        raise SslNbError(f"cannot read {path}: {getattr(e, 'strerror', None) or e}") from None
+    if not rows or not {'file', 'label'} <= rows[0].keys():
+        raise SslNbError(
+            f"{path} should have a first line with the columns file,label and then a line for each image; "
+            f"it begins with '{shown(head.strip()[:60])}'"
+        )
     out = {}
-    for n,r in enumerate(rows, 2):
+    for n, r in enumerate(rows, 2):
         f, label, part = (r.get(k) or '' for k in ('file', 'label', 'split'))
         f, label, part = f.strip(), label.strip(), part.strip().lower() or None
-        if not f or not label: raise SslNbError(f"{path}, line {n}: there should be a file and a label")
-        if part not in (None, 'train', 'valid', 'test'): raise SslNbError(f"{path}, line {n}: split = {part}; it should be train, valid or test")
-        if out.setdefault(f, (label, part))!=(label, part): raise SslNbError(f"{path}, line {n}: {f} stands there twice, with different labels or parts")
-    if len({p is None for _,p in out.values()})>1: raise SslNbError(f"{path} names a split for some images and none for others; name it for all or none")
+        if not f or not label:
+            raise SslNbError(f"{path}, line {n}: there should be a file and a label")
+        if part not in (None, 'train', 'valid', 'test'):
+            raise SslNbError(f"{path}, line {n}: split = {part}; it should be train, valid or test")
+        if out.setdefault(f, (label, part)) != (label, part):
+            raise SslNbError(f"{path}, line {n}: {f} stands there twice, with different labels or parts")
+    if len({p is None for _, p in out.values()}) > 1:
+        raise SslNbError(f"{path} names a split for some images and none for others; name it for all or none")
     return out
 
 # %% ../nbs/00_data.ipynb #2f8a22fa
-_part_names = dict(train='train', valid='valid', val='valid', validation='valid', test='test', labelled='', labeled='', unlabelled='rest', unlabeled='rest')
+_part_names = dict(
+    train='train',
+    valid='valid',
+    val='valid',
+    validation='valid',
+    test='test',
+    labelled='',
+    labeled='',
+    unlabelled='rest',
+    unlabeled='rest',
+)
+
 
 def _folder_items(root):
     "[(file, class or None, part or None)] of a folder or a labels CSV, and [(file, why not)]; the part `rest` has no labels"
     root = Path(root)
-    if root.is_file(): return _table_items(root, None)
-    files, bad = _files_in(root); items, more = _items_of(root, files)
-    return items, bad+more
+    if root.is_file():
+        return _table_items(root, None)
+    files, bad = _files_in(root)
+    items, more = _items_of(root, files)
+    return items, bad + more
+
 
 def _table_items(table, files):
     "The items of a labels CSV; of `files` each should stand in it"
-    home, rows = table.parent, _read_csv(table); there = {home/f: (home/f).is_file() for f in rows}
-    others = [f for f in files or () if f.relative_to(home).as_posix() not in rows]         # a CSV that was named speaks for its own lines only
-    lost = [(f, 'not there') for f,ok in there.items() if not ok]
-    return [(home/f, *r) for f,r in rows.items() if there[home/f]], lost + [(f, _why_bad(f) or f'not in {table.name}') for f in others]
+    home, rows = table.parent, _read_csv(table)
+    there = {home / f: (home / f).is_file() for f in rows}
+    # a CSV that was named speaks for its own lines only
+    others = [f for f in files or () if f.relative_to(home).as_posix() not in rows]
+    lost = [(f, 'not there') for f, ok in there.items() if not ok]
+    return [(home / f, *r) for f, r in rows.items() if there[home / f]], lost + [
+        (f, _why_bad(f) or f'not in {table.name}') for f in others
+    ]
+
 
 def _items_of(root, files):
     "The items of files that lie in `root`"
-    if (root/'labels.csv').is_file(): return _table_items(root/'labels.csv', files)
-    inside = {}                                                                             # by the folder in `root` that they lie in
-    for f in files: at = f.parts[len(root.parts):]; inside.setdefault(at[0] if len(at)>1 else None, []).append(f)
+    if (root / 'labels.csv').is_file():
+        return _table_items(root / 'labels.csv', files)
+    # by the folder in `root` that they lie in
+    inside = {}
+    for f in files:
+        at = f.parts[len(root.parts) :]
+        inside.setdefault(at[0] if len(at) > 1 else None, []).append(f)
     part = {n: _part_names[n.casefold()] for n in inside if n and n.casefold() in _part_names}
-    items, bad = [(f, None, 'rest') for n,p in part.items() if p=='rest' for f in inside.pop(n)], []
-    if not {'train', ''} & set(part.values()): return items + [(f, n, None) for n,fs in inside.items() for f in fs], bad
-    for n in sorted(part.keys() & inside.keys(), key=lambda n: (['', 'train', 'valid', 'test'].index(part[n]), n)):
-        got, worse = _items_of(root/n, inside.pop(n))
-        items += [(f, c, part[n] or p) for f,c,p in got]; bad += worse
+    items, bad = ([(f, None, 'rest') for n, p in part.items() if p == 'rest' for f in inside.pop(n)], [])
+    if not {'train', ''} & set(part.values()):
+        return items + [(f, n, None) for n, fs in inside.items() for f in fs], bad
+    for n in sorted(
+        part.keys() & inside.keys(), key=lambda n: (['', 'train', 'valid', 'test'].index(part[n]), n)
+    ):
+        got, worse = _items_of(root / n, inside.pop(n))
+        items += [(f, c, part[n] or p) for f, c, p in got]
+        bad += worse
     return items, bad + [(f, 'outside of ' + ', '.join(part)) for fs in inside.values() for f in fs]
 
 # %% ../nbs/00_data.ipynb #85b99be7
 def _say_bad(root, bad, n_good, how):
     "What is wrong with a folder, in one line, which is an error unless `how` is 'skip'"
-    if not bad: return
-    names = ', '.join(f'{shown(_below(f, _home_of(root)))} ({why})' for f,why in bad[:3]) + (', ...' if len(bad)>3 else '')
-    what = f"{len(bad):,} of {n_good+len(bad):,} files in {shown(root)} cannot be used: {names}"
-    if how!='skip': raise SslNbError(f"{what}; mend or remove them, or leave them out with --bad-files skip")
+    if not bad:
+        return
+    names = ', '.join(f'{shown(_below(f, _home_of(root)))} ({why})' for f, why in bad[:3]) + (
+        ', ...' if len(bad) > 3 else ''
+    )
+    what = f"{len(bad):,} of {n_good + len(bad):,} files in {shown(root)} cannot be used: {names}"
+    if how != 'skip':
+        raise SslNbError(f"{what}; mend or remove them, or leave them out with --bad-files skip")
     _say(f"{what}; left out")
+
 
 def _say(line):
     "A line to people, once however many processes work together"
-    if torchrun_process()[0]==0: print(line, file=sys.stderr)
+    if torchrun_process()[0] == 0:
+        print(line, file=sys.stderr)
+
 
 def _form(items, size=None):
     "(size, mode, {kind of depth: (white, the brightest)}) for a pile of images, of which 200 are looked at; None when there are none"
+
     def look(f):
-        try: return f, *_look(f)
-        except Exception: return None
+        try:
+            return f, *_look(f)
+        except Exception:
+            return None
+
     with _hushed():
-        seen = [s for f,*_ in items[::max(1, len(items)//200)] if (s := look(f))] or [s for f,*_ in items if (s := look(f))][:1]
-        if not seen: return None
-        grey = all(m in ('1','L','LA') or m[0] in 'IF' for _,m,*_ in seen)
-        return size or min(64, max(8, sorted(s for *_,s,_ in seen)[len(seen)//2])), 'L' if grey else 'RGB', _depths([(f, k) for f,*_,k in seen if k])
+        seen = [s for f, *_ in items[:: max(1, len(items) // 200)] if (s := look(f))] or [
+            s for f, *_ in items if (s := look(f))
+        ][:1]
+        if not seen:
+            return None
+        grey = all(m in ('1', 'L', 'LA') or m[0] in 'IF' for _, m, *_ in seen)
+        return (
+            size or min(64, max(8, sorted(s for *_, s, _ in seen)[len(seen) // 2])),
+            'L' if grey else 'RGB',
+            _depths([(f, k) for f, *_, k in seen if k]),
+        )
+
 
 def _depths(seen):
     "{kind of depth: (which number becomes white, the brightest that was found)} by some 50 of the (file, kind)"
     tops = {}
-    for f,k in seen[::max(1, len(seen)//50)]:
+    for f, k in seen[:: max(1, len(seen) // 50)]:
         try:
-            with _open(f) as im, _decoding(im, 64): tops[k] = max(tops.get(k, 0), float(_numbers(im).max()))
-        except Exception: pass                                  # a damaged one is told later
-    return {k: (_white(k, t), t) for k,t in sorted(tops.items())}
+            with _open(f) as im, _decoding(im, 64):
+                tops[k] = max(tops.get(k, 0), float(_numbers(im).max()))
+        # a damaged one is told later
+        except Exception:
+            pass
+    return {k: (_white(k, t), t) for k, t in sorted(tops.items())}
 
-def _whites(depths): return {k: w for k,(w,_) in depths.items()}
+
+def _whites(depths):
+    return {k: w for k, (w, _) in depths.items()}
+
 
 def _say_dark(root, depths):
     "Images of more than 8 bits that are nearly black at the scale of their kind, in one line"
-    for k,(w,t) in depths.items():
+    for k, (w, t) in depths.items():
         what = {'16': 'images of 16 bits', 'I': 'images of 32 bits', 'F': 'images in floating point'}[k]
-        if t<w/8: _say(f"{what} in {shown(root)} go up to {t:,.4g} of {w:,} only and are read as nearly black; rescale them to 8 bits first")
+        if t < w / 8:
+            _say(
+                f"{what} in {shown(root)} go up to {t:,.4g} of {w:,} only and are read as nearly black; rescale them to 8 bits first"
+            )
+
 
 def _decoded(files, size, mode, whites={}, label='reading images'):
     "Some hundred files at a time: (pixels (n,C,H,W) of those that can be read, '' or why not for each of them)"
+
     def one(f):
-        try: return _pixels_of(f, size, mode, whites)
-        except Exception as e: return _why(e, f)
-    n = max(16, min(512, 2**26//(size*size)))
-    with ThreadPoolExecutor(os.cpu_count()) as pool, _hushed(), progress(range(len(files)), label, delay=3) as bar:
-        for part in (files[i:i+n] for i in range(0, len(files), n)):
-            got = [a for group in pool.map(lambda fs: [one(f) for f in fs], [part[i:i+16] for i in range(0, len(part), 16)]) for a in group]
-            good = [a for a in got if not isinstance(a, str)]; x = np.stack(good) if good else np.empty((0, size, size, 3)[:4 if mode=='RGB' else 3], np.uint8)
-            yield np.ascontiguousarray(x[:,None] if mode=='L' else x.transpose(0,3,1,2)), [a if isinstance(a, str) else '' for a in got]
+        try:
+            return _pixels_of(f, size, mode, whites)
+        except Exception as e:
+            return _why(e, f)
+
+    n = max(16, min(512, 2**26 // (size * size)))
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        _hushed(),
+        progress(range(len(files)), label, delay=3) as bar,
+    ):
+        for part in (files[i : i + n] for i in range(0, len(files), n)):
+            got = [
+                a
+                for group in pool.map(
+                    lambda fs: [one(f) for f in fs], [part[i : i + 16] for i in range(0, len(part), 16)]
+                )
+                for a in group
+            ]
+            good = [a for a in got if not isinstance(a, str)]
+            x = (
+                np.stack(good)
+                if good
+                else np.empty((0, size, size, 3)[: 4 if mode == 'RGB' else 3], np.uint8)
+            )
+            yield (
+                np.ascontiguousarray(x[:, None] if mode == 'L' else x.transpose(0, 3, 1, 2)),
+                [a if isinstance(a, str) else '' for a in got],
+            )
             bar.update(len(part))
 
 # %% ../nbs/00_data.ipynb #fa80925b
@@ -468,345 +793,551 @@ def _mixed(n):
     "The numbers 0..n-1 in an order that is always the same"
     return np.random.default_rng(0).permutation(n)
 
+
 def _natural(s):
     "A key that sorts 2 before 10"
     return [int(t) if t.isdigit() else t for t in re.split(r'(\d+)', str(s))]
+
 
 def _classes_of(labels, root):
     "The classes, 2 before 10; an error when two differ in nothing but case or the way an accent is written"
     classes, seen = sorted({c for c in labels if c is not None}, key=_natural), {}
     for c in classes:
         if (k := unicodedata.normalize('NFC', c).casefold()) in seen:
-            raise SslNbError(f"the classes '{shown(seen[k])}' and '{shown(c)}' in {root} differ in case or in how an accent is written; "
-                             "many systems take them for one; rename or join them")
-        if any('\ud800'<=a<='\udfff' for a in c): raise SslNbError(f"the name of the class '{shown(c)}' in {root} is no text that can be written; rename it")
+            raise SslNbError(
+                f"the classes '{shown(seen[k])}' and '{shown(c)}' in {root} differ in case or in how an accent is written; "
+                "many systems take them for one; rename or join them"
+            )
+        if any('\ud800' <= a <= '\udfff' for a in c):
+            raise SslNbError(
+                f"the name of the class '{shown(c)}' in {root} is no text that can be written; rename it"
+            )
         seen[k] = c
     return classes
 
+
 def _arranged(root, items):
     "(classes, y or None, {part: numbers of the items in it}); y belongs to the items"
-    labelled = np.array([p!='rest' for *_,p in items]); lab, rest = np.flatnonzero(labelled), np.flatnonzero(~labelled)
-    if not len(lab): lab, rest = rest, lab
-    if items[lab[0]][1] is not None: lab = lab[_mixed(len(lab))]
-    labels = [items[i][1] for i in lab]; classes = _classes_of(labels, root)
+    labelled = np.array([p != 'rest' for *_, p in items])
+    lab, rest = np.flatnonzero(labelled), np.flatnonzero(~labelled)
+    if not len(lab):
+        lab, rest = rest, lab
+    if items[lab[0]][1] is not None:
+        lab = lab[_mixed(len(lab))]
+    labels = [items[i][1] for i in lab]
+    classes = _classes_of(labels, root)
     if None in labels and classes:
         stray = shown(items[lab[labels.index(None)]][0].name)
-        raise SslNbError(f"{root} holds images beside the folders of classes, such as {stray}; give them a class, or move them")
-    number = {c: i for i,c in enumerate(classes)}; y = np.array([number.get(c, -1) for _,c,_ in items])
-    named = {p: np.array([i for i in lab if (items[i][2] or 'train')==p], int) for p in ('train', 'valid', 'test')}; parts = named
-    if not {items[i][2] for i in lab}-{None, 'rest'}: parts = _shares(lab, y, classes)
-    elif not len(named['train']): raise SslNbError(f"{root} names no image for training")
-    elif odd := set(y[lab].tolist())-set(y[named['train']].tolist()):
+        raise SslNbError(
+            f"{root} holds images beside the folders of classes, such as {stray}; give them a class, or move them"
+        )
+    number = {c: i for i, c in enumerate(classes)}
+    y = np.array([number.get(c, -1) for _, c, _ in items])
+    named = {
+        p: np.array([i for i in lab if (items[i][2] or 'train') == p], int)
+        for p in ('train', 'valid', 'test')
+    }
+    parts = named
+    if not {items[i][2] for i in lab} - {None, 'rest'}:
+        parts = _shares(lab, y, classes)
+    elif not len(named['train']):
+        raise SslNbError(f"{root} names no image for training")
+    elif odd := set(y[lab].tolist()) - set(y[named['train']].tolist()):
         raise SslNbError(f"the class '{shown(classes[min(odd)])}' in {root} has no image for training")
-    elif not len(named['valid']): parts = _shares(named['train'], y, classes, named['test'])
-    return classes, y if classes else None, {p: i for p,i in (parts | dict(rest=rest)).items() if len(i)}
+    elif not len(named['valid']):
+        parts = _shares(named['train'], y, classes, named['test'])
+    return (classes, y if classes else None, {p: i for p, i in (parts | dict(rest=rest)).items() if len(i)})
 
 # %% ../nbs/00_data.ipynb #69d16244
 def _shares(i, y, classes, test=()):
     "The numbers `i` as train, valid and, unless there is one, test; all for training when there are no labels"
     valid = np.array([], int)
-    if len(classes)<2: return dict(train=i, valid=valid, test=np.array(test, int))
-    counts = np.bincount(y[i], minlength=len(classes)); n = (counts>=_least).sum(); many, few = i[counts[y[i]]>=_least], i[counts[y[i]]<_least]
-    if not counts.min(): raise SslNbError(f"the class '{shown(classes[counts.argmin()])}' has no image; leave it out of the classes")
+    if len(classes) < 2:
+        return dict(train=i, valid=valid, test=np.array(test, int))
+    counts = np.bincount(y[i], minlength=len(classes))
+    n = (counts >= _least).sum()
+    many, few = i[counts[y[i]] >= _least], i[counts[y[i]] < _least]
+    if not counts.min():
+        raise SslNbError(
+            f"the class '{shown(classes[counts.argmin()])}' has no image; leave it out of the classes"
+        )
     if not len(test):
-        if n: many, test = _draw(many, y, max(len(many)//5, n))
-        test = i[np.isin(i, [*test, *(few[y[few]==c][0] for c in np.flatnonzero(counts<_least) if counts[c]>1)])]
-    if n: valid = _draw(many, y, max(len(many)//10, n), seed=1)[1]
+        if n:
+            many, test = _draw(many, y, max(len(many) // 5, n))
+        test = i[
+            np.isin(
+                i, [*test, *(few[y[few] == c][0] for c in np.flatnonzero(counts < _least) if counts[c] > 1)]
+            )
+        ]
+    if n:
+        valid = _draw(many, y, max(len(many) // 10, n), seed=1)[1]
     return dict(train=i[~np.isin(i, [*test, *valid])], valid=valid, test=test)
 
-_least = 5                 # images of a class, with which it begins to give a share of them
+
+# images of a class, with which it begins to give a share of them
+_least = 5
+
 
 def _three_parts(im, test=None):
     "Hold back a tenth for validation and, if there is no test part yet, a fifth for that; nothing when there are no labels"
-    if im.y is None or len(im.classes)<2: return im, None, test
+    if im.y is None or len(im.classes) < 2:
+        return im, None, test
     parts = _shares(np.arange(len(im)), im.y.numpy(), im.classes, () if test is None else test.y)
     return im[parts['train']], im[parts['valid']], im[parts['test']] if test is None else test
 
 # %% ../nbs/00_data.ipynb #3fd7aa91
-_DECODER = 1               # another number when the same files would give other pixels
+_DECODER = 1  # another number when the same files would give other pixels
 _worth = 2000, 50_000_000  # files or bytes from which a folder is kept
 
-def _memory()->int:
+
+def _memory() -> int:
     "Bytes of memory that this process may use"
-    try: n = os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES')
-    except (AttributeError, ValueError, OSError): n = 2**33
-    try: return min(n, int(Path('/sys/fs/cgroup/memory.max').read_text()))
-    except (OSError, ValueError): return n
+    try:
+        n = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    except (AttributeError, ValueError, OSError):
+        n = 2**33
+    try:
+        return min(n, int(Path('/sys/fs/cgroup/memory.max').read_text()))
+    except (OSError, ValueError):
+        return n
+
 
 def _stamp(root, items, bad, scale=()):
     "(checksum over names, classes, sizes and times of the files and how they are scaled, bytes of all)"
     h, total = hashlib.sha256(str(scale).encode() if scale else b''), 0
-    for f,*more in (*items, *bad):
-        try: s = os.stat(f); about = s.st_size, s.st_mtime_ns; total += s.st_size
-        except OSError: about = None
+    for f, *more in (*items, *bad):
+        try:
+            s = os.stat(f)
+            about = s.st_size, s.st_mtime_ns
+            total += s.st_size
+        except OSError:
+            about = None
         h.update(f'{_below(f, root)}\0{more}\0{about}\n'.encode('utf-8', 'surrogateescape'))
     return h.hexdigest()[:16], total
+
 
 def _recall(home, stamp):
     "(x (N,C,H,W), what it is) from the cache; None when it is not there or damaged"
     try:
-        what = read_json(home/f'{stamp}.json'); x = _mapped(home/f'{stamp}.npy')
-        return (x, what) if list(x.shape)==what['shape'] and x.dtype==torch.uint8 else None
-    except (SslNbError, OSError, ValueError, KeyError, TypeError): return None
+        what = read_json(home / f'{stamp}.json')
+        x = _mapped(home / f'{stamp}.npy')
+        return (x, what) if list(x.shape) == what['shape'] and x.dtype == torch.uint8 else None
+    except (SslNbError, OSError, ValueError, KeyError, TypeError):
+        return None
+
 
 def _mapped(file):
     "An array on the disk as a tensor: in memory, or mapped when it would take more than half of that"
     x = np.load(file, mmap_mode='c')
-    return torch.from_numpy(x if x.nbytes>_memory()/2 else np.load(file))
+    return torch.from_numpy(x if x.nbytes > _memory() / 2 else np.load(file))
+
 
 def _sweep(folders):
     "Remove what processes left there that are no more"
     for d in folders.glob('.*.*.tmp-*'):
-        host, pid = d.name[1:].split('.tmp-')[0].rsplit('.', 1); alive = True
-        if host==platform.node() and os.name=='posix':
-            try: os.kill(int(pid), 0)
-            except (ProcessLookupError, ValueError): alive = False
-            except OSError: pass
-        if not alive or time.time()-d.stat().st_mtime>7*86400: shutil.rmtree(d, ignore_errors=True)
+        host, pid = d.name[1:].split('.tmp-')[0].rsplit('.', 1)
+        alive = True
+        if host == platform.node() and os.name == 'posix':
+            try:
+                os.kill(int(pid), 0)
+            except (ProcessLookupError, ValueError):
+                alive = False
+            except OSError:
+                pass
+        if not alive or time.time() - d.stat().st_mtime > 7 * 86400:
+            shutil.rmtree(d, ignore_errors=True)
 
 # %% ../nbs/00_data.ipynb #ba7f913a
 _order = ('train', 'rest', 'valid', 'test')
 
+
 def _finished(root, items, bad, why, bad_files):
     "The order of the decoded images in which the parts lie one after another, and what is to be known of them"
-    kept, bad = [it for it,w in zip(items, why) if not w], bad + [(it[0], w) for it,w in zip(items, why) if w]
-    if not kept: raise SslNbError(f"{root} holds no images ({len(bad):,} other files)")
-    try: classes, y, parts = _arranged(root, kept)
+    kept, bad = (
+        [it for it, w in zip(items, why) if not w],
+        bad + [(it[0], w) for it, w in zip(items, why) if w],
+    )
+    if not kept:
+        raise SslNbError(f"{root} holds no images ({len(bad):,} other files)")
+    try:
+        classes, y, parts = _arranged(root, kept)
     except SslNbError:
-        if bad_files!='skip': _say_bad(root, bad, len(kept), bad_files)
+        if bad_files != 'skip':
+            _say_bad(root, bad, len(kept), bad_files)
         raise
-    order, home = np.concatenate([parts[p] for p in _order if p in parts]), _home_of(root); name = lambda f: _below(f, home)
-    return order, dict(sizes={p: len(parts[p]) for p in _order if p in parts}, classes=classes, y=None if y is None else y[order].tolist(),
-                       left_out=[(name(f), w) for f,w in bad], files=[name(kept[i][0]) for i in order])
+    order, home = np.concatenate([parts[p] for p in _order if p in parts]), _home_of(root)
+    name = lambda f: _below(f, home)
+    return order, dict(
+        sizes={p: len(parts[p]) for p in _order if p in parts},
+        classes=classes,
+        y=None if y is None else y[order].tolist(),
+        left_out=[(name(f), w) for f, w in bad],
+        files=[name(kept[i][0]) for i in order],
+    )
+
 
 def _below(f, home):
     "The path of a file relative to the folder that it lies in"
     f, home = str(f), f'{home}{os.sep}'
-    return f[len(home):] if f.startswith(home) else os.path.relpath(f, home)
+    return f[len(home) :] if f.startswith(home) else os.path.relpath(f, home)
+
 
 def _home_of(root):
     "The folder of images: `root`, or where the labels CSV lies"
     return Path(root) if Path(root).is_dir() else Path(root).parent
 
+
 def _as_data(root, x, what):
     "The parts, which lie one after another in `x` (N,C,H,W)"
     parts, at, y = {}, 0, None if what['y'] is None else torch.tensor(what['y'])
-    for p,n in what['sizes'].items():
-        parts[p] = Images(x[at:at+n]) if y is None or p=='rest' else Images(x[at:at+n], y[at:at+n], what['classes']); at += n
-    here = Path(root).resolve(); learn = sum(what['sizes'].get(p, 0) for p in ('train', 'rest'))
-    return ImageData(here.stem if here.is_file() else here.name, **parts, sha256=what.get('sha256', ''), pile=x[:learn],
-                     left_out=[(str(_home_of(root)/f), w) for f,w in what['left_out']])
+    for p, n in what['sizes'].items():
+        parts[p] = (
+            Images(x[at : at + n])
+            if y is None or p == 'rest'
+            else Images(x[at : at + n], y[at : at + n], what['classes'])
+        )
+        at += n
+    here = Path(root).resolve()
+    learn = sum(what['sizes'].get(p, 0) for p in ('train', 'rest'))
+    return ImageData(
+        here.stem if here.is_file() else here.name,
+        **parts,
+        sha256=what.get('sha256', ''),
+        pile=x[:learn],
+        left_out=[(str(_home_of(root) / f), w) for f, w in what['left_out']],
+    )
 
 # %% ../nbs/00_data.ipynb #60f24e55
 def _to_cache(home, stamp, root, chunks, finish):
     "Decode into a folder of our own, put the images in order, and move them into the cache"
-    home.parent.mkdir(parents=True, exist_ok=True); _sweep(home.parent)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(home.parent)
     with tempfile.TemporaryDirectory(dir=home.parent, prefix=f'.{platform.node()}.{os.getpid()}.tmp-') as tmp:
-        raw, npy, why = Path(tmp)/'raw', Path(tmp)/'npy', []
+        raw, npy, why = Path(tmp) / 'raw', Path(tmp) / 'npy', []
         with open(raw, 'wb') as f:
-            for x,w in chunks: f.write(x); why += w
-        order, what = finish(why); what['shape'] = shape = [why.count(''), *x.shape[1:]]
+            for x, w in chunks:
+                f.write(x)
+                why += w
+        order, what = finish(why)
+        what['shape'] = shape = [why.count(''), *x.shape[1:]]
         with open(npy, 'wb') as f:
-            np.lib.format.write_array_header_1_0(f, dict(descr='|u1', fortran_order=False, shape=tuple(shape)))
-            for i in range(0, len(order), 8192): f.write(np.memmap(raw, np.uint8, 'r', shape=tuple(shape))[order[i:i+8192]])
-        home.mkdir(exist_ok=True); os.replace(npy, home/f'{stamp}.npy')
-    x = _mapped(home/f'{stamp}.npy'); what['sha256'] = _as_data(root, x, what).sha256; write_text(home/f'{stamp}.json', json.dumps(what))
+            np.lib.format.write_array_header_1_0(
+                f, dict(descr='|u1', fortran_order=False, shape=tuple(shape))
+            )
+            for i in range(0, len(order), 8192):
+                f.write(np.memmap(raw, np.uint8, 'r', shape=tuple(shape))[order[i : i + 8192]])
+        home.mkdir(exist_ok=True)
+        os.replace(npy, home / f'{stamp}.npy')
+    x = _mapped(home / f'{stamp}.npy')
+    what['sha256'] = _as_data(root, x, what).sha256
+    write_text(home / f'{stamp}.json', json.dumps(what))
     for old in home.iterdir():
-        if old.stem!=stamp and not old.name.startswith('.'): old.unlink(missing_ok=True)
+        if old.stem != stamp and not old.name.startswith('.'):
+            old.unlink(missing_ok=True)
     return x, what
+
 
 def _decode(chunks, finish):
     "(x (N,C,H,W), what it is), put in order in memory"
-    got = list(chunks()); order, what = finish([w for _,ws in got for w in ws])
-    return torch.from_numpy(np.concatenate([x for x,_ in got])[order]), what
+    got = list(chunks())
+    order, what = finish([w for _, ws in got for w in ws])
+    return torch.from_numpy(np.concatenate([x for x, _ in got])[order]), what
+
 
 def _keep(form, stamp, root, chunks, finish):
     "(x (N,C,H,W), what it is) from the cache, or decoded and kept there"
-    home = cache_dir()/'folders'/hashlib.sha256(f'{_DECODER} {Path(root).resolve()} {form}'.encode('utf-8', 'surrogateescape')).hexdigest()[:16]
-    if found := _recall(home, stamp): return found
-    if any(home.glob('*.json')): print(f'{shown(root)} has changed since it was read; reading it again', file=sys.stderr)
-    try: return _to_cache(home, stamp, root, chunks(), finish)
+    home = (
+        cache_dir()
+        / 'folders'
+        / hashlib.sha256(
+            f'{_DECODER} {Path(root).resolve()} {form}'.encode('utf-8', 'surrogateescape')
+        ).hexdigest()[:16]
+    )
+    if found := _recall(home, stamp):
+        return found
+    if any(home.glob('*.json')):
+        print(f'{shown(root)} has changed since it was read; reading it again', file=sys.stderr)
+    try:
+        return _to_cache(home, stamp, root, chunks(), finish)
     except OSError as e:
         what = f"the cache {cache_dir()} cannot be written ({(e.strerror or str(e)).lower()})"
-        print(f"{what}, so the images are read each time; set SSL_NB_CACHE to a folder that can", file=sys.stderr)
+        print(
+            f"{what}, so the images are read each time; set SSL_NB_CACHE to a folder that can",
+            file=sys.stderr,
+        )
         return _decode(chunks, finish)
+
 
 def _read(root, items, bad, size, mode, depths, bad_files):
     "(x (N,C,H,W), what it is) of a folder: from the cache, or decoded"
-    whites = _whites(depths); chunks = lambda: _decoded([f for f,*_ in items], size, mode, whites)
-    stamp, n_bytes = _stamp(root, items, bad, [(k, w) for k,w in whites.items() if k!='16'])
+    whites = _whites(depths)
+    chunks = lambda: _decoded([f for f, *_ in items], size, mode, whites)
+    stamp, n_bytes = _stamp(root, items, bad, [(k, w) for k, w in whites.items() if k != '16'])
     finish = lambda why: _finished(root, items, bad, why, bad_files)
-    if len(items)<_worth[0] and n_bytes<_worth[1]: return _decode(chunks, finish)
+    if len(items) < _worth[0] and n_bytes < _worth[1]:
+        return _decode(chunks, finish)
     return _keep(f'{size} {mode}', stamp, root, chunks, finish)
+
 
 def _folder(root, size, bad_files='refuse'):
     "A folder of images, or a labels CSV, as a data set"
-    if bad_files not in ('refuse', 'skip'): raise unknown('way with bad files', bad_files, ['refuse', 'skip'])
-    items, bad = _folder_items(root); form = _form(items, size)
-    if form is None: bad = bad + [(f, _why_bad(f)) for f,*_ in items]; raise SslNbError(f"{root} holds no images" + f" ({len(bad):,} other files)"*bool(bad))
-    x, what = _read(root, items, bad, *form, bad_files); d = _as_data(root, x, what)
-    _say_bad(root, d.left_out, len(x), bad_files); _say_dark(root, form[2])
+    if bad_files not in ('refuse', 'skip'):
+        raise unknown('way with bad files', bad_files, ['refuse', 'skip'])
+    items, bad = _folder_items(root)
+    form = _form(items, size)
+    if form is None:
+        bad = bad + [(f, _why_bad(f)) for f, *_ in items]
+        raise SslNbError(f"{root} holds no images" + f" ({len(bad):,} other files)" * bool(bad))
+    x, what = _read(root, items, bad, *form, bad_files)
+    d = _as_data(root, x, what)
+    _say_bad(root, d.left_out, len(x), bad_files)
+    _say_dark(root, form[2])
     return d
 
 # %% ../nbs/00_data.ipynb #f1388af6
 def _in_archive(archive):
     "(part, class, bytes) of each train/CLASS/N.jpg and test/CLASS/N.jpg in a tar archive"
     import tarfile
+
     try:
         with tarfile.open(archive) as tar:
             for m in tar:
                 part, *name = Path(m.name).parts[-3:]
-                if m.isfile() and part in ('train', 'test') and len(name)==2: yield part, name[0], tar.extractfile(m).read()
-    except (tarfile.TarError, EOFError, lzma.LZMAError): raise SslNbError(f"{archive} is a truncated or damaged archive; fetch it again") from None
+                if m.isfile() and part in ('train', 'test') and len(name) == 2:
+                    yield part, name[0], tar.extractfile(m).read()
+    except (tarfile.TarError, EOFError, lzma.LZMAError):
+        raise SslNbError(f"{archive} is a truncated or damaged archive; fetch it again") from None
+
 
 def _cifar10_jpeg(archive):
     "Both parts of CIFAR-10 as JPEG files in a tar archive"
     import io
+
     seen = []
+
     def chunks():
         seen.clear()
-        for part,c,content in _in_archive(archive):
-            seen.append((part, c)); yield np.ascontiguousarray(np.moveaxis(_pixels_of(io.BytesIO(content), 32, 'RGB'), -1, 0))[None], ['']
+        for part, c, content in _in_archive(archive):
+            seen.append((part, c))
+            yield (
+                np.ascontiguousarray(np.moveaxis(_pixels_of(io.BytesIO(content), 32, 'RGB'), -1, 0))[None],
+                [''],
+            )
+
     def finish(why):
-        where = {p: np.array([i for i,(q,_) in enumerate(seen) if q==p], int) for p in ('train', 'test')}
-        if not all(map(len, where.values())): raise SslNbError(f"{archive} should hold train/CLASS/N.jpg and test/CLASS/N.jpg")
-        order = np.concatenate([i[_mixed(len(i))] for i in where.values()]); classes = sorted({c for _,c in seen})
-        return order, dict(sizes={p: len(i) for p,i in where.items()}, classes=classes, y=[classes.index(seen[i][1]) for i in order], left_out=[])
-    s = archive.stat(); x, what = _keep('32 RGB', hashlib.sha256(f'{s.st_size} {s.st_mtime_ns}'.encode()).hexdigest()[:16], archive, chunks, finish)
-    d = _as_data(archive, x, what); return d.train, d.test
+        where = {p: np.array([i for i, (q, _) in enumerate(seen) if q == p], int) for p in ('train', 'test')}
+        if not all(map(len, where.values())):
+            raise SslNbError(f"{archive} should hold train/CLASS/N.jpg and test/CLASS/N.jpg")
+        order = np.concatenate([i[_mixed(len(i))] for i in where.values()])
+        classes = sorted({c for _, c in seen})
+        return order, dict(
+            sizes={p: len(i) for p, i in where.items()},
+            classes=classes,
+            y=[classes.index(seen[i][1]) for i in order],
+            left_out=[],
+        )
+
+    s = archive.stat()
+    x, what = _keep(
+        '32 RGB',
+        hashlib.sha256(f'{s.st_size} {s.st_mtime_ns}'.encode()).hexdigest()[:16],
+        archive,
+        chunks,
+        finish,
+    )
+    d = _as_data(archive, x, what)
+    return d.train, d.test
+
 
 def _cifar10():
     "CIFAR-10, or its copy in JPEG"
     import torchvision
+
     def read(root, download=False):
-        archive = root/'cifar10-jpeg.tar.xz'
-        if archive.is_file() and not (root/'cifar-10-batches-py').is_dir(): return 'CIFAR-10 (JPEG)', *_cifar10_jpeg(archive)
+        archive = root / 'cifar10-jpeg.tar.xz'
+        if archive.is_file() and not (root / 'cifar-10-batches-py').is_dir():
+            return 'CIFAR-10 (JPEG)', *_cifar10_jpeg(archive)
         sets = [torchvision.datasets.CIFAR10(root, train=t, download=download) for t in (True, False)]
         return 'cifar10', *(to_images(s.data, s.targets, s.classes) for s in sets)
-    return _from_places('cifar10', read, lambda root: read(root, True), 'cifar-10-batches-py or cifar10-jpeg.tar.xz')
+
+    return _from_places(
+        'cifar10', read, lambda root: read(root, True), 'cifar-10-batches-py or cifar10-jpeg.tar.xz'
+    )
 
 # %% ../nbs/00_data.ipynb #a85aca31
 class Indexed(Protocol):
     "What has a length and items by number: an array, a tensor, a pair or list, `Images`, a map-style `Dataset`"
-    def __len__(self)->int: ...
-    def __getitem__(self, i, /)->Any: ...
 
-Source = Literal['digits','mnist','fashion_mnist','cifar10']|str|Path|ImageData|Indexed
+    def __len__(self) -> int: ...
+    def __getitem__(self, i, /) -> Any: ...
+
+
+Source = Literal['digits', 'mnist', 'fashion_mnist', 'cifar10'] | str | Path | ImageData | Indexed
 
 # %% ../nbs/00_data.ipynb #3649ef65
 _named = 'digits', *_idx_sets, 'cifar10'
 
+
 def load_data(
-    data:Source='digits', # A name, a folder, a CSV, an array, a `Dataset`, (images, labels), ...
-    image_size:int|None=None, # Scale images to this many pixels a side, >= 4
-    bad_files:Literal['refuse','skip']='refuse' # What to do about files in a folder that are no images
-)->ImageData:
+    data: Source = 'digits',  # A name, a folder, a CSV, an array, a `Dataset`, (images, labels), ...
+    image_size: Annotated[int, Ge(4)] | None = None,  # Scale images to this many pixels a side
+    bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files in a folder that are no images
+) -> ImageData:
     "Images from whatever holds them, split before anything else happens"
-    if image_size is not None and image_size<4: raise SslNbError(f"image_size = {image_size} is too small; use 4 or more")
+    if image_size is not None and image_size < 4:
+        raise SslNbError(f"image_size = {image_size} is too small; use 4 or more")
     d = _load(data, image_size, bad_files)
     return resize(d, image_size) if image_size else d
 
+
 def _is_pile(path):
     "Is it a folder or a labels CSV?"
-    return bool(str(path).strip()) and (Path(path).is_dir() or (Path(path).is_file() and Path(path).suffix.lower()=='.csv'))
+    return bool(str(path).strip()) and (
+        Path(path).is_dir() or (Path(path).is_file() and Path(path).suffix.lower() == '.csv')
+    )
+
 
 def _load(data, size, bad_files):
-    if isinstance(data, ImageData): return data
-    if isinstance(data, Images): return ImageData('images', *_three_parts(data))
+    if isinstance(data, ImageData):
+        return data
+    if isinstance(data, Images):
+        return ImageData('images', *_three_parts(data))
     if isinstance(data, (str, os.PathLike)):
-        if not str(data).strip(): raise SslNbError("the data has an empty name, perhaps of a variable that is not set; give a name, a folder or a CSV")
-        if data=='digits': return _digits()
-        if str(data) in _idx_sets: return _idx_data(str(data))
-        if data=='cifar10': return _cifar10()
-        if _is_pile(data): return _folder(data, size, bad_files)
-        if Path(data).exists(): raise SslNbError(f"{data} is one file; give a folder of images, or a CSV with the columns file,label")
+        if not str(data).strip():
+            raise SslNbError(
+                "the data has an empty name, perhaps of a variable that is not set; give a name, a folder or a CSV"
+            )
+        if data == 'digits':
+            return _digits()
+        if str(data) in _idx_sets:
+            return _idx_data(str(data))
+        if data == 'cifar10':
+            return _cifar10()
+        if _is_pile(data):
+            return _folder(data, size, bad_files)
+        if Path(data).exists():
+            raise SslNbError(
+                f"{data} is one file; give a folder of images, or a CSV with the columns file,label"
+            )
         raise unknown('data set (and no file or folder of that name exists)', str(data), _named)
-    if isinstance(data, (np.ndarray, Tensor)): return ImageData('array', to_images(data))
-    if isinstance(data, (tuple, list)) and len(data)==2 and np.ndim(data[0])>=3: return ImageData('array', *_three_parts(to_images(*data)))
-    if hasattr(data, '__getitem__') and hasattr(data, '__len__'): return _dataset(data)
-    raise SslNbError(f"cannot make images of a {type(data).__name__}; give a name, a folder, an array or tensor, or a Dataset")
+    if isinstance(data, (np.ndarray, Tensor)):
+        return ImageData('array', to_images(data))
+    if isinstance(data, (tuple, list)) and len(data) == 2 and np.ndim(data[0]) >= 3:
+        return ImageData('array', *_three_parts(to_images(*data)))
+    if hasattr(data, '__getitem__') and hasattr(data, '__len__'):
+        return _dataset(data)
+    raise SslNbError(
+        f"cannot make images of a {type(data).__name__}; give a name, a folder, an array or tensor, or a Dataset"
+    )
 
 # %% ../nbs/00_data.ipynb #b6c9c896
 def _dataset(ds):
     "A map-style `Dataset` of images, or of (image, label)"
-    if not len(ds): raise SslNbError("the Dataset is empty")
+    if not len(ds):
+        raise SslNbError("the Dataset is empty")
     items = [ds[i] for i in range(len(ds))]
     pairs = isinstance(items[0], (tuple, list))
     arrays = [np.asarray(o[0] if pairs else o) for o in items]
-    if len({a.shape for a in arrays})>1: raise SslNbError("the images of the Dataset differ in shape; give it a transform that makes them equal")
+    if len({a.shape for a in arrays}) > 1:
+        raise SslNbError(
+            "the images of the Dataset differ in shape; give it a transform that makes them equal"
+        )
     y = [int(o[1]) for o in items] if pairs else None
-    return ImageData(type(ds).__name__, *_three_parts(to_images(np.stack(arrays), y, getattr(ds, 'classes', None))))
+    return ImageData(
+        type(ds).__name__, *_three_parts(to_images(np.stack(arrays), y, getattr(ds, 'classes', None)))
+    )
+
 
 def resize(
-    d:ImageData,
-    size:int # Pixels a side, >= 4
-)->ImageData:
+    d: ImageData,
+    size: int,  # Pixels a side, >= 4
+) -> ImageData:
     "All parts at `size` x `size`, bilinear with anti-aliasing"
+
     def one(im):
-        if im.shape[1:]==(size,size): return im
-        f = lambda x: torch.nn.functional.interpolate(x.float(), (size,size), mode='bilinear', antialias=True).round().clamp(0,255).to(torch.uint8)
+        if im.shape[1:] == (size, size):
+            return im
+        f = lambda x: (
+            torch.nn.functional.interpolate(x.float(), (size, size), mode='bilinear', antialias=True)
+            .round()
+            .clamp(0, 255)
+            .to(torch.uint8)
+        )
         return Images(torch.cat([f(x) for x in im.x.split(4096)]), im.y, im.classes)
-    if all(p.shape[1:]==(size,size) for p in d.parts.values()): return d
-    return ImageData(d.name, **{n: one(p) for n,p in d.parts.items()}, left_out=d.left_out)
+
+    if all(p.shape[1:] == (size, size) for p in d.parts.values()):
+        return d
+    return ImageData(d.name, **{n: one(p) for n, p in d.parts.items()}, left_out=d.left_out)
 
 # %% ../nbs/00_data.ipynb #dce6dc3e
 def read_files(
-    source,         # An image file, or a folder of them at any depth
-    size:int,       # Pixels a side, >= 4
-    channels:int=1, # 1 for grey, 3 for colour
-    bad_files:Literal['refuse','skip']='refuse' # What to do about files that are no images
-)->tuple: # (N,channels,size,size) uint8, the N files, [(file, why)] of those left out
+    source,  # An image file, or a folder of them at any depth
+    size: int,  # Pixels a side, >= 4
+    channels: int = 1,  # 1 for grey, 3 for colour
+    bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
+) -> tuple:  # (N,channels,size,size) uint8, the N files, [(file, why)] of those left out
     "Image files as they lie there, in the order of their names"
     source = Path(source)
-    if channels not in (1, 3): raise SslNbError(f"files hold grey or colour images, not {channels} channels; give such images as an array in Python")
-    if bad_files not in ('refuse', 'skip'): raise unknown('way with bad files', bad_files, ['refuse', 'skip'])
-    if not source.exists(): raise SslNbError(f"there is no file or folder at {source}")
-    if not (source.is_dir() or source.is_file()): raise SslNbError(f"{source} is neither a folder nor an ordinary file")
+    if channels not in (1, 3):
+        raise SslNbError(
+            f"files hold grey or colour images, not {channels} channels; give such images as an array in Python"
+        )
+    if bad_files not in ('refuse', 'skip'):
+        raise unknown('way with bad files', bad_files, ['refuse', 'skip'])
+    if not source.exists():
+        raise SslNbError(f"there is no file or folder at {source}")
+    if not (source.is_dir() or source.is_file()):
+        raise SslNbError(f"{source} is neither a folder nor an ordinary file")
     files, bad = _files_in(source) if source.is_dir() else ([source], [])
-    files = sorted(files, key=_natural); mode = 'L' if channels==1 else 'RGB'
-    if not files and not bad: raise SslNbError(f"{source} holds no images")
-    depths = (_form([(f,) for f in files]) or (0, '', {}))[2]; got = list(_decoded(files, size, mode, _whites(depths)))
-    why = [w for _,ws in got for w in ws]; bad += [(f, w) for f,w in zip(files, why) if w]
-    if bad and source.is_file(): raise SslNbError(f"{source} cannot be read as an image ({bad[0][1]})")
-    if '' not in why: raise SslNbError(f"{source} holds no images ({len(bad):,} other files)")
-    _say_bad(source, bad, why.count(''), bad_files); _say_dark(source, depths)
-    return torch.from_numpy(np.concatenate([x for x,_ in got])), [f for f,w in zip(files, why) if not w], bad
-
-# %% ../nbs/00_data.ipynb #a51e082c
-def data_of(
-    settings:dict, # Of a run
-    data:Source|None=None # Other data
-)->ImageData:
-    "The images that a run was made from, or other data read in the same way"
-    how = settings['image_size'], settings.get('bad_files') or 'refuse'
-    if data is not None: return load_data(data, *how)
-    if (name := settings['data']) and name not in _named and not Path(name).exists():
-        raise SslNbError(f"the run was made from '{name}', which is not found from here; go to the folder where it was started, or name the images with --data")
-    seed = settings.get('part_seed', settings.get('seed', 0))
-    d = part_of(load_data(settings['data'], *how), settings.get('n_images'), settings.get('images_per_class'), seed)
-    if 'n_images' in settings: check_images(settings, d)            # a stage of an earlier version does not know which part it was
-    return d
+    files = sorted(files, key=_natural)
+    mode = 'L' if channels == 1 else 'RGB'
+    if not files and not bad:
+        raise SslNbError(f"{source} holds no images")
+    depths = (_form([(f,) for f in files]) or (0, '', {}))[2]
+    got = list(_decoded(files, size, mode, _whites(depths)))
+    why = [w for _, ws in got for w in ws]
+    bad += [(f, w) for f, w in zip(files, why) if w]
+    if bad and source.is_file():
+        raise SslNbError(f"{source} cannot be read as an image ({bad[0][1]})")
+    if '' not in why:
+        raise SslNbError(f"{source} holds no images ({len(bad):,} other files)")
+    _say_bad(source, bad, why.count(''), bad_files)
+    _say_dark(source, depths)
+    return (
+        torch.from_numpy(np.concatenate([x for x, _ in got])),
+        [f for f, w in zip(files, why) if not w],
+        bad,
+    )
 
 # %% ../nbs/00_data.ipynb #8a968ace
 class Batches:
     "Seeded, shuffled batches `(x, target)` of a tensor on its own device; `target` is the image's index when there is none"
-    def __init__(self,
-        x:Tensor,            # (N,...) any tensor
-        y:Tensor|None=None,  # (N,) targets
-        batch_size:int=256,  # >= 1; taken as N when larger
-        shuffle:bool=True,   # A new order every epoch?
-        drop_last:bool=True, # Leave out a smaller last batch? Ignored without shuffling
-        seed:int=0
+
+    def __init__(
+        self,
+        x: Tensor,  # (N,...) any tensor
+        y: Tensor | None = None,  # (N,) targets
+        batch_size: int = 256,  # >= 1; taken as N when larger
+        shuffle: bool = True,  # A new order every epoch?
+        drop_last: bool = True,  # Leave out a smaller last batch? Ignored without shuffling
+        seed: int = 0,
     ):
         self.x, self.y = x, torch.arange(len(x), device=x.device) if y is None else y.to(x.device)
-        self.batch_size, self.shuffle, self.seed, self.epoch = min(batch_size, len(x)), shuffle, seed, 0
+        self.batch_size, self.shuffle, self.seed, self.epoch = (min(batch_size, len(x)), shuffle, seed, 0)
         self.drop_last, self.device = drop_last and shuffle, x.device
-    def __len__(self): return len(self.x)//self.batch_size if self.drop_last else -(-len(self.x)//self.batch_size)
+
+    def __len__(self):
+        return len(self.x) // self.batch_size if self.drop_last else -(-len(self.x) // self.batch_size)
+
     def order(self):
         "The order of the images in the present epoch"
-        if not self.shuffle: return torch.arange(len(self.x), device=self.device)
-        g = torch.Generator().manual_seed(self.seed*1_000_003 + self.epoch)
+        if not self.shuffle:
+            return torch.arange(len(self.x), device=self.device)
+        g = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         return torch.randperm(len(self.x), generator=g).to(self.device)
+
     def __iter__(self):
-        order = self.order(); self.epoch += 1
-        for i in order.split(self.batch_size)[:len(self)]: yield self.x[i], self.y[i]
+        order = self.order()
+        self.epoch += 1
+        for i in order.split(self.batch_size)[: len(self)]:
+            yield self.x[i], self.y[i]

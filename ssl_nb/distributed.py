@@ -8,103 +8,146 @@ Docs: https://ssl-nb.github.io/ssl_nb/distributed.html.md"""
 __all__ = ['world', 'join', 'wait', 'own_rows', 'gather', 'share_norms', 'average_gradients']
 
 # %% ../nbs/13_distributed.ipynb #8cede9cd
-import atexit, os
-import torch, torch.distributed as dist
-from torch import nn, Tensor
+import atexit
+import os
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
 from .core import SslNbError, torchrun_process
 
 # %% ../nbs/13_distributed.ipynb #e356c338
-def world()->tuple: # (rank, n): the number of this process, from 0, and how many share the work
+# (rank, n): the number of this process, from 0, and how many share the work
+def world() -> tuple:
     "Which of how many processes this is; (0, 1) when it is alone"
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
+    return (
+        (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
+    )
 
 # %% ../nbs/13_distributed.ipynb #9ba9663c
 def join(
-    device # What a single process would run on
-)->torch.device: # What this one runs on
+    device,  # What a single process would run on
+) -> torch.device:  # What this one runs on
     "Meet the other processes that `torchrun` started, if it did"
     device, (_, n) = torch.device(device), torchrun_process()
-    if n==1: return device
-    if not dist.is_available(): raise SslNbError("this build of PyTorch cannot join several processes; run it without torchrun")
-    if device.type=='mps': raise SslNbError("several processes run on CUDA GPUs or on CPUs, not on mps; use --device cpu")
+    if n == 1:
+        return device
+    if not dist.is_available():
+        raise SslNbError("this build of PyTorch cannot join several processes; run it without torchrun")
+    if device.type == 'mps':
+        raise SslNbError("several processes run on CUDA GPUs or on CPUs, not on mps; use --device cpu")
     here = int(os.environ.get('LOCAL_WORLD_SIZE', n))
-    if device.type=='cuda':
+    if device.type == 'cuda':
         gpus = torch.cuda.device_count()
-        if here>gpus: raise SslNbError(f"{here} processes want a GPU each and {gpus} were found; start as many with --nproc-per-node {gpus}")
-        device = torch.device('cuda', int(os.environ['LOCAL_RANK'])); torch.cuda.set_device(device)
+        if here > gpus:
+            raise SslNbError(
+                f"{here} processes want a GPU each and {gpus} were found; start as many with --nproc-per-node {gpus}"
+            )
+        device = torch.device('cuda', int(os.environ['LOCAL_RANK']))
+        torch.cuda.set_device(device)
     if not dist.is_initialized():
-        dist.init_process_group('nccl' if device.type=='cuda' else 'gloo'); atexit.register(_leave)
+        dist.init_process_group('nccl' if device.type == 'cuda' else 'gloo')
+        atexit.register(_leave)
     return device
 
+
 def _leave():
-    if dist.is_initialized(): dist.destroy_process_group()
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
 
 def wait():
     "Go on when all processes are here"
-    if world()[1]>1: dist.barrier()
+    if world()[1] > 1:
+        dist.barrier()
 
 # %% ../nbs/13_distributed.ipynb #75231006
 def own_rows(
-    n:int,           # Images in a batch
-    rank:int|None=None, processes:int|None=None # Of this process, when left out
-)->slice|None: # None when it is alone
+    n: int,  # Images in a batch
+    rank: int | None = None,
+    processes: int | None = None,  # Of this process, when left out
+) -> slice | None:  # None when it is alone
     "The part of a batch that a process works on"
-    if rank is None: rank, processes = world()
-    if processes==1: return None
-    if n%processes:
-        raise SslNbError(f"{n} images cannot be shared equally by {processes} processes; use --batch-size {max(1, n//processes)*processes}")
-    return slice(rank*n//processes, (rank+1)*n//processes)
+    if rank is None:
+        rank, processes = world()
+    if processes == 1:
+        return None
+    if n % processes:
+        raise SslNbError(
+            f"{n} images cannot be shared equally by {processes} processes; use --batch-size {max(1, n // processes) * processes}"
+        )
+    return slice(rank * n // processes, (rank + 1) * n // processes)
 
 # %% ../nbs/13_distributed.ipynb #3498ec53
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
-        rank, n = world(); ctx.rows = slice(rank*len(x), (rank+1)*len(x))
+        rank, n = world()
+        ctx.rows = slice(rank * len(x), (rank + 1) * len(x))
         parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(n)]
         dist.all_gather(parts, x.contiguous())
         return torch.cat(parts)
+
     @staticmethod
     def backward(ctx, g):
-        g = g.clone(memory_format=torch.contiguous_format); dist.all_reduce(g)
+        g = g.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(g)
         return g[ctx.rows]
 
+
 def gather(
-    x:Tensor # (B,...) of this process, of the same shape in all
-)->Tensor: # (N*B,...) of all, in the order of their numbers
+    x: Tensor,  # (B,...) of this process, of the same shape in all
+) -> Tensor:  # (N*B,...) of all, in the order of their numbers
     "The parts of all processes; its gradient is the sum of what all want of this part"
-    return x if world()[1]==1 else _Gather.apply(x)
+    return x if world()[1] == 1 else _Gather.apply(x)
 
 # %% ../nbs/13_distributed.ipynb #38e4f324
 class _Together:
     "A batch norm that takes its statistics over all processes while it trains"
+
     def forward(self, x):
-        if not self.training or world()[1]==1: return super().forward(x)
-        f, over = x.to(torch.promote_types(x.dtype, torch.float32)), [d for d in range(x.ndim) if d!=1]
-        m, v = gather(torch.stack([f.mean(over), f.var(over, correction=0)])[None]).unbind(1)         # (N,C) each
+        if not self.training or world()[1] == 1:
+            return super().forward(x)
+        f, over = (x.to(torch.promote_types(x.dtype, torch.float32)), [d for d in range(x.ndim) if d != 1])
+        # (N,C) each
+        m, v = gather(torch.stack([f.mean(over), f.var(over, correction=0)])[None]).unbind(1)
         mean, var = m.mean(0), v.mean(0) + m.var(0, correction=0)
-        if self.track_running_stats: self.remember(mean.detach(), var.detach(), x.numel()//x.shape[1]*len(m))
-        like = [1, -1] + [1]*(x.ndim-2)
-        y = (f-mean.view(like))*(var+self.eps).rsqrt().view(like)
-        return (y if self.weight is None else y*self.weight.view(like)+self.bias.view(like)).to(x.dtype)
+        if self.track_running_stats:
+            self.remember(mean.detach(), var.detach(), x.numel() // x.shape[1] * len(m))
+        like = [1, -1] + [1] * (x.ndim - 2)
+        y = (f - mean.view(like)) * (var + self.eps).rsqrt().view(like)
+        return (y if self.weight is None else y * self.weight.view(like) + self.bias.view(like)).to(x.dtype)
+
     @torch.no_grad()
     def remember(self, mean, var, n):
         "Move the running statistics, as batch norm does, with the unbiased variance of `n` numbers"
         self.num_batches_tracked += 1
-        share = 1/self.num_batches_tracked if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean, share); self.running_var.lerp_(var*(n/(n-1)), share)
+        share = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(var * (n / (n - 1)), share)
 
-_norms = {t: type(f'Together{t.__name__}', (_Together, t), {}) for t in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)}
+
+_norms = {
+    t: type(f'Together{t.__name__}', (_Together, t), {})
+    for t in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+}
+
 
 def share_norms(
-    model:nn.Module # Is changed
-)->nn.Module:
+    model: nn.Module,  # Is changed
+) -> nn.Module:
     "Let the batch norms of a network take their statistics over all processes"
-    for m in model.modules(): m.__class__ = _norms.get(type(m), type(m))
+    for m in model.modules():
+        m.__class__ = _norms.get(type(m), type(m))
     return model
 
 # %% ../nbs/13_distributed.ipynb #d0594c2c
-def average_gradients(model:nn.Module):
+def average_gradients(model: nn.Module):
     "Put the mean over processes in the place of each gradient"
     grads = [p.grad for p in model.parameters() if p.grad is not None]
-    flat = torch.cat([g.flatten() for g in grads]); dist.all_reduce(flat); flat /= world()[1]
-    for g,mean in zip(grads, flat.split([g.numel() for g in grads])): g.copy_(mean.view_as(g))
+    flat = torch.cat([g.flatten() for g in grads])
+    dist.all_reduce(flat)
+    flat /= world()[1]
+    for g, mean in zip(grads, flat.split([g.numel() for g in grads])):
+        g.copy_(mean.view_as(g))

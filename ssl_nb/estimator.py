@@ -8,121 +8,203 @@ Docs: https://ssl-nb.github.io/ssl_nb/estimator.html.md"""
 __all__ = ['SimCLRFeatures']
 
 # %% ../nbs/11_estimator.ipynb #3f927794
-import copy, math, numbers, operator, tempfile, warnings
-from collections.abc import Callable
+import copy
+import math
+import numbers
+import operator
+import tempfile
+import warnings
 from pathlib import Path
-from typing import Any
-import numpy as np, torch
+from typing import Any, Callable
+
+import numpy as np
+import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import nn, Tensor
-from .core import SslNbError, pick_device, resolve
+from torch import Tensor, nn
+
+from .core import SslNbError, pick_device
 from .data import Images, to_images
-from .pretrain import Encoder, Network, feature_dim, features, health_verdict, load_encoder, pretrain
+from .encoders import Encoder, feature_dim, features
+from .pretraining import Network, health_verdict, pretrain
+from .settings import resolve
+from .stages import load_encoder
 
 # %% ../nbs/11_estimator.ipynb #c460ad37
 def _rows(X):
     "`X` as (N,features), and the shape of an image where `X` says it"
-    if isinstance(X, Images): X = X.x
-    if isinstance(X, Tensor): X = X.detach().cpu().numpy()
-    if isinstance(X, (list, tuple)): X = np.asarray(X)
-    if getattr(X, 'ndim', 2)<3: return X, None
+    if isinstance(X, Images):
+        X = X.x
+    if isinstance(X, Tensor):
+        X = X.detach().cpu().numpy()
+    if isinstance(X, (list, tuple)):
+        X = np.asarray(X)
+    if getattr(X, 'ndim', 2) < 3:
+        return X, None
     return np.asarray(X).reshape(len(X), math.prod(X.shape[1:])), tuple(X.shape[1:])
 
-def _text(shape): return 'x'.join(map(str, shape))
+
+def _text(shape):
+    return 'x'.join(map(str, shape))
+
 
 def _guess(n):
     "A shape for `n` numbers"
-    side, third = math.isqrt(n), math.isqrt(n//3)
-    if side*side==n: return side, side
-    h = next(h for h in range(side, 0, -1) if n%h==0)
-    shape = (3, third, third) if 3*third*third==n else (h, n//h)
-    warnings.warn(f"{n} features are no square image; they are taken for {_text(shape)}, which may be wrong: give image_shape")
+    side, third = math.isqrt(n), math.isqrt(n // 3)
+    if side * side == n:
+        return side, side
+    h = next(h for h in range(side, 0, -1) if n % h == 0)
+    shape = (3, third, third) if 3 * third * third == n else (h, n // h)
+    warnings.warn(
+        f"{n} features are no square image; they are taken for {_text(shape)}, which may be wrong: give image_shape"
+    )
     return shape
+
 
 def _layout(n, seen, given):
     "The shape of an image of `n` numbers: as it came, as `image_shape` says, or guessed"
     if given is not None:
-        try: given = tuple(operator.index(i) for i in given)
-        except TypeError: given = ()
-        if len(given) not in (2, 3) or min(given)<1: raise SslNbError("image_shape should be (H,W), (C,H,W) or (H,W,C), whole numbers of 1 or more")
-    if seen and len(seen)>3: raise SslNbError(f"images should be (N,H,W), (N,H,W,C) or (N,C,H,W), not (N,{','.join(map(str, seen))})")
-    if given and (math.prod(given)!=n or seen not in (None, given)):
-        raise SslNbError(f"image_shape = {_text(given)}, but the images have {_text(seen) if seen else f'{n} features'}")
+        try:
+            given = tuple(operator.index(i) for i in given)
+        except TypeError:
+            given = ()
+        if len(given) not in (2, 3) or min(given) < 1:
+            raise SslNbError("image_shape should be (H,W), (C,H,W) or (H,W,C), whole numbers of 1 or more")
+    if seen and len(seen) > 3:
+        raise SslNbError(
+            f"images should be (N,H,W), (N,H,W,C) or (N,C,H,W), not (N,{','.join(map(str, seen))})"
+        )
+    if given and (math.prod(given) != n or seen not in (None, given)):
+        raise SslNbError(
+            f"image_shape = {_text(given)}, but the images have {_text(seen) if seen else f'{n} features'}"
+        )
     return seen or given or _guess(n)
 
 # %% ../nbs/11_estimator.ipynb #81f06c71
 def _range(X, given):
     "(what is black, what is white)"
-    if given is None: lo, hi = min(0., float(X.min())), float(X.max()); return lo, hi if hi>lo else lo+1.
-    try: lo, hi = map(float, given)
-    except (TypeError, ValueError): lo = hi = math.nan
-    if not (lo<hi and math.isfinite(hi-lo)): raise SslNbError(f"pixel_range = {given}; it should be two numbers, what is black and what is white")
+    if given is None:
+        lo, hi = min(0.0, float(X.min())), float(X.max())
+        return lo, hi if hi > lo else lo + 1.0
+    try:
+        lo, hi = map(float, given)
+    except (TypeError, ValueError):
+        lo = hi = math.nan
+    if not (lo < hi and math.isfinite(hi - lo)):
+        raise SslNbError(f"pixel_range = {given}; it should be two numbers, what is black and what is white")
     return lo, hi
+
 
 def _to_bytes(X, lo, hi):
     "Numbers as bytes: `lo` becomes 0 and `hi` 255, what lies outside is cut off"
-    low, high, tenth = float(X.min()), float(X.max()), (hi-lo)/10
-    what = 'are cut to' if low<lo-tenth or high>hi+tenth else 'are nearly black in' if high<lo+tenth else ''
-    if what: warnings.warn(f"pixels in {low:g}..{high:g} {what} {lo:g}..{hi:g}; are the images on the scale of pixel_range, or of those that fit saw?")
-    if X.dtype==np.uint8 and (lo, hi)==(0, 255): return X
-    return np.rint((np.clip(X, lo, hi)-lo)*(255/(hi-lo))).astype(np.uint8)
+    low, high, tenth = float(X.min()), float(X.max()), (hi - lo) / 10
+    what = (
+        'are cut to'
+        if low < lo - tenth or high > hi + tenth
+        else 'are nearly black in'
+        if high < lo + tenth
+        else ''
+    )
+    if what:
+        warnings.warn(
+            f"pixels in {low:g}..{high:g} {what} {lo:g}..{hi:g}; are the images on the scale of pixel_range, or of those that fit saw?"
+        )
+    if X.dtype == np.uint8 and (lo, hi) == (0, 255):
+        return X
+    return np.rint((np.clip(X, lo, hi) - lo) * (255 / (hi - lo))).astype(np.uint8)
 
 # %% ../nbs/11_estimator.ipynb #735bdc0b
 class SimCLRFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     "SimCLR as a scikit-learn transformer: learns a representation of images without labels, and gives it for others"
-    def __init__(self,
-        preset:str|None=None, # A named set of settings
+
+    def __init__(
+        self,
+        preset: str | None = None,  # A named set of settings
         *,
-        encoder:Network|None=None, # A name, a run to go on from, or any `nn.Module` (N,C,H,W) -> (N,D), which is copied
-        epochs:int|None=None, # Passes over the images, >= 1
-        batch_size:int|None=None, # Images in a batch, >= 2
-        temperature:float|None=None, # Of NT-Xent, > 0
-        augmentation:Callable|None=None, # A callable on batches (N,C,H,W) in 0..1 in place of the built-in augmentation
-        options:dict|None=None, # Further settings of `pretrain`, {name: value}, for example dict(crop=.3, optimizer='lars')
-        image_shape:tuple|None=None, # How a row is read: (H,W), (C,H,W) or (H,W,C); a square when left out
-        image_size:int|None=None, # Scale images to this many pixels a side, >= 8; the preset's, else as they are, but square and 16 at least
-        pixel_range:tuple|None=None, # (black, white) of the numbers in X; from 0 or the smallest to the largest when left out
-        out:str|Path|None=None, # Run folder to keep; none when left out
-        device:str='auto',  # `'auto'`, `'cpu'`, `'cuda'` or `'mps'`
+        encoder: Network
+        | None = None,  # A name, a run to go on from, or any `nn.Module` (N,C,H,W) -> (N,D), which is copied
+        epochs: int | None = None,  # Passes over the images, >= 1
+        batch_size: int | None = None,  # Images in a batch, >= 2
+        temperature: float | None = None,  # Of NT-Xent, > 0
+        augmentation: Callable
+        | None = None,  # A callable on batches (N,C,H,W) in 0..1 in place of the built-in augmentation
+        options: dict
+        | None = None,  # Further settings of `pretrain`, {name: value}, for example dict(crop=.3, optimizer='lars')
+        image_shape: tuple
+        | None = None,  # How a row is read: (H,W), (C,H,W) or (H,W,C); a square when left out
+        image_size: int
+        | None = None,  # Scale images to this many pixels a side, >= 8; the preset's, else as they are, but square and 16 at least
+        pixel_range: tuple
+        | None = None,  # (black, white) of the numbers in X; from 0 or the smallest to the largest when left out
+        out: str | Path | None = None,  # Run folder to keep; none when left out
+        device: str = 'auto',  # `'auto'`, `'cpu'`, `'cuda'` or `'mps'`
         random_state=None,  # Seed, `RandomState`, or None for another result each time
-        verbose:bool=False  # Show progress?
+        verbose: bool = False,  # Show progress?
     ):
-        self.preset, self.encoder, self.epochs, self.batch_size, self.temperature = preset, encoder, epochs, batch_size, temperature
-        self.augmentation, self.options, self.image_shape, self.image_size, self.pixel_range = augmentation, options, image_shape, image_size, pixel_range
+        self.preset, self.encoder, self.epochs, self.batch_size, self.temperature = (
+            preset,
+            encoder,
+            epochs,
+            batch_size,
+            temperature,
+        )
+        self.augmentation, self.options, self.image_shape, self.image_size, self.pixel_range = (
+            augmentation,
+            options,
+            image_shape,
+            image_size,
+            pixel_range,
+        )
         self.out, self.device, self.random_state, self.verbose = out, device, random_state, verbose
 
-    def fit(self,
-        X,     # (N,features), (N,H,W), (N,C,H,W) or (N,H,W,C); array, data frame, tensor or `Images`, N >= 2
-        y=None # Not looked at
-    )->'SimCLRFeatures': # self, with encoder_, history_, image_shape_ and pixel_range_
+    def fit(
+        self,
+        X,  # (N,features), (N,H,W), (N,C,H,W) or (N,H,W,C); array, data frame, tensor or `Images`, N >= 2
+        y=None,  # Not looked at
+    ) -> 'SimCLRFeatures':  # self, with encoder_, history_, image_shape_ and pixel_range_
         "Learn a representation"
-        x, dev = self._images(X, reset=True), pick_device(self.device); given = self._settings(x)
-        net = given.get('encoder'); body = net.body if isinstance(net, Encoder) else net if isinstance(net, nn.Module) else None
-        with tempfile.TemporaryDirectory() as tmp, torch.random.fork_rng(devices=[dev] if dev.type=='cuda' else []):
-            run = pretrain(x.numpy(), out=self.out or Path(tmp)/'run', **given)
+        x, dev = self._images(X, reset=True), pick_device(self.device)
+        given = self._settings(x)
+        net = given.get('encoder')
+        body = net.body if isinstance(net, Encoder) else net if isinstance(net, nn.Module) else None
+        with (
+            tempfile.TemporaryDirectory() as tmp,
+            torch.random.fork_rng(devices=[dev] if dev.type == 'cuda' else []),
+        ):
+            run = pretrain(x.numpy(), out=self.out or Path(tmp) / 'run', **given)
             self.encoder_, self.history_ = load_encoder(run.path, body), run.history
         self._n_features_out = feature_dim(self.encoder_)
-        if verdict := health_verdict(self.history_[-1]): warnings.warn(f"pretraining: {verdict}", ConvergenceWarning)
+        if verdict := health_verdict(self.history_[-1]):
+            warnings.warn(f"pretraining: {verdict}", ConvergenceWarning)
         return self
 
-    def transform(self,
-        X # As in `fit`, N >= 1
-    )->Any: # (N,D) float32, an array unless `set_output` says otherwise
+    def transform(
+        self,
+        X,  # As in `fit`, N >= 1
+    ) -> Any:  # (N,D) float32, an array unless `set_output` says otherwise
         "The representation of images"
         check_is_fitted(self)
         dev, enc, x = pick_device(self.device), self.encoder_, self._images(X, reset=False)
-        return features(enc if dev.type=='cpu' else copy.deepcopy(enc).to(dev), x.numpy(), quiet=not self.verbose).numpy()
+        return features(
+            enc if dev.type == 'cpu' else copy.deepcopy(enc).to(dev), x.numpy(), quiet=not self.verbose
+        ).numpy()
 
     def _images(self, X, reset):
         "Whatever scikit-learn takes as (N,C,H,W) uint8; what `fit` learns from it with `reset`"
-        X, seen = _rows(X); X = validate_data(self, X, reset=reset, ensure_min_samples=2 if reset else 1)
-        if reset: self.image_shape_, self.pixel_range_ = _layout(X.shape[1], seen, self.image_shape), _range(X, self.pixel_range)
+        X, seen = _rows(X)
+        X = validate_data(self, X, reset=reset, ensure_min_samples=2 if reset else 1)
+        if reset:
+            self.image_shape_, self.pixel_range_ = (
+                _layout(X.shape[1], seen, self.image_shape),
+                _range(X, self.pixel_range),
+            )
         x = to_images(_to_bytes(X, *self.pixel_range_).reshape(len(X), *(seen or self.image_shape_))).x
-        if reset: self._fitted_to = tuple(x.shape[1:])
-        if tuple(x.shape[1:])!=self._fitted_to: raise SslNbError(f"fit saw images of {_text(self._fitted_to)}, these are {_text(x.shape[1:])}")
+        if reset:
+            self._fitted_to = tuple(x.shape[1:])
+        if tuple(x.shape[1:]) != self._fitted_to:
+            raise SslNbError(f"fit saw images of {_text(self._fitted_to)}, these are {_text(x.shape[1:])}")
         return x
 
     def _settings(self, x):
@@ -130,22 +212,38 @@ class SimCLRFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         own, options = self.get_params(deep=False), dict(self.options or {})
         if bad := next((k for k in options if k in own or k in ('data', 'seed', 'quiet', 'transform')), None):
             raise SslNbError(f"options holds {bad}, which SimCLRFeatures sets by a parameter of its own")
-        given = {k: own[k] for k in ('preset', 'encoder', 'epochs', 'batch_size', 'temperature')} | dict(transform=self.augmentation)
-        given = options | {k: v for k,v in given.items() if v is not None} | dict(image_size=self._size(x, options), device=self.device)
-        if isinstance(self.encoder, nn.Module): given['encoder'] = copy.deepcopy(self.encoder)
+        given = {k: own[k] for k in ('preset', 'encoder', 'epochs', 'batch_size', 'temperature')} | dict(
+            transform=self.augmentation
+        )
+        given = (
+            options
+            | {k: v for k, v in given.items() if v is not None}
+            | dict(image_size=self._size(x, options), device=self.device)
+        )
+        if isinstance(self.encoder, nn.Module):
+            given['encoder'] = copy.deepcopy(self.encoder)
         return given | dict(quiet=not self.verbose, seed=_seed(self.random_state))
 
     def _size(self, x, options):
         "Pixels a side"
-        if self.image_size is not None: return self.image_size
-        if isinstance(self.encoder, Encoder): return self.encoder.size
-        return resolve('pretrain', self.preset, options.get('settings'))['image_size'] or max(16, *x.shape[2:])
+        if self.image_size is not None:
+            return self.image_size
+        if isinstance(self.encoder, Encoder):
+            return self.encoder.size
+        return resolve('pretrain', self.preset, options.get('settings'))['image_size'] or max(
+            16, *x.shape[2:]
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array, tags.transformer_tags.preserves_dtype = True, ['float32']
         return tags
 
+
 def _seed(random_state):
     "A whole number for `pretrain`"
-    return int(random_state if isinstance(random_state, numbers.Integral) else check_random_state(random_state).randint(2**31-1))
+    return int(
+        random_state
+        if isinstance(random_state, numbers.Integral)
+        else check_random_state(random_state).randint(2**31 - 1)
+    )

@@ -8,413 +8,777 @@ Docs: https://ssl-nb.github.io/ssl_nb/folders.html.md"""
 __all__ = ['Look', 'look_at', 'near_pairs', 'DataReport', 'inspect_data', 'to_folder']
 
 # %% ../nbs/07_folders.ipynb #2398e591
-import hashlib, os, tempfile
+import hashlib
+import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
-import numpy as np, torch
+
+import numpy as np
+import torch
 import torch.nn.functional as F
+
 from .core import SslNbError, atomic_path, class_colour, progress, shown
-from .data import ImageData, Source, few_labels, load_data
-from .data import (_arranged, _below, _classes_of, _counted, _decoding, _drawable, _folder_items, _form, _home_of, _hushed, _is_pile, _least, _natural,
-                         _open, _part_names, _pixels_of, _plain, _side_files, _whites, _why)
+from ssl_nb.data import (
+    ImageData,
+    Source,
+    _arranged,
+    _below,
+    _classes_of,
+    _counted,
+    _decoding,
+    _drawable,
+    _folder_items,
+    _form,
+    _home_of,
+    _hushed,
+    _is_pile,
+    _least,
+    _natural,
+    _open,
+    _part_names,
+    _pixels_of,
+    _plain,
+    _side_files,
+    _whites,
+    _why,
+    few_labels,
+    load_data,
+)
 
 # %% ../nbs/07_folders.ipynb #8cd1f0cf
 class Look(NamedTuple):
     "What one look at an image file tells"
-    kind:str          # Format and mode, for example `'PNG grey 16 bit'`
-    width:int         # Pixels, upright
-    height:int
-    turned:bool       # Does its EXIF say that it lies on its side or is mirrored?
-    digest:bytes      # Of the pixels: equal for equal images
-    thumb:np.ndarray  # (16,16) uint8 grey
 
-_modes = {'1': 'black and white', 'L': 'grey', 'LA': 'grey + alpha', 'P': 'palette', 'RGB': 'colour', 'RGBA': 'colour + alpha', 'F': 'grey float',
-          'I': 'grey 32 bit'}
+    kind: str  # Format and mode, for example `'PNG grey 16 bit'`
+    width: int  # Pixels, upright
+    height: int
+    turned: bool  # Does its EXIF say that it lies on its side or is mirrored?
+    digest: bytes  # Of the pixels: equal for equal images
+    thumb: np.ndarray  # (16,16) uint8 grey
+
+
+_modes = {
+    '1': 'black and white',
+    'L': 'grey',
+    'LA': 'grey + alpha',
+    'P': 'palette',
+    'RGB': 'colour',
+    'RGBA': 'colour + alpha',
+    'F': 'grey float',
+    'I': 'grey 32 bit',
+}
+
 
 def look_at(
-    path # An image file
-)->Look:
+    path,  # An image file
+) -> Look:
     "Look at an image file; an error when it is none"
-    with _hushed(): return _glance(path)
+    with _hushed():
+        return _glance(path)
+
 
 def _glance(path, whites={}):
     with _open(path) as im:
         way, size = im.getexif().get(0x0112, 1), im.size
-        deep = ' 16 bit' if ';16' in im.mode+str(im.tile[:1]) else ''
+        deep = ' 16 bit' if ';16' in im.mode + str(im.tile[:1]) else ''
         kind = f"{im.format} {_modes.get(im.mode, 'grey' if im.mode.startswith('I;16') else im.mode)}{deep}"
-        with _decoding(im, 512): flat = _plain(im, 'RGB', whites)
-    return Look(kind, *(size[::-1] if way in (5,6,7,8) else size), way in range(2, 9), *_traces(flat))
+        with _decoding(im, 512):
+            flat = _plain(im, 'RGB', whites)
+    return Look(kind, *(size[::-1] if way in (5, 6, 7, 8) else size), way in range(2, 9), *_traces(flat))
+
 
 def _traces(im):
     "Digest and thumbnail of a colour image"
     from PIL import Image
-    small = im.convert('L').resize((16, 16), Image.Resampling.BOX, reducing_gap=4.)
+
+    small = im.convert('L').resize((16, 16), Image.Resampling.BOX, reducing_gap=4.0)
     return hashlib.blake2b(repr(im.size).encode() + im.tobytes(), digest_size=12).digest(), np.asarray(small)
 
 # %% ../nbs/07_folders.ipynb #af8ce9bc
 def _unit(t):
     "Thumbnails (N,H,W) as centred unit vectors (N,H*W); zero for a plain surface, which is like nothing"
-    v = t.flatten(1).float(); v = v-v.mean(1, keepdim=True); n = v.norm(dim=1, keepdim=True)
-    return torch.where(n>v.shape[1]**.5, v/n.clamp(min=1e-6), 0.)         # at least one grey level of contrast
+    v = t.flatten(1).float()
+    v = v - v.mean(1, keepdim=True)
+    n = v.norm(dim=1, keepdim=True)
+    # at least one grey level of contrast
+    return torch.where(n > v.shape[1] ** 0.5, v / n.clamp(min=1e-6), 0.0)
+
 
 def near_pairs(
-    thumbs,              # (N,16,16) grey values, 0..255
-    closeness:float=.985, # Least correlation of a pair, in 0..1
-    most:int=200_000,    # Stop after so many pairs, >= 1
-    quiet:bool=True      # No progress bar
-)->tuple: # (M,2) numbers i < j, (M,) correlations, the closest first
+    thumbs,  # (N,16,16) grey values, 0..255
+    closeness: float = 0.985,  # Least correlation of a pair, in 0..1
+    most: int = 200_000,  # Stop after so many pairs, >= 1
+    quiet: bool = True,  # No progress bar
+) -> tuple:  # (M,2) numbers i < j, (M,) correlations, the closest first
     "Pairs of pictures that look alike, whatever their size, brightness and contrast"
-    t = torch.as_tensor(np.asarray(thumbs)).float(); fine, coarse = _unit(t), _unit(F.avg_pool2d(t[:,None], 2)[:,0]); found, n = [], 0
+    t = torch.as_tensor(np.asarray(thumbs)).float()
+    fine, coarse = _unit(t), _unit(F.avg_pool2d(t[:, None], 2)[:, 0])
+    found, n = [], 0
     for i in progress(range(0, len(t), 4096), 'looking for copies', quiet, delay=3):
         for j in range(i, len(t), 4096):
-            p = ((coarse[i:i+4096]@coarse[j:j+4096].T)>closeness-.01).nonzero() + torch.tensor([i, j])
-            p = p[p[:,0]<p[:,1]]; s = torch.cat([(fine[a]*fine[b]).sum(1) for a,b in zip(*(c.split(50_000) for c in p.T))])
-            found.append((p[s>=closeness], s[s>=closeness])); n += len(found[-1][1])
-            if n>=most: break
-        if n>=most: break
-    pairs, s = (torch.cat(v) for v in zip(*found)); order = s.argsort(descending=True)[:most]
+            p = ((coarse[i : i + 4096] @ coarse[j : j + 4096].T) > closeness - 0.01).nonzero() + torch.tensor(
+                [i, j]
+            )
+            p = p[p[:, 0] < p[:, 1]]
+            s = torch.cat([(fine[a] * fine[b]).sum(1) for a, b in zip(*(c.split(50_000) for c in p.T))])
+            found.append((p[s >= closeness], s[s >= closeness]))
+            n += len(found[-1][1])
+            if n >= most:
+                break
+        if n >= most:
+            break
+    pairs, s = (torch.cat(v) for v in zip(*found))
+    order = s.argsort(descending=True)[:most]
     return pairs[order].numpy(), s[order].numpy()
 
 # %% ../nbs/07_folders.ipynb #f6ee807f
 @dataclass
 class DataReport:
     "What is in a folder or data set; printed it is a page, `plot` makes it a picture"
-    name:str
-    images:object           # A data frame with a row for each image: file, part, label, kind, width, height, turned
-    thumbs:np.ndarray       # (N,16,16) uint8
-    broken:list             # [(file, why)]
-    same:list               # [[number of image, ...], ...] with equal pixels
-    near:list               # [(number, number, correlation)] that look alike
-    form:tuple              # (pixels a side, mode) that they are loaded in
-    trouble:str = ''        # Why it cannot be loaded as it is
-    skip:bool = False       # Are broken files left out?
-    pixels:object = None    # number -> (H,W) or (H,W,3) uint8
-    layout:list = field(default_factory=list) # What is odd in how the folder is laid out, in sentences
-    def __len__(self): return len(self.images)
-    def __str__(self): return '\n'.join(_lines(self))
+
+    name: str
+    # A data frame with a row for each image: file, part, label, kind, width, height, turned
+    images: object
+    thumbs: np.ndarray  # (N,16,16) uint8
+    broken: list  # [(file, why)]
+    same: list  # [[number of image, ...], ...] with equal pixels
+    near: list  # [(number, number, correlation)] that look alike
+    form: tuple  # (pixels a side, mode) that they are loaded in
+    trouble: str = ''  # Why it cannot be loaded as it is
+    skip: bool = False  # Are broken files left out?
+    pixels: object = None  # number -> (H,W) or (H,W,3) uint8
+    # What is odd in how the folder is laid out, in sentences
+    layout: list = field(default_factory=list)
+
+    def __len__(self):
+        return len(self.images)
+
+    def __str__(self):
+        return '\n'.join(_lines(self))
+
     @property
-    def classes(self): return sorted(self.images.label.dropna().unique(), key=_natural)
+    def classes(self):
+        return sorted(self.images.label.dropna().unique(), key=_natural)
+
     @property
-    def verdict(self): return _verdict(self)
-    def plot(self)->Any: return _plot(self)
-    def to_csv(self,
-        path:str|Path # The table to write
-    )->Path:
+    def verdict(self):
+        return _verdict(self)
+
+    def plot(self) -> Any:
+        return _plot(self)
+
+    def to_csv(
+        self,
+        path: str | Path,  # The table to write
+    ) -> Path:
         "All of it as a table: a line for each image and each broken file, with the files that are the same or alike"
-        with atomic_path(path) as p: _whole(self).to_csv(p, index=False, errors='surrogateescape')
+        with atomic_path(path) as p:
+            _whole(self).to_csv(p, index=False, errors='surrogateescape')
         return Path(path)
 
 # %% ../nbs/07_folders.ipynb #c7f099ba
 def inspect_data(
-    data:Source,        # A folder, a labels CSV, a name, or whatever `load_data` takes
-    image_size:int|None=None, # As for `load_data`
-    bad_files:Literal['refuse','skip']='refuse', # As for `load_data`; broken files are told in any case
-    closeness:float=.985, # From which correlation on two images count as near copies, in 0..1
-    quiet:bool=True     # No progress bar
-)->DataReport:
+    data: Source,  # A folder, a labels CSV, a name, or whatever `load_data` takes
+    image_size: int | None = None,  # As for `load_data`
+    bad_files: Literal['refuse', 'skip'] = 'refuse',  # As for `load_data`; broken files are told in any case
+    closeness: float = 0.985,  # From which correlation on two images count as near copies, in 0..1
+    quiet: bool = True,  # No progress bar
+) -> DataReport:
     "Look at all images of a folder or data set"
     here = isinstance(data, (str, os.PathLike)) and _is_pile(data)
-    r, digests = _of_folder(Path(data), image_size, quiet) if here else _of_data(load_data(data, image_size, bad_files)); r.skip = bad_files=='skip'
+    r, digests = (
+        _of_folder(Path(data), image_size, quiet)
+        if here
+        else _of_data(load_data(data, image_size, bad_files))
+    )
+    r.skip = bad_files == 'skip'
     groups = {}
-    for i,d in enumerate(digests): groups.setdefault(d, []).append(i)
-    r.same = [g for g in groups.values() if len(g)>1]; one = np.array([g[0] for g in groups.values()])      # near copies are looked for among one of each
-    pairs, s = near_pairs(r.thumbs[one], closeness, quiet=quiet); r.near = [(int(i), int(j), float(c)) for (i,j),c in zip(one[pairs], s)]
+    for i, d in enumerate(digests):
+        groups.setdefault(d, []).append(i)
+    # near copies are looked for among one of each
+    r.same = [g for g in groups.values() if len(g) > 1]
+    one = np.array([g[0] for g in groups.values()])
+    pairs, s = near_pairs(r.thumbs[one], closeness, quiet=quiet)
+    r.near = [(int(i), int(j), float(c)) for (i, j), c in zip(one[pairs], s)]
     return r
+
 
 def _of_folder(root, size, quiet):
     "A report without copies, and the digests"
-    items, broken = _folder_items(root); form = _form(items, size); whites = _whites(form[2]) if form else {}
-    looks = list(_looks([f for f,*_ in items], quiet, whites))
-    broken = broken + [(f, l) for (f,*_),l in zip(items, looks) if isinstance(l, str)]; home = _home_of(root); name = lambda f: _below(f, home)
-    items, looks = [it for it,l in zip(items, looks) if not isinstance(l, str)], [l for l in looks if not isinstance(l, str)]
-    if not items: raise SslNbError(f"{shown(root)} holds no images" + f" ({len(broken):,} other files)"*bool(broken))
-    part, trouble, form = [p or 'train' for *_,p in items], '', form[:2]
+    items, broken = _folder_items(root)
+    form = _form(items, size)
+    whites = _whites(form[2]) if form else {}
+    looks = list(_looks([f for f, *_ in items], quiet, whites))
+    broken = broken + [(f, l) for (f, *_), l in zip(items, looks) if isinstance(l, str)]
+    home = _home_of(root)
+    name = lambda f: _below(f, home)
+    items, looks = (
+        [it for it, l in zip(items, looks) if not isinstance(l, str)],
+        [l for l in looks if not isinstance(l, str)],
+    )
+    if not items:
+        raise SslNbError(f"{shown(root)} holds no images" + f" ({len(broken):,} other files)" * bool(broken))
+    part, trouble, form = [p or 'train' for *_, p in items], '', form[:2]
     try:
-        for p,i in _arranged(root, items)[2].items():
-            for k in i: part[k] = p
-    except SslNbError as e: trouble = str(e)
-    images = _frame([name(f) for f,*_ in items], part, [c for _,c,_ in items], [l[:4] for l in looks])
+        for p, i in _arranged(root, items)[2].items():
+            for k in i:
+                part[k] = p
+    except SslNbError as e:
+        trouble = str(e)
+    images = _frame([name(f) for f, *_ in items], part, [c for _, c, _ in items], [l[:4] for l in looks])
+
     def pixels(i):
-        with _hushed(): return _pixels_of(items[i][0], *form, whites)
-    return DataReport(root.resolve().name, images, np.stack([l.thumb for l in looks]), [(name(f), w) for f,w in broken], [], [], form, trouble,
-                      pixels=pixels, layout=_layout(root, items, [f for f,_ in broken])), [l.digest for l in looks]
+        with _hushed():
+            return _pixels_of(items[i][0], *form, whites)
+
+    return DataReport(
+        root.resolve().name,
+        images,
+        np.stack([l.thumb for l in looks]),
+        [(name(f), w) for f, w in broken],
+        [],
+        [],
+        form,
+        trouble,
+        pixels=pixels,
+        layout=_layout(root, items, [f for f, _ in broken]),
+    ), [l.digest for l in looks]
+
 
 def _looks(files, quiet, whites={}):
     "A `Look` at each file, or why there is none, by several threads"
+
     def one(f):
-        try: return _glance(f, whites)
-        except Exception as e: return _why(e, f)
-    with ThreadPoolExecutor(os.cpu_count()) as pool, _hushed(), progress(range(len(files)), 'looking at images', quiet, delay=3) as bar:
-        for part in (files[i:i+512] for i in range(0, len(files), 512)):
-            for group in pool.map(lambda fs: [one(f) for f in fs], [part[i:i+16] for i in range(0, len(part), 16)]): yield from group
+        try:
+            return _glance(f, whites)
+        except Exception as e:
+            return _why(e, f)
+
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        _hushed(),
+        progress(range(len(files)), 'looking at images', quiet, delay=3) as bar,
+    ):
+        for part in (files[i : i + 512] for i in range(0, len(files), 512)):
+            for group in pool.map(
+                lambda fs: [one(f) for f in fs], [part[i : i + 16] for i in range(0, len(part), 16)]
+            ):
+                yield from group
             bar.update(len(part))
+
 
 def _layout(root, items, others):
     "What is odd in how a folder is laid out, in sentences"
-    if not root.is_dir() or (root/'labels.csv').is_file(): return []
-    full = {Path(f).parent for f in (*(f for f,*_ in items), *others)}; full |= {p for f in full for p in f.parents}; empty, joined = [], {}
+    if not root.is_dir() or (root / 'labels.csv').is_file():
+        return []
+    full = {Path(f).parent for f in (*(f for f, *_ in items), *others)}
+    full |= {p for f in full for p in f.parents}
+    empty, joined = [], {}
     for here, folders, _ in os.walk(root):
         folders[:] = sorted(d for d in folders if not d.startswith('.'))
-        if Path(here)!=root and Path(here) not in full: empty.append(_below(here, root)); folders.clear()
-    for at, c in {(f.parent, c) for f,c,_ in items if c}:
-        below = _below(at, root).split(os.sep); joined.setdefault(c, set()).update(below[below.index(c)+1:][:1])
-    odd = [c for c in {c for _,c,_ in items if c} if c.casefold() in _part_names and (root/c).is_dir()]
-    joined = {c: sorted(subs, key=_natural) for c,subs in joined.items() if len(subs)>1 and c not in odd}
-    names = lambda some: ', '.join(f"'{shown(c)}'" for c in sorted(some, key=_natural)[:3]) + ', ...'*(len(some)>3)
-    out = [f"{_counted(len(empty), 'folder')} without an image, which {'does' if len(empty)==1 else 'do'} not count: {names(empty)}"]*bool(empty)
-    out += [f"{names(odd)} is read as a class, as there is no folder `train` or `labelled` beside it"]*bool(odd)
-    for c,subs in sorted(joined.items())[:3]:
-        out.append(f"the sub-folders of '{shown(c)}' are one class: {names(subs)}; move them up if they are classes of their own")
+        if Path(here) != root and Path(here) not in full:
+            empty.append(_below(here, root))
+            folders.clear()
+    for at, c in {(f.parent, c) for f, c, _ in items if c}:
+        below = _below(at, root).split(os.sep)
+        joined.setdefault(c, set()).update(below[below.index(c) + 1 :][:1])
+    odd = [c for c in {c for _, c, _ in items if c} if c.casefold() in _part_names and (root / c).is_dir()]
+    joined = {c: sorted(subs, key=_natural) for c, subs in joined.items() if len(subs) > 1 and c not in odd}
+    names = lambda some: (
+        ', '.join(f"'{shown(c)}'" for c in sorted(some, key=_natural)[:3]) + ', ...' * (len(some) > 3)
+    )
+    out = [
+        f"{_counted(len(empty), 'folder')} without an image, which {'does' if len(empty) == 1 else 'do'} not count: {names(empty)}"
+    ] * bool(empty)
+    out += [f"{names(odd)} is read as a class, as there is no folder `train` or `labelled` beside it"] * bool(
+        odd
+    )
+    for c, subs in sorted(joined.items())[:3]:
+        out.append(
+            f"the sub-folders of '{shown(c)}' are one class: {names(subs)}; move them up if they are classes of their own"
+        )
     return out
+
 
 def _whole(r):
     "The report as a table: each image and each broken file, and what they are the same as or alike"
     import pandas as pd
-    file = r.images.file.tolist(); same, like = ([[] for _ in file] for _ in range(2))
+
+    file = r.images.file.tolist()
+    same, like = ([[] for _ in file] for _ in range(2))
     for g in r.same:
-        for i in g: same[i] += [file[j] for j in g if j!=i][:9]
-    for i,j,c in r.near: like[i].append(f'{file[j]} ({c:.3f})'); like[j].append(f'{file[i]} ({c:.3f})')
-    good = r.images.drop(columns='turned').assign(broken=None, same=[' | '.join(n) for n in same], alike=[' | '.join(n) for n in like])
-    bad = pd.DataFrame([dict(file=f, broken=w) for f,w in r.broken], columns=['file', 'broken'], dtype=object)
-    return pd.concat([good.astype(object), bad.reindex(columns=good.columns).astype(object)], ignore_index=True)
+        for i in g:
+            same[i] += [file[j] for j in g if j != i][:9]
+    for i, j, c in r.near:
+        like[i].append(f'{file[j]} ({c:.3f})')
+        like[j].append(f'{file[i]} ({c:.3f})')
+    good = r.images.drop(columns='turned').assign(
+        broken=None, same=[' | '.join(n) for n in same], alike=[' | '.join(n) for n in like]
+    )
+    bad = pd.DataFrame(
+        [dict(file=f, broken=w) for f, w in r.broken], columns=['file', 'broken'], dtype=object
+    )
+    return pd.concat(
+        [good.astype(object), bad.reindex(columns=good.columns).astype(object)], ignore_index=True
+    )
+
 
 def _of_data(d):
     "A report without copies, and the digests"
-    p = d.parts; c, h, w = d.train.shape; x = [i for im in p.values() for i in im.x]
-    labels = [None if im.y is None else d.classes[k] for im in p.values() for k in (range(len(im)) if im.y is None else im.y.tolist())]
-    images = _frame([f'{n}/{i}' for n,im in p.items() for i in range(len(im))], [n for n,im in p.items() for _ in range(len(im))], labels,
-                    [('', w, h, False)]*len(x))
-    small = lambda b: F.interpolate(b.float().mean(1, keepdim=True), (16, 16), mode='area')[:,0].round().byte()
+    p = d.parts
+    c, h, w = d.train.shape
+    x = [i for im in p.values() for i in im.x]
+    labels = [
+        None if im.y is None else d.classes[k]
+        for im in p.values()
+        for k in (range(len(im)) if im.y is None else im.y.tolist())
+    ]
+    images = _frame(
+        [f'{n}/{i}' for n, im in p.items() for i in range(len(im))],
+        [n for n, im in p.items() for _ in range(len(im))],
+        labels,
+        [('', w, h, False)] * len(x),
+    )
+    small = lambda b: (
+        F.interpolate(b.float().mean(1, keepdim=True), (16, 16), mode='area')[:, 0].round().byte()
+    )
     thumbs = torch.cat([small(b) for im in p.values() for b in im.x.split(4096)]).numpy()
-    return DataReport(d.name, images, thumbs, d.left_out, [], [], (h, {1: 'L', 3: 'RGB'}.get(c, f'{c} channels')),
-                      pixels=lambda i: _drawable(x[i])), [hashlib.blake2b(i.numpy().tobytes(), digest_size=12).digest() for i in x]
+    return DataReport(
+        d.name,
+        images,
+        thumbs,
+        d.left_out,
+        [],
+        [],
+        (h, {1: 'L', 3: 'RGB'}.get(c, f'{c} channels')),
+        pixels=lambda i: _drawable(x[i]),
+    ), [hashlib.blake2b(i.numpy().tobytes(), digest_size=12).digest() for i in x]
+
 
 def _frame(files, parts, labels, looks):
     "The data frame of a report"
     import pandas as pd
+
     kind, width, height, turned = zip(*looks)
-    parts = ['unlabelled' if p=='rest' else p for p in parts]
-    text = lambda v: pd.Series(v, dtype=object)                          # a name need not be text that other types take
-    return pd.DataFrame(dict(file=text(files), part=parts, label=text(labels), kind=kind, width=width, height=height, turned=turned))
+    parts = ['unlabelled' if p == 'rest' else p for p in parts]
+    # a name need not be text that other types take
+    text = lambda v: pd.Series(v, dtype=object)
+    return pd.DataFrame(
+        dict(
+            file=text(files),
+            part=parts,
+            label=text(labels),
+            kind=kind,
+            width=width,
+            height=height,
+            turned=turned,
+        )
+    )
 
 # %% ../nbs/07_folders.ipynb #4074531d
 _part_colours = dict(train=0, valid=2, test=6, unlabelled=9)
 
+
 def _few(names, n=3):
     "The first names, a line each, and how many more there are"
-    return '\n          '.join([*names[:n], *([f'... and {len(names)-n:,} more'] if len(names)>n else [])])
+    return '\n          '.join(
+        [*names[:n], *([f'... and {len(names) - n:,} more'] if len(names) > n else [])]
+    )
+
 
 def _table(im):
     "Images of each class and part as lines; smallest and largest class when there are many"
-    t = im.assign(label=im.label.fillna('no label')).pivot_table(index='label', columns='part', aggfunc='size', fill_value=0, sort=False)
-    t = t.loc[sorted(t.index, key=lambda c: (c=='no label', _natural(c))), [p for p in _part_colours if p in t]].assign(all=t.sum(axis=1))
-    if len(t)>20:
+    t = im.assign(label=im.label.fillna('no label')).pivot_table(
+        index='label', columns='part', aggfunc='size', fill_value=0, sort=False
+    )
+    t = t.loc[
+        sorted(t.index, key=lambda c: (c == 'no label', _natural(c))), [p for p in _part_colours if p in t]
+    ].assign(all=t.sum(axis=1))
+    if len(t) > 20:
         a, b = t['all'].idxmin(), t['all'].idxmax()
-        t = t.loc[[b, a]].rename(index={b: f'{b} (most)', a: f'{a} (fewest)'}) if a!=b else t.loc[[a]].rename(index={a: f'each of {len(t)}'})
-    elif len(t)>1: t.loc['all'] = t.sum()
+        t = (
+            t.loc[[b, a]].rename(index={b: f'{b} (most)', a: f'{a} (fewest)'})
+            if a != b
+            else t.loc[[a]].rename(index={a: f'each of {len(t)}'})
+        )
+    elif len(t) > 1:
+        t.loc['all'] = t.sum()
     w = max(8, *(len(shown(i)) for i in t.index))
-    return [' '*w + ''.join(f'{c:>11}' for c in t)] + [f'{shown(i):{w}}' + ''.join(f'{v:>11,}' for v in row) for i,row in zip(t.index, t.values.tolist())]
+    return [' ' * w + ''.join(f'{c:>11}' for c in t)] + [
+        f'{shown(i):{w}}' + ''.join(f'{v:>11,}' for v in row) for i, row in zip(t.index, t.values.tolist())
+    ]
+
 
 def _sizes(im):
     "The sizes of all images in a line"
-    s, n = np.minimum(im.width, im.height), (im.width.astype(str)+'x'+im.height.astype(str)).value_counts()
-    if len(n)==1: return f'all {n.index[0]}'
-    often = f', most often {n.index[0]} ({n.iloc[0]:,})'*bool(n.iloc[0]>1)
+    s, n = (
+        np.minimum(im.width, im.height),
+        (im.width.astype(str) + 'x' + im.height.astype(str)).value_counts(),
+    )
+    if len(n) == 1:
+        return f'all {n.index[0]}'
+    often = f', most often {n.index[0]} ({n.iloc[0]:,})' * bool(n.iloc[0] > 1)
     return f"{s.min():,} / {s.median():,.0f} / {s.max():,} pixels on the shorter side (least / middle / most), {len(n):,} different ones{often}"
+
 
 def _between(r, i, j):
     "What two images differ in that they should not, in brackets"
     a, b = r.images.iloc[i], r.images.iloc[j]
-    odd = [f'{a.part} and {b.part}']*(a.part!=b.part) + ['two classes']*bool(a.label!=b.label and a.label and b.label)
+    odd = [f'{a.part} and {b.part}'] * (a.part != b.part) + ['two classes'] * bool(
+        a.label != b.label and a.label and b.label
+    )
     return f" ({', '.join(odd)})" if odd else ''
+
 
 def _lines(r):
     "The report, line by line"
-    im = r.images; n = im.part.value_counts(); file = [shown(f) for f in im.file]
-    parts = ', '.join(f'{p} {n[p]:,}' for p in ('train','valid','test','unlabelled') if p in n)
-    yield f"{shown(r.name)}: {parts} image{'s'*(len(im)!=1)}, " + (_counted(len(r.classes), 'class') if r.classes else 'no labels')
+    im = r.images
+    n = im.part.value_counts()
+    file = [shown(f) for f in im.file]
+    parts = ', '.join(f'{p} {n[p]:,}' for p in ('train', 'valid', 'test', 'unlabelled') if p in n)
+    yield f"{shown(r.name)}: {parts} image{'s' * (len(im) != 1)}, " + (
+        _counted(len(r.classes), 'class') if r.classes else 'no labels'
+    )
     yield from ['', *_table(im), '']
-    kinds = im.kind[im.kind!=''].value_counts()
-    if len(kinds): yield 'kinds     ' + ', '.join(f'{k} {v:,}' for k,v in kinds.items()) + f'; {im.turned.sum():,} turned as EXIF says'*bool(im.turned.any())
+    kinds = im.kind[im.kind != ''].value_counts()
+    if len(kinds):
+        yield (
+            'kinds     '
+            + ', '.join(f'{k} {v:,}' for k, v in kinds.items())
+            + f'; {im.turned.sum():,} turned as EXIF says' * bool(im.turned.any())
+        )
     yield 'sizes     ' + _sizes(im)
     yield f"loaded    as {r.form[0]}x{r.form[0]}, " + dict(L='grey', RGB='colour').get(r.form[1], r.form[1])
     if b := r.broken:
-        what = f"{len(b):,} file{'s'*(len(b)>1)} {'left out' if r.skip else 'that cannot be used'}:"
-        yield 'broken    ' + _few([what, *(f'{shown(f)} ({w})' for f,w in b)], 4)
-    if r.same: yield 'the same  ' + _few([' = '.join(file[i] for i in g[:3]) + _between(r, *g[:2]) for g in _odd_first(r, r.same)])
-    if r.near: yield 'alike     ' + _few([f'{file[i]} ~ {file[j]} {c:.3f}' + _between(r, i, j) for i,j,c in _odd_first(r, r.near)])
+        what = f"{len(b):,} file{'s' * (len(b) > 1)} {'left out' if r.skip else 'that cannot be used'}:"
+        yield 'broken    ' + _few([what, *(f'{shown(f)} ({w})' for f, w in b)], 4)
+    if r.same:
+        yield 'the same  ' + _few(
+            [' = '.join(file[i] for i in g[:3]) + _between(r, *g[:2]) for g in _odd_first(r, r.same)]
+        )
+    if r.near:
+        yield 'alike     ' + _few(
+            [f'{file[i]} ~ {file[j]} {c:.3f}' + _between(r, i, j) for i, j, c in _odd_first(r, r.near)]
+        )
     yield from ['', *(f'- {v}' for v in r.verdict)]
+
 
 def _odd_first(r, groups):
     "Groups of images, those between parts and classes first"
     part, label = r.images.part.tolist(), r.images.label.tolist()
-    return sorted(groups, key=lambda g: part[g[0]]==part[g[1]] and label[g[0]]==label[g[1]])
+    return sorted(groups, key=lambda g: part[g[0]] == part[g[1]] and label[g[0]] == label[g[1]])
 
 # %% ../nbs/07_folders.ipynb #c8fb601b
 def _leaks(r, groups):
     "How many images for testing and validation have a partner to learn from, and how many pairs are of two classes"
-    part, label = r.images.part.tolist(), r.images.label.tolist(); held, other = set(), 0
+    part, label = r.images.part.tolist(), r.images.label.tolist()
+    held, other = set(), 0
     for g in groups:
-        if {part[i] for i in g} & {'train', 'unlabelled'}: held |= {i for i in g if part[i] in ('test', 'valid')}
-        other += len({label[i] for i in g}-{None})>1
+        if {part[i] for i in g} & {'train', 'unlabelled'}:
+            held |= {i for i in g if part[i] in ('test', 'valid')}
+        other += len({label[i] for i in g} - {None}) > 1
     return len(held), other
+
 
 def _verdict(r):
     "What to do, in sentences"
-    im, n, least = r.images, r.images.label.value_counts(), r.form[0]; side = np.minimum(im.width, im.height); tests = (im.part=='test').sum()
-    (twice, odd), (alike, odd_near), extra = _leaks(r, r.same), _leaks(r, [g[:2] for g in r.near]), sum(len(g)-1 for g in r.same); out = []
+    im, n, least = r.images, r.images.label.value_counts(), r.form[0]
+    side = np.minimum(im.width, im.height)
+    tests = (im.part == 'test').sum()
+    (twice, odd), (alike, odd_near), extra = (
+        _leaks(r, r.same),
+        _leaks(r, [g[:2] for g in r.near]),
+        sum(len(g) - 1 for g in r.same),
+    )
+    out = []
+
     def say(k, one, more):
-        if k: out.append((one if k==1 else more).format(n=f'{k:,}'))
-    if r.trouble: out.append(f'it cannot be loaded as it is: {r.trouble}')
+        if k:
+            out.append((one if k == 1 else more).format(n=f'{k:,}'))
+
+    if r.trouble:
+        out.append(f'it cannot be loaded as it is: {r.trouble}')
     out += r.layout
-    dark = im.kind.str.contains('16 bit|32 bit|float') & (r.thumbs.reshape(len(im), -1).max(1)<32)
-    end = ' of more than 8 bits would be nearly black, as little of the range is used: rescale to 8 bits first'
-    say(dark.sum(), '{n} image'+end, '{n} images'+end)
+    dark = im.kind.str.contains('16 bit|32 bit|float') & (r.thumbs.reshape(len(im), -1).max(1) < 32)
+    end = (
+        ' of more than 8 bits would be nearly black, as little of the range is used: rescale to 8 bits first'
+    )
+    say(dark.sum(), '{n} image' + end, '{n} images' + end)
     end = ' would be refused: mend or remove, or leave out with --bad-files skip'
-    if not r.skip: say(len(r.broken), '{n} file'+end, '{n} files'+end)
+    if not r.skip:
+        say(len(r.broken), '{n} file' + end, '{n} files' + end)
     end = ' in the part to learn from, too: take out one of the two, or the accuracy flatters'
-    say(twice, '{n} image for validation or testing stands'+end, '{n} images for validation or testing stand'+end)
-    simple = alike>.01*im.part.isin(['valid', 'test']).sum() and alike>10
-    end = ' nearly like one to learn from: ' + ('look whether these are copies, or just simple pictures' if simple else 'look, and take out what is a copy')
-    say(alike, '{n} image for validation or testing looks'+end, '{n} images for validation or testing look'+end)
-    say(odd, '{n} picture stands in two classes: decide for one', '{n} pictures stand in two classes: decide for one')
+    say(
+        twice,
+        '{n} image for validation or testing stands' + end,
+        '{n} images for validation or testing stand' + end,
+    )
+    simple = alike > 0.01 * im.part.isin(['valid', 'test']).sum() and alike > 10
+    end = ' nearly like one to learn from: ' + (
+        'look whether these are copies, or just simple pictures'
+        if simple
+        else 'look, and take out what is a copy'
+    )
+    say(
+        alike,
+        '{n} image for validation or testing looks' + end,
+        '{n} images for validation or testing look' + end,
+    )
+    say(
+        odd,
+        '{n} picture stands in two classes: decide for one',
+        '{n} pictures stand in two classes: decide for one',
+    )
     end = ' of two classes: look whether a label is wrong'
-    say(odd_near, '{n} pair of pictures that look alike is'+end, '{n} pairs of pictures that look alike are'+end)
-    if extra>len(im)/20: out.append(f'{extra:,} of {len(im):,} images are further copies, which count more than others: one of each is enough')
-    if len(n)>1 and n.iloc[0]>=3*n.iloc[-1]:
-        a, b = (f"'{shown(n.index[i])}' has {n.iloc[i]:,}" for i in (0, -1)); out.append(f'{a} images and {b}: read macro F1 beside accuracy')
+    say(
+        odd_near,
+        '{n} pair of pictures that look alike is' + end,
+        '{n} pairs of pictures that look alike are' + end,
+    )
+    if extra > len(im) / 20:
+        out.append(
+            f'{extra:,} of {len(im):,} images are further copies, which count more than others: one of each is enough'
+        )
+    if len(n) > 1 and n.iloc[0] >= 3 * n.iloc[-1]:
+        a, b = (f"'{shown(n.index[i])}' has {n.iloc[i]:,}" for i in (0, -1))
+        out.append(f'{a} images and {b}: read macro F1 beside accuracy')
     out += _scarce(r) if len(n) and not r.trouble else []
-    if 0<tests<200: out.append(f"{tests} test image{' is' if tests==1 else 's are'} few: one more that is right is {100/tests:.1f} points of accuracy")
-    end = f' less than {least//2} pixels wide or high and will be a blur: leave out what is too small'
-    say((side<least/2).sum(), '{n} image is'+end, '{n} images are'+end)
-    if (was := side.median())>=2*least: out.append(f'images are scaled from {was:,.0f} pixels to {least}: if small things matter, take a larger --image-size')
-    if not len(n): out.append('there are no labels to probe with: put some images into `labelled/CLASS` and the others into `unlabelled`')
-    if (k := im.part.isin(['train', 'unlabelled']).sum())<2: out.append(f"contrastive learning compares images and needs 2 or more, not {k}")
+    if 0 < tests < 200:
+        out.append(
+            f"{tests} test image{' is' if tests == 1 else 's are'} few: one more that is right is {100 / tests:.1f} points of accuracy"
+        )
+    end = f' less than {least // 2} pixels wide or high and will be a blur: leave out what is too small'
+    say((side < least / 2).sum(), '{n} image is' + end, '{n} images are' + end)
+    if (was := side.median()) >= 2 * least:
+        out.append(
+            f'images are scaled from {was:,.0f} pixels to {least}: if small things matter, take a larger --image-size'
+        )
+    if not len(n):
+        out.append(
+            'there are no labels to probe with: put some images into `labelled/CLASS` and the others into `unlabelled`'
+        )
+    if (k := im.part.isin(['train', 'unlabelled']).sum()) < 2:
+        out.append(f"contrastive learning compares images and needs 2 or more, not {k}")
     return out or ['nothing stands in the way']
+
 
 def _scarce(r):
     "What cannot be told apart or measured, because there are too few labels, in sentences"
     t = r.images[r.images.label.notna()].groupby(['label', 'part'], sort=False).size().unstack(fill_value=0)
     t = t.reindex(columns=['train', 'valid', 'test'], fill_value=0)
-    if len(t)<2: return ['there is one class, so nothing to tell apart: make a sub-folder for each class, or none']
-    few = t[(t.train<_least) & (t.valid==0)].sort_values('train'); out = []
+    if len(t) < 2:
+        return ['there is one class, so nothing to tell apart: make a sub-folder for each class, or none']
+    few = t[(t.train < _least) & (t.valid == 0)].sort_values('train')
+    out = []
     if len(few):
-        c, k = shown(few.index[0]), few.iloc[0]; parts = f'{k.train} to learn from, {k.test} for testing, none for validation'
-        out.append(f"class '{c}' has {_counted(k.sum(), 'image')}: {parts}, for which it takes {_least}" if len(few)==1 else
-                   f"{len(few):,} classes have too few images to give some for validation, for which it takes {_least}, such as '{c}': {parts}")
-    return out + ['no image is for testing, so nothing can be measured']*(not t.test.any())
+        c, k = shown(few.index[0]), few.iloc[0]
+        parts = f'{k.train} to learn from, {k.test} for testing, none for validation'
+        out.append(
+            f"class '{c}' has {_counted(k.sum(), 'image')}: {parts}, for which it takes {_least}"
+            if len(few) == 1
+            else f"{len(few):,} classes have too few images to give some for validation, for which it takes {_least}, such as '{c}': {parts}"
+        )
+    return out + ['no image is for testing, so nothing can be measured'] * (not t.test.any())
 
 # %% ../nbs/07_folders.ipynb #7a6e22ea
 def _samples(r, fig, rows=10, cols=9):
     "A row of images for each class, or any images"
-    rng = np.random.default_rng(0); im = r.images; some = r.classes[:rows] or ['']; each = max(1, 5//len(some)); names = []; picks = []
+    rng = np.random.default_rng(0)
+    im = r.images
+    some = r.classes[:rows] or ['']
+    each = max(1, 5 // len(some))
+    names = []
+    picks = []
     for c in some:
-        i = rng.permutation(np.flatnonzero(im.label==c) if c else len(im))[:each*cols]
-        picks += [i[k*cols:][:cols] for k in range(each)]; names += [c] + ['']*(each-1)
+        i = rng.permutation(np.flatnonzero(im.label == c) if c else len(im))[: each * cols]
+        picks += [i[k * cols :][:cols] for k in range(each)]
+        names += [c] + [''] * (each - 1)
     axs = fig.subplots(len(picks), cols, squeeze=False)
-    for row,i,c in zip(axs, picks, names):
-        for ax,k in zip(row, [*i, *[None]*(cols-len(i))]):
-            ax.set(xticks=[], yticks=[]); ax.grid(False); ax.spines[:].set_visible(False)
-            if k is not None: ax.imshow(r.pixels(k), vmin=0, vmax=255)
+    for row, i, c in zip(axs, picks, names):
+        for ax, k in zip(row, [*i, *[None] * (cols - len(i))]):
+            ax.set(xticks=[], yticks=[])
+            ax.grid(False)
+            ax.spines[:].set_visible(False)
+            if k is not None:
+                ax.imshow(r.pixels(k), vmin=0, vmax=255)
         row[0].set_ylabel(_short(c), rotation=0, ha='right', va='center', fontsize=8)
-    fig.suptitle(f'as loaded, {r.form[0]}x{r.form[0]}' + (f' ({rows} of {len(r.classes)} classes)' if len(r.classes)>rows else ''), fontsize=9)
+    fig.suptitle(
+        f'as loaded, {r.form[0]}x{r.form[0]}'
+        + (f' ({rows} of {len(r.classes)} classes)' if len(r.classes) > rows else ''),
+        fontsize=9,
+    )
 
-def _short(name, n=20): return shown(name) if len(shown(name))<=n else shown(name)[:n-1]+'…'
+
+def _short(name, n=20):
+    return shown(name) if len(shown(name)) <= n else shown(name)[: n - 1] + '…'
+
 
 def _balance(r, ax, most=20):
     "Bars: the number of images of each class in each part"
-    t = r.images.groupby(['label', 'part'], sort=False, dropna=False).size().unstack(fill_value=0); t = t.loc[t.sum(axis=1).sort_values(ascending=False).index]
-    if len(t)>most: t = t.iloc[np.linspace(0, len(t)-1, most).round().astype(int)]
+    t = r.images.groupby(['label', 'part'], sort=False, dropna=False).size().unstack(fill_value=0)
+    t = t.loc[t.sum(axis=1).sort_values(ascending=False).index]
+    if len(t) > most:
+        t = t.iloc[np.linspace(0, len(t) - 1, most).round().astype(int)]
     left = np.zeros(len(t))
     for p in (p for p in _part_colours if p in t):
-        ax.barh(range(len(t)), t[p], left=left, color=class_colour(_part_colours[p]), label=p); left += t[p].to_numpy()
-    ax.set_yticks(range(len(t)), [_short(c) if isinstance(c, str) else 'no label' for c in t.index], fontsize=8); ax.invert_yaxis()
+        ax.barh(range(len(t)), t[p], left=left, color=class_colour(_part_colours[p]), label=p)
+        left += t[p].to_numpy()
+    ax.set_yticks(
+        range(len(t)), [_short(c) if isinstance(c, str) else 'no label' for c in t.index], fontsize=8
+    )
+    ax.invert_yaxis()
     ax.grid(axis='y', visible=False)
-    ax.set_title('images of each class', fontsize=9); ax.legend(fontsize=7, ncols=4, loc='upper center', bbox_to_anchor=(.45, -.1 if len(t)>5 else -.2))
+    ax.set_title('images of each class', fontsize=9)
+    ax.legend(fontsize=7, ncols=4, loc='upper center', bbox_to_anchor=(0.45, -0.1 if len(t) > 5 else -0.2))
+
 
 def _spread(r, ax):
     "Width and height of the files, or how bright the images are where all have one size"
     im = r.images
-    if im[['width', 'height']].drop_duplicates().shape[0]==1:
+    if im[['width', 'height']].drop_duplicates().shape[0] == 1:
         ax.hist(r.thumbs.reshape(len(im), -1).mean(1), 40, color=class_colour(0))
-        ax.set_title(f'mean brightness, 0 to 255 (all are {im.width[0]}x{im.height[0]})', fontsize=9); return
-    for p in (p for p in _part_colours if (im.part==p).any()):
-        s = im[im.part==p].sample(min(5000, (im.part==p).sum()), random_state=0)
-        ax.scatter(s.width, s.height, s=7, alpha=.5, color=class_colour(_part_colours[p]), lw=0)
-    ax.axline((r.form[0], r.form[0]), slope=1, color='#888888', lw=.7); ax.set_xscale('log', base=2); ax.set_yscale('log', base=2)
-    for axis in (ax.xaxis, ax.yaxis): axis.set_major_formatter('{x:,.0f}')
+        ax.set_title(f'mean brightness, 0 to 255 (all are {im.width[0]}x{im.height[0]})', fontsize=9)
+        return
+    for p in (p for p in _part_colours if (im.part == p).any()):
+        s = im[im.part == p].sample(min(5000, (im.part == p).sum()), random_state=0)
+        ax.scatter(s.width, s.height, s=7, alpha=0.5, color=class_colour(_part_colours[p]), lw=0)
+    ax.axline((r.form[0], r.form[0]), slope=1, color='#888888', lw=0.7)
+    ax.set_xscale('log', base=2)
+    ax.set_yscale('log', base=2)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter('{x:,.0f}')
     ax.set_title('width and height in pixels', fontsize=9)
+
 
 def _suspects(r, fig, n=6):
     "The pairs that are most suspicious, side by side"
-    pairs = [(g[0], g[1], 1.) for g in _odd_first(r, r.same)][:n//2]; pairs += _odd_first(r, r.near)[:n-len(pairs)]; im = r.images
-    axs = fig.subplots(1, 3*n-1, width_ratios=([1,1,.3]*n)[:-1])
-    for ax in axs: ax.set_axis_off()
-    for k,(i,j,c) in enumerate(pairs):
-        for ax,m in zip(axs[3*k:], (i, j)):
-            ax.imshow(r.pixels(m), vmin=0, vmax=255); ax.set_title(_short(im.label[m] or '', 8)+f'\n{im.part[m]}', fontsize=6.5, pad=2)
-        axs[3*k].text(1.1, -.08, 'the same' if c==1 else f'{c:.3f}', transform=axs[3*k].transAxes, ha='center', va='top', fontsize=7)
+    pairs = [(g[0], g[1], 1.0) for g in _odd_first(r, r.same)][: n // 2]
+    pairs += _odd_first(r, r.near)[: n - len(pairs)]
+    im = r.images
+    axs = fig.subplots(1, 3 * n - 1, width_ratios=([1, 1, 0.3] * n)[:-1])
+    for ax in axs:
+        ax.set_axis_off()
+    for k, (i, j, c) in enumerate(pairs):
+        for ax, m in zip(axs[3 * k :], (i, j)):
+            ax.imshow(r.pixels(m), vmin=0, vmax=255)
+            ax.set_title(_short(im.label[m] or '', 8) + f'\n{im.part[m]}', fontsize=6.5, pad=2)
+        axs[3 * k].text(
+            1.1,
+            -0.08,
+            'the same' if c == 1 else f'{c:.3f}',
+            transform=axs[3 * k].transAxes,
+            ha='center',
+            va='top',
+            fontsize=7,
+        )
     fig.suptitle('equal or alike', fontsize=9)
+
 
 def _plot(r):
     "The picture of a report"
     import matplotlib.pyplot as plt
-    rows = max(3., .42*(min(10, len(r.classes)) or 5)+.4); pairs = bool(r.same or r.near)
-    fig = plt.figure(figsize=(9.5, rows+1.4*pairs)); top, *low = fig.subfigures(1+pairs, 1, height_ratios=[rows, 1.4][:1+pairs], squeeze=False)[:,0]
-    left, right = top.subfigures(1, 2, width_ratios=[1.15, 1]); _samples(r, left)
+
+    rows = max(3.0, 0.42 * (min(10, len(r.classes)) or 5) + 0.4)
+    pairs = bool(r.same or r.near)
+    fig = plt.figure(figsize=(9.5, rows + 1.4 * pairs))
+    top, *low = fig.subfigures(1 + pairs, 1, height_ratios=[rows, 1.4][: 1 + pairs], squeeze=False)[:, 0]
+    left, right = top.subfigures(1, 2, width_ratios=[1.15, 1])
+    _samples(r, left)
     axs = right.subplots(2, 1) if r.classes else [right.subplots()]
-    if r.classes: _balance(r, axs[0])
+    if r.classes:
+        _balance(r, axs[0])
     _spread(r, axs[-1])
-    for ax in axs: ax.tick_params(labelsize=8)
-    for f in low: _suspects(r, f)
+    for ax in axs:
+        ax.tick_params(labelsize=8)
+    for f in low:
+        _suspects(r, f)
     return fig
 
 # %% ../nbs/07_folders.ipynb #262329bc
 def to_folder(
-    d:ImageData,               # Grey or colour images
-    path:str|Path,             # A folder that does not exist yet
-    labels_per_class:int|None=None, # Training images of each class that keep their label, >= 1; all when left out
-    seed:int=0                 # Of their draw
-)->Path: # the folder
+    d: ImageData,  # Grey or colour images
+    path: str | Path,  # A folder that does not exist yet
+    labels_per_class: int
+    | None = None,  # Training images of each class that keep their label, >= 1; all when left out
+    seed: int = 0,  # Of their draw
+) -> Path:  # the folder
     "Write a data set as PNG files train/CLASS/N.png, valid/CLASS/N.png, test/CLASS/N.png and unlabelled/N.png"
-    path = Path(path); parts, rest = {n: p for n,p in d.parts.items() if n!='rest'}, [] if d.rest is None else [d.rest]
-    if path.exists(): raise SslNbError(f"{path} is there already; name a new folder")
+    path = Path(path)
+    parts, rest = ({n: p for n, p in d.parts.items() if n != 'rest'}, [] if d.rest is None else [d.rest])
+    if path.exists():
+        raise SslNbError(f"{path} is there already; name a new folder")
     _check_names(d.classes, d.name)
-    if d.train.x.shape[1] not in (1, 3): raise SslNbError(f"files hold grey or colour images, not {d.train.x.shape[1]} channels")
-    if not d.classes: parts, rest = {}, [d.train, *rest]
+    if d.train.x.shape[1] not in (1, 3):
+        raise SslNbError(f"files hold grey or colour images, not {d.train.x.shape[1]} channels")
+    if not d.classes:
+        parts, rest = {}, [d.train, *rest]
     elif labels_per_class:
-        few = few_labels(d.train.y, labels_per_class, seed); others = torch.ones(len(d.train), dtype=torch.bool); others[few] = False
-        parts['train'] = d.train[few]; rest.insert(0, d.train[others])
+        few = few_labels(d.train.y, labels_per_class, seed)
+        others = torch.ones(len(d.train), dtype=torch.bool)
+        others[few] = False
+        parts['train'] = d.train[few]
+        rest.insert(0, d.train[others])
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f'.{path.name}.') as tmp:
-        for name,p in [*parts.items(), *(('unlabelled', p) for p in rest if len(p))]: _write(p, Path(tmp)/'new'/name, name!='unlabelled')
-        try: os.replace(Path(tmp)/'new', path)
+        for name, p in [*parts.items(), *(('unlabelled', p) for p in rest if len(p))]:
+            _write(p, Path(tmp) / 'new' / name, name != 'unlabelled')
+        try:
+            os.replace(Path(tmp) / 'new', path)
         except OSError:
-            if path.exists(): raise SslNbError(f"{path} was made by someone else meanwhile; it is left as it is") from None
+            if path.exists():
+                raise SslNbError(f"{path} was made by someone else meanwhile; it is left as it is") from None
             raise
     return path
 
-def _folder_name(c): return c.replace(os.sep, '-').replace('/', '-')
+
+def _folder_name(c):
+    return c.replace(os.sep, '-').replace('/', '-')
+
 
 def _check_names(classes, name):
     "An error when a class cannot be the name of a folder that is read as that class"
     for c in classes:
-        f = _folder_name(c); long = len(f.encode('utf-8', 'surrogateescape'))>255; part = _part_names.get(f.casefold()) in ('', 'train', 'rest')
-        why = 'it is empty' if not f.strip() else 'such folders are hidden' if f[0]=='.' else 'it holds a NUL' if '\0' in f else 'it is too long' if long else \
-            'files of that name are left out' if f.lower() in _side_files else 'parts have such names' if part else ''
-        if why: raise SslNbError(f"a folder cannot be named after the class '{_short(c, 60)}' of {name}: {why}; rename the class")
-    if len({_folder_name(c) for c in classes})<len(classes):
-        raise SslNbError(f"two classes of {name} would get the same folder; rename one that differs in '/' alone")
+        f = _folder_name(c)
+        long = len(f.encode('utf-8', 'surrogateescape')) > 255
+        part = _part_names.get(f.casefold()) in ('', 'train', 'rest')
+        why = (
+            'it is empty'
+            if not f.strip()
+            else 'such folders are hidden'
+            if f[0] == '.'
+            else 'it holds a NUL'
+            if '\0' in f
+            else 'it is too long'
+            if long
+            else 'files of that name are left out'
+            if f.lower() in _side_files
+            else 'parts have such names'
+            if part
+            else ''
+        )
+        if why:
+            raise SslNbError(
+                f"a folder cannot be named after the class '{_short(c, 60)}' of {name}: {why}; rename the class"
+            )
+    if len({_folder_name(c) for c in classes}) < len(classes):
+        raise SslNbError(
+            f"two classes of {name} would get the same folder; rename one that differs in '/' alone"
+        )
     _classes_of([_folder_name(c) for c in classes], name)
+
 
 def _write(images, folder, by_class):
     "PNG files numbered on, in a folder for each class or in one"
     from PIL import Image
-    homes = [folder/_folder_name(c) for c in images.classes] if by_class else [folder]
-    for h in homes: h.mkdir(parents=True, exist_ok=True)
+
+    homes = [folder / _folder_name(c) for c in images.classes] if by_class else [folder]
+    for h in homes:
+        h.mkdir(parents=True, exist_ok=True)
     at = {h: len(list(h.iterdir())) for h in homes}
-    for i,x in enumerate(images.x):
+    for i, x in enumerate(images.x):
         h = homes[int(images.y[i])] if by_class else folder
-        Image.fromarray(_drawable(x)).save(h/f'{at[h]:06}.png', compress_level=1); at[h] += 1
+        Image.fromarray(_drawable(x)).save(h / f'{at[h]:06}.png', compress_level=1)
+        at[h] += 1

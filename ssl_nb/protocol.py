@@ -6,143 +6,189 @@ Docs: https://ssl-nb.github.io/ssl_nb/protocol.html.md"""
 
 # %% auto #0
 __all__ = ['TRAPS', 'chosen_on_test', 'best_epoch', 'OnlineProbe', 'online_probe', 'split_after_enlarging', 'start_by_labels',
-           'all_traps', 'plot_traps']
+           'all_traps']
 
 # %% ../nbs/12_protocol.ipynb #716e76e7
 import tempfile
-import numpy as np, torch, torch.nn.functional as F
+import warnings
+
+import numpy as np
+import torch
+import torch.nn.functional as F
 from torch import nn
+
+with warnings.catch_warnings():
+    # torch's, about what fastai uses of it
+    warnings.simplefilter('ignore', FutureWarning)
+    from fastai.callback.core import Callback
 from .augment import augmentation, enlarge
-from .core import SslNbError, augmentation_of, class_colour
+from .classifier import train_classifier
+from .core import SslNbError
 from .data import Images, few_labels, part_of
-from .deepcluster import clustering_scores, kmeans
-from .pretrain import feature_dim, features, knn_predict, pretrain
-from .probe import fresh_encoder, linear_probe, train_classifier
-from fastai.callback.core import Callback    # last: importing pretrain silences what torch says of fastai
+from .deepclustering import clustering_scores, kmeans
+from .encoders import feature_dim, features, fresh_encoder, knn_predict
+from .pretraining import pretrain
+from .probing import linear_probe
+from .stages import augmentation_of
 
 # %% ../nbs/12_protocol.ipynb #3fd5de62
+# `flattered`: test accuracy of the setting that is best there; `honest`: of the one chosen inside the labels
 def chosen_on_test(
-    h, y,          # (N,D) features of few labelled images, (N,) classes
-    h_test, y_test,
-    seed:int=0     # Of the folds
-)->dict: # `flattered`: test accuracy of the setting that is best there; `honest`: of the one chosen inside the labels
+    h,
+    y,  # (N,D) features of few labelled images, (N,) classes
+    h_test,
+    y_test,
+    seed: int = 0,  # Of the folds
+) -> dict:
     "What choosing a classifier by its test accuracy adds"
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_score
     from sklearn.neighbors import KNeighborsClassifier
-    h, y, h_test, y_test = (np.asarray(a) for a in (h, y, h_test, y_test)); folds = min(5, np.bincount(y)[np.unique(y)].min())
-    if folds<2: raise SslNbError("choosing inside the labels needs two or more of each class")
-    ways = [LogisticRegression(C=10.**c, max_iter=1000) for c in range(-5, 5)] + [KNeighborsClassifier(k) for k in range(1, min(21, len(y)//2), 2)]
+
+    h, y, h_test, y_test = (np.asarray(a) for a in (h, y, h_test, y_test))
+    folds = min(5, np.bincount(y)[np.unique(y)].min())
+    if folds < 2:
+        raise SslNbError("choosing inside the labels needs two or more of each class")
+    ways = [LogisticRegression(C=10.0**c, max_iter=1000) for c in range(-5, 5)] + [
+        KNeighborsClassifier(k) for k in range(1, min(21, len(y) // 2), 2)
+    ]
     cv = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    inside = [cross_val_score(w, h, y, cv=cv).mean() for w in ways]; test = [w.fit(h, y).score(h_test, y_test) for w in ways]
+    inside = [cross_val_score(w, h, y, cv=cv).mean() for w in ways]
+    test = [w.fit(h, y).score(h_test, y_test) for w in ways]
     return dict(flattered=float(max(test)), honest=float(test[int(np.argmax(inside))]))
 
 # %% ../nbs/12_protocol.ipynb #deb2b399
+# `flattered`: the highest test accuracy of all checks; `honest`: that of the last; `rows`: of each
 def best_epoch(
-    encoder,        # Trained in place
-    labelled, test, # `Images`
-    steps:int=600,  # >= 1
-    checks:int=30,  # Looks at the test images, 1..steps
-    augment=None,   # A transformation of training images
-    seed:int=0
-)->dict: # `flattered`: the highest test accuracy of all checks; `honest`: that of the last; `rows`: of each
+    encoder,  # Trained in place
+    labelled,
+    test,  # `Images`
+    steps: int = 600,  # >= 1
+    checks: int = 30,  # Looks at the test images, 1..steps
+    augment=None,  # A transformation of training images
+    seed: int = 0,
+) -> dict:
     "What reporting the best of many looks at the test images adds"
-    _, rows = train_classifier(encoder, labelled, augment, steps, valid=test, patience=checks+1, checks=checks, seed=seed)
+    _, rows = train_classifier(
+        encoder, labelled, augment, steps, valid=test, patience=checks + 1, checks=checks, seed=seed
+    )
     acc = [r['valid_accuracy'] for r in rows]
     return dict(flattered=max(acc), honest=acc[-1], rows=acc)
 
 # %% ../nbs/12_protocol.ipynb #0b9a2464
 class OnlineProbe(Callback):
     "A linear layer trained along with pretraining, on the same views and without a gradient to the encoder; its test accuracy after each epoch is in `rows`"
-    def __init__(self, y, test, lr:float=1e-2): self.labels, self.test, self.lr, self.rows = y, test, lr, []
+
+    def __init__(self, y, test, lr: float = 1e-2):
+        self.labels, self.test, self.lr, self.rows = y, test, lr, []
+
     def before_fit(self):
-        enc = self.model.encoder; self.head = nn.Linear(feature_dim(enc), int(self.labels.max())+1).to(self.dls.train.device)
-        self.own = torch.optim.AdamW(self.head.parameters(), self.lr); self.labels = self.labels.to(self.dls.train.device)
+        enc = self.model.encoder
+        self.head = nn.Linear(feature_dim(enc), int(self.labels.max()) + 1).to(self.dls.train.device)
+        self.own = torch.optim.AdamW(self.head.parameters(), self.lr)
+        self.labels = self.labels.to(self.dls.train.device)
         self.hook = enc.register_forward_hook(lambda m, i, h: setattr(self, 'h', h.detach().float()))
+
     def after_loss(self):
-        self.own.zero_grad(); F.cross_entropy(self.head(self.h), self.labels[self.yb[0]]).backward(); self.own.step()
+        self.own.zero_grad()
+        F.cross_entropy(self.head(self.h), self.labels[self.yb[0]]).backward()
+        self.own.step()
+
     def after_epoch(self):
         said = self.head(features(self.model.encoder, self.test).to(self.labels.device)).argmax(1).cpu()
-        self.rows.append((said==self.test.y).double().mean().item())
-    def after_fit(self): self.hook.remove()
+        self.rows.append((said == self.test.y).double().mean().item())
 
+    def after_fit(self):
+        self.hook.remove()
+
+
+# `flattered`: the highest test accuracy of the probe trained along; `honest`: of one fitted on frozen features afterwards; `rows`: the former by epoch
 def online_probe(
-    data,          # `Data`
-    seed:int=0,
-    **settings     # Of `pretrain`
-)->dict: # `flattered`: the highest test accuracy of the probe trained along; `honest`: of one fitted on frozen features afterwards; `rows`: the former by epoch
+    data,  # `Data`
+    seed: int = 0,
+    **settings,  # Of `pretrain`
+) -> dict:
     "What reporting a probe that was trained along adds"
     with tempfile.TemporaryDirectory() as out:
         probe = OnlineProbe(data.train.y, data.test)
         run = pretrain(data, seed=seed, out=f'{out}/run', cbs=[probe], quiet=True, **settings)
-        after = linear_probe(run.features(data.train), data.train.y, seed=seed).score(run.features(data.test), data.test.y)
+        after = linear_probe(run.features(data.train), data.train.y, seed=seed).score(
+            run.features(data.test), data.test.y
+        )
     return dict(flattered=max(probe.rows), honest=after, rows=probe.rows)
 
 # %% ../nbs/12_protocol.ipynb #731353e6
+# `flattered`: accuracy on the images held back after enlarging; `honest`: on new ones
 def split_after_enlarging(
     encoder,
-    labelled, test,  # `Images`
-    copies:int=10,   # Of each image, >= 1
-    augment=None,    # What makes them; `augmentation()` when left out
-    share:float=.2,  # Held back, in 0..1
-    seed:int=0
-)->dict: # `flattered`: accuracy on the images held back after enlarging; `honest`: on new ones
+    labelled,
+    test,  # `Images`
+    copies: int = 10,  # Of each image, >= 1
+    augment=None,  # What makes them; `augmentation()` when left out
+    share: float = 0.2,  # Held back, in 0..1
+    seed: int = 0,
+) -> dict:
     "What splitting after augmenting adds, with the nearest neighbour as the classifier"
-    x, source = enlarge(labelled.x, augment or augmentation(), copies, seed); y = labelled.y[source]
-    held = torch.rand(len(x), generator=torch.Generator().manual_seed(seed))<share; h = features(encoder, Images(x))
-    right = lambda q, y_q: (knn_predict(h[~held], y[~held], q, 1)==y_q).double().mean().item()
+    x, source = enlarge(labelled.x, augment or augmentation(), copies, seed)
+    y = labelled.y[source]
+    held = torch.rand(len(x), generator=torch.Generator().manual_seed(seed)) < share
+    h = features(encoder, Images(x))
+    right = lambda q, y_q: (knn_predict(h[~held], y[~held], q, 1) == y_q).double().mean().item()
     return dict(flattered=right(h[held], y[held]), honest=right(features(encoder, test), test.y))
 
 # %% ../nbs/12_protocol.ipynb #c34ee1ac
+# `flattered`: accuracy of the start that fits the labels best; `honest`: of the one with the best objective; `starts`: the scores of all
 def start_by_labels(
-    h, y,            # (N,D) features, (N,) classes
-    k:int=10,        # Clusters, >= 1
-    starts:int=20,   # >= 1
-    seed:int=0
-)->dict: # `flattered`: accuracy of the start that fits the labels best; `honest`: of the one with the best objective; `starts`: the scores of all
+    h,
+    y,  # (N,D) features, (N,) classes
+    k: int = 10,  # Clusters, >= 1
+    starts: int = 20,  # >= 1
+    seed: int = 0,
+) -> dict:
     "What choosing a clustering by its labels adds"
-    if starts<1: raise SslNbError(f"starts = {starts}; it should be 1 or more")
-    runs = [kmeans(h, k, 1, seed*starts+i) for i in range(starts)]; scores = [clustering_scores(y, r.labels_) for r in runs]; acc = [s['acc'] for s in scores]
+    if starts < 1:
+        raise SslNbError(f"starts = {starts}; it should be 1 or more")
+    runs = [kmeans(h, k, 1, seed * starts + i) for i in range(starts)]
+    scores = [clustering_scores(y, r.labels_) for r in runs]
+    acc = [s['acc'] for s in scores]
     return dict(flattered=max(acc), honest=acc[int(np.argmin([r.inertia_ for r in runs]))], starts=scores)
 
 # %% ../nbs/12_protocol.ipynb #7f810c53
-TRAPS = dict(settings='settings chosen on the test images', epoch='the best epoch on the test images', online='a probe trained along, its best epoch',
-             copies='split after enlarging', clusters='the start that fits the labels best')
+TRAPS = dict(
+    settings='settings chosen on the test images',
+    epoch='the best epoch on the test images',
+    online='a probe trained along, its best epoch',
+    copies='split after enlarging',
+    clusters='the start that fits the labels best',
+)
+
 
 def all_traps(
-    run,                    # `Run` of pretraining on labelled data
-    k:int=10,               # Labels of each class for the traps that have few, >= 2
-    seed:int=0,
-    steps:int=600,          # Of training on them, >= 1
-    n_images:int=10_000,    # For the probe trained along
-    epochs:int=10,          # The same, >= 1
-    preset:str=None         # The same; that of the run when left out
-)->dict: # `{trap: dict(flattered, honest, ...)}`
+    run,  # `Run` of pretraining on labelled data
+    k: int = 10,  # Labels of each class for the traps that have few, >= 2
+    seed: int = 0,
+    steps: int = 600,  # Of training on them, >= 1
+    n_images: int = 10_000,  # For the probe trained along
+    epochs: int = 10,  # The same, >= 1
+    preset: str = None,  # The same; that of the run when left out
+) -> dict:  # `{trap: dict(flattered, honest, ...)}`
     "Each trap of this chapter, done and not done"
-    d = run.data(); i = few_labels(d.train.y, k, seed); some = d.train[i]; h, ht = run.features(some), run.features(d.test)
-    part, preset = part_of(d, min(n_images, len(d.train)), seed=seed), preset or run.settings['preset']
+    d = run.data()
+    i = few_labels(d.train.y, k, seed)
+    some = d.train[i]
+    h, ht = run.features(some), run.features(d.test)
+    part, preset = (part_of(d, min(n_images, len(d.train)), seed=seed), preset or run.settings['preset'])
     return dict(
         settings=chosen_on_test(h, some.y, ht, d.test.y, seed),
-        epoch=best_epoch(fresh_encoder(run.encoder, seed), some, d.test, steps, augment=augmentation(**augmentation_of(run)), seed=seed),
+        epoch=best_epoch(
+            fresh_encoder(run.encoder, seed),
+            some,
+            d.test,
+            steps,
+            augment=augmentation(**augmentation_of(run)),
+            seed=seed,
+        ),
         online=online_probe(part, seed, preset=preset, epochs=epochs),
         copies=split_after_enlarging(run.encoder, some, d.test, seed=seed),
-        clusters=start_by_labels(ht, d.test.y, len(d.classes), seed=seed))
-
-# %% ../nbs/12_protocol.ipynb #dce059b4
-def plot_traps(
-    record:dict # `protocol`
-):
-    "What each trap added, seed by seed, and the curves behind two of them; returns the figure"
-    import matplotlib.pyplot as plt
-    m, fig = record['metrics'], plt.figure(figsize=(6.8,4.6)); above, below = fig.subfigures(2, 1, height_ratios=(1,1.2)); ax = above.subplots()
-    for i,t in enumerate(TRAPS):
-        gain = 100*(np.array(m[f'flattered@{t}'])-m[f'honest@{t}'])
-        ax.barh(i, gain.mean(), color=class_colour(1)); ax.plot(gain, [i]*len(gain), 'o', ms=4, color=class_colour(0))
-    ax.set(yticks=range(len(TRAPS)), yticklabels=TRAPS.values(), xlabel='points too many'); ax.invert_yaxis(); ax.axvline(0, c='#444', lw=.8)
-    for a,t,what in zip(below.subplots(1, 2), ('epoch', 'online'), ('check', 'epoch')):
-        for s,rows in enumerate(record['extra'][t]):
-            v = 100*np.array(rows); best = int(v.argmax())
-            a.plot(range(1, len(v)+1), v, color=class_colour(s), lw=1.2); a.plot(best+1, v[best], 'o', ms=5, color=class_colour(s))
-            if t=='online': a.axhline(100*m['honest@online'][s], ls='--', lw=1, color=class_colour(s))
-        a.set(xlabel=what, ylabel='test accuracy in %'); a.set_title(TRAPS[t], fontsize=9); a.locator_params(axis='x', integer=True)
-    return fig
+        clusters=start_by_labels(ht, d.test.y, len(d.classes), seed=seed),
+    )

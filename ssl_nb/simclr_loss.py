@@ -10,119 +10,138 @@ __all__ = ['similarities', 'positives', 'nt_xent_from', 'check_batch', 'nt_xent'
 
 # %% ../nbs/02_simclr_loss.ipynb #6c5223bb
 import contextlib
-import torch, torch.nn.functional as F
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 # %% ../nbs/02_simclr_loss.ipynb #c5b0c0fd
 def _full_precision(device):
     "Outside of any autocast"
-    return torch.autocast(device.type, enabled=False) if torch.amp.is_autocast_available(device.type) else contextlib.nullcontext()
+    return (
+        torch.autocast(device.type, enabled=False)
+        if torch.amp.is_autocast_available(device.type)
+        else contextlib.nullcontext()
+    )
+
 
 def similarities(
-    z:Tensor,             # (M,P) projections of all views
-    temperature:float=.5  # > 0
-)->Tensor: # (M,M) float32, minus infinity on the diagonal
+    z: Tensor,  # (M,P) projections of all views
+    temperature: float = 0.5,  # > 0
+) -> Tensor:  # (M,M) float32, minus infinity on the diagonal
     "Cosine similarity of each view with each other, divided by the temperature"
     with _full_precision(z.device):
         z = F.normalize(z.float(), dim=1)
-        return (z@z.T/temperature).fill_diagonal_(float('-inf'))
+        return (z @ z.T / temperature).fill_diagonal_(float('-inf'))
 
 # %% ../nbs/02_simclr_loss.ipynb #1e1913d2
-def positives(ids:Tensor)->Tensor:
+def positives(ids: Tensor) -> Tensor:
     "(M,M) bool: which other view shows the same image"
-    return (ids[:,None]==ids[None]).fill_diagonal_(False)
+    return (ids[:, None] == ids[None]).fill_diagonal_(False)
 
 # %% ../nbs/02_simclr_loss.ipynb #fbc65a50
 def _check(z, ids, temperature):
     "Refuse shapes and temperatures that make no sense; nothing waits for the device"
-    if z.ndim!=2: raise ValueError(f"z should be (views, dimensions), not {tuple(z.shape)}")
-    if ids.shape!=z.shape[:1]: raise ValueError(f"there should be one id per row of z: {tuple(ids.shape)} ids for {len(z)} rows")
-    if not temperature>0: raise ValueError(f"temperature should be above 0, not {temperature}")
+    if z.ndim != 2:
+        raise ValueError(f"z should be (views, dimensions), not {tuple(z.shape)}")
+    if ids.shape != z.shape[:1]:
+        raise ValueError(f"there should be one id per row of z: {tuple(ids.shape)} ids for {len(z)} rows")
+    if not temperature > 0:
+        raise ValueError(f"temperature should be above 0, not {temperature}")
+
 
 def nt_xent_from(
-    s:Tensor,  # (M,M) from `similarities`
-    pos:Tensor # (M,M) from `positives`
-)->Tensor: # scalar; NaN when an id stands alone
+    s: Tensor,  # (M,M) from `similarities`
+    pos: Tensor,  # (M,M) from `positives`
+) -> Tensor:  # scalar; NaN when an id stands alone
     "NT-Xent from similarities: mean over all ordered pairs of views of one image"
     n_pos = pos.sum(1)
-    return (s.logsumexp(1) - s.masked_fill(~pos, 0).sum(1)/n_pos).mean()
+    return (s.logsumexp(1) - s.masked_fill(~pos, 0).sum(1) / n_pos).mean()
 
 # %% ../nbs/02_simclr_loss.ipynb #a3cd2c5b
-def check_batch(z:Tensor, ids:Tensor):
+def check_batch(z: Tensor, ids: Tensor):
     "Refuse NaN and images with a single view; on a GPU this waits for the device, so a training loop leaves it out"
-    if not torch.isfinite(z).all(): raise ValueError("z holds NaN or infinite values; lower the learning rate or look at the images")
-    alone = (positives(ids).sum(1)==0).nonzero()[:,0]
-    if len(alone): raise ValueError(f"image {ids[alone[0]].item()} has only one view here, so there is nothing to recognise; give every id at least twice")
+    if not torch.isfinite(z).all():
+        raise ValueError("z holds NaN or infinite values; lower the learning rate or look at the images")
+    alone = (positives(ids).sum(1) == 0).nonzero()[:, 0]
+    if len(alone):
+        raise ValueError(
+            f"image {ids[alone[0]].item()} has only one view here, so there is nothing to recognise; give every id at least twice"
+        )
 
 # %% ../nbs/02_simclr_loss.ipynb #af6a9e3e
 def nt_xent(
-    z:Tensor,             # (M,P) projections of all views, any order
-    ids:Tensor,           # (M,) which image each row shows
-    temperature:float=.5, # > 0
-    check:bool=True       # Look for NaN and single views first?
-)->Tensor: # scalar, >= 0
+    z: Tensor,  # (M,P) projections of all views, any order
+    ids: Tensor,  # (M,) which image each row shows
+    temperature: float = 0.5,  # > 0
+    check: bool = True,  # Look for NaN and single views first?
+) -> Tensor:  # scalar, >= 0
     "The SimCLR loss: how surprising it is which other view shows the same image"
     _check(z, ids, temperature)
-    if check: check_batch(z, ids)
+    if check:
+        check_batch(z, ids)
     return nt_xent_from(similarities(z, temperature), positives(ids))
 
 # %% ../nbs/02_simclr_loss.ipynb #a1d9acad
 def contrastive_accuracy(
-    s:Tensor,   # (M,M) from `similarities`
-    pos:Tensor, # (M,M) from `positives`
-    k:int=1     # A hit is a view of the same image among the `k` most similar, >= 1
-)->Tensor: # scalar in 0..1
+    s: Tensor,  # (M,M) from `similarities`
+    pos: Tensor,  # (M,M) from `positives`
+    k: int = 1,  # A hit is a view of the same image among the `k` most similar, >= 1
+) -> Tensor:  # scalar in 0..1
     "In how many cases a view of the same image is among the `k` most similar"
-    return pos.gather(1, s.topk(min(k, s.shape[1]-1), 1).indices).any(1).float().mean()
+    return pos.gather(1, s.topk(min(k, s.shape[1] - 1), 1).indices).any(1).float().mean()
 
 # %% ../nbs/02_simclr_loss.ipynb #aad5bd62
 def chance(
-    n:int,       # Images in a batch, >= 2
-    n_views:int=2 # >= 2
-)->tuple: # (loss, accuracy)
+    n: int,  # Images in a batch, >= 2
+    n_views: int = 2,  # >= 2
+) -> tuple:  # (loss, accuracy)
     "Loss and contrastive accuracy of a network that knows nothing"
     import math
-    m = n*n_views - 1
-    return math.log(m), (n_views-1)/m
+
+    m = n * n_views - 1
+    return math.log(m), (n_views - 1) / m
 
 # %% ../nbs/02_simclr_loss.ipynb #23a94f5e
-def alignment(z:Tensor, ids:Tensor)->Tensor:
+def alignment(z: Tensor, ids: Tensor) -> Tensor:
     "Mean squared distance between views of one image on the sphere; 0 is perfect, 2 is chance"
-    z = F.normalize(z.float(), dim=1); pos = positives(ids)
-    return ((2-2*z@z.T)*pos).sum()/pos.sum()
+    z = F.normalize(z.float(), dim=1)
+    pos = positives(ids)
+    return ((2 - 2 * z @ z.T) * pos).sum() / pos.sum()
 
 # %% ../nbs/02_simclr_loss.ipynb #3e1620ee
-def uniformity(z:Tensor)->Tensor:
+def uniformity(z: Tensor) -> Tensor:
     "Log of the mean Gaussian potential of all pairs on the sphere; 0 when collapsed, towards -4 when spread out"
     return torch.pdist(F.normalize(z.float(), dim=1)).pow(2).mul(-2).exp().mean().log()
 
 # %% ../nbs/02_simclr_loss.ipynb #16d6d402
 def by_view(
-    z:Tensor,  # (M,P)
-    ids:Tensor, # (M,), each id equally often
-    n_views:int|None=None # How often; counted when left out, for which a GPU's host must wait
-)->Tensor: # (V,N,P): the images in the same order in every view
+    z: Tensor,  # (M,P)
+    ids: Tensor,  # (M,), each id equally often
+    n_views: int | None = None,  # How often; counted when left out, for which a GPU's host must wait
+) -> Tensor:  # (V,N,P): the images in the same order in every view
     "Projections sorted into views; the first row of an image is its first view"
-    n = len(ids)//n_views if n_views else len(ids.unique())
-    if not n or len(ids)%n: raise ValueError(f"{len(ids)} rows of {n} images; every image should have the same number of views")
-    return z[ids.argsort(stable=True)].view(n, -1, z.shape[1]).transpose(0,1)
+    n = len(ids) // n_views if n_views else len(ids.unique())
+    if not n or len(ids) % n:
+        raise ValueError(f"{len(ids)} rows of {n} images; every image should have the same number of views")
+    return z[ids.argsort(stable=True)].view(n, -1, z.shape[1]).transpose(0, 1)
 
 # %% ../nbs/02_simclr_loss.ipynb #7f6ddb58
 def barlow_twins(
-    z:Tensor,            # (M,P) projections of all views
-    ids:Tensor,          # (M,) which image each row shows, each equally often
-    redundancy:float=5e-3, # The weight lambda of the second term, >= 0
-    n_views:int|None=None # Views of each image; counted when left out
-)->Tensor: # scalar, >= 0
+    z: Tensor,  # (M,P) projections of all views
+    ids: Tensor,  # (M,) which image each row shows, each equally often
+    redundancy: float = 5e-3,  # The weight lambda of the second term, >= 0
+    n_views: int | None = None,  # Views of each image; counted when left out
+) -> Tensor:  # scalar, >= 0
     "Correlation between views: one for the same dimension, none for different ones"
-    _check(z, ids, 1.)
+    _check(z, ids, 1.0)
     with _full_precision(z.device):
         v = by_view(z.float(), ids, n_views)
-        v = (v-v.mean(1, keepdim=True))/(v.std(1, correction=0, keepdim=True)+1e-6)
+        v = (v - v.mean(1, keepdim=True)) / (v.std(1, correction=0, keepdim=True) + 1e-6)
         pairs = [(a, b) for a in range(len(v)) for b in range(a)]
-        total = 0.
-        for a,b in pairs:
-            c = v[a].T@v[b]/v.shape[1]
-            same = (1-c.diagonal())**2
-            total = total + same.sum() + redundancy*(c.pow(2).sum()-c.diagonal().pow(2).sum())
-    return total/len(pairs)
+        total = 0.0
+        for a, b in pairs:
+            c = v[a].T @ v[b] / v.shape[1]
+            same = (1 - c.diagonal()) ** 2
+            total = total + same.sum() + redundancy * (c.pow(2).sum() - c.diagonal().pow(2).sum())
+    return total / len(pairs)
