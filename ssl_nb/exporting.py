@@ -40,7 +40,7 @@ def _table(run, data, bad_files):
         labels = [d.classes[c] if c >= 0 else '' for c in numbers]
     return enc, names, labels, torch.cat([p.x for p in parts])
 
-
+# %% ../nbs/09_export.ipynb #f5e0726a
 def embed(
     run: str | Path | Run,  # A run folder, or a `model.safetensors`
     data: Source,  # A folder or file of images, or whatever `load_data` takes
@@ -69,7 +69,7 @@ def embed(
         _write_parquet(out, names, labels, h)
     return np.array(names), None if labels is None else np.array(labels), h
 
-
+# %% ../nbs/09_export.ipynb #92930550
 def _parquet():
     try:
         import pyarrow.parquet as pq
@@ -173,7 +173,7 @@ def _difference(session, model, x):
         want = model(x).numpy()
     return float(np.abs(session.run(None, {'x': x.numpy()})[0] - want).max())
 
-
+# %% ../nbs/09_export.ipynb #c4ffd6e8
 def _needs():
     "onnxruntime, or what to install"
     try:

@@ -187,7 +187,7 @@ def plot_map(
         ax.text(*at, name, **text)
     return ax
 
-
+# %% ../nbs/figures.ipynb #0a32335d
 # `letter` and `height` are shares of the map: the width of a letter, the height of a line
 def _apart(at, names, size, letter=0.013, height=0.055):
     "Places for names that do not cover one another: those that would are moved up and down"

@@ -383,7 +383,7 @@ _curve_picture = (
     'mean and band of one standard deviation over draws of the labels.',
 )
 
-
+# %% ../nbs/06_report.ipynb #aa257641
 def _labelled_parts(path, found):
     for stage, title in _titles.items():
         if m := found[stage]:
