@@ -16,33 +16,44 @@ from torch import Tensor, nn
 
 from .augment import augmentation
 from .core import SslNbError
-from .data import ImageData, Source, _named, load_data, part_of
+from .data import DATASETS, ImageData, Source, load_data, part_of
 from .encoders import Encoder, features, fit_weights, make_encoder, read_weights
 from .runs import about, check_images, check_out, read_settings, start_run
-from .settings import all_params
+from .settings import all_params, is_own_code
 from .training import read_history
 
 # %% ../nbs/stages.ipynb #a51e082c
 def data_of(
     settings: dict,  # Of a run
-    data: Source | None = None,  # Other data
+    data: Source | None = None,  # Other data, or its own again
 ) -> ImageData:
     "The images that a run was made from, or other data read in the same way"
     how = settings['image_size'], settings.get('bad_files') or 'refuse'
-    if data is not None:
+    name = settings['data']
+    named_again = is_own_code(name) and str(data) == name
+    if data is not None and not named_again:
         return load_data(data, *how)
-    if (name := settings['data']) and name not in _named and not Path(name).exists():
-        raise SslNbError(
-            f"the run was made from '{name}', which is not found from here; go to the folder where it was started, or name the images with --data"
-        )
+    if data is None:
+        _check_known(name)
     seed = settings.get('part_seed', settings.get('seed', 0))
-    d = part_of(
-        load_data(settings['data'], *how), settings.get('n_images'), settings.get('images_per_class'), seed
-    )
+    d = part_of(load_data(name, *how), settings.get('n_images'), settings.get('images_per_class'), seed)
     # a stage of an earlier version does not know which part it was
     if 'n_images' in settings:
         check_images(settings, d)
     return d
+
+
+def _check_known(name):
+    "An error when the data of a run cannot be found, or could only be made by code that nobody named"
+    if is_own_code(name):
+        raise SslNbError(
+            f"the run was made from '{name}', a file that runs only when you name it: name it with --data {name}"
+        )
+    if name and name not in DATASETS and not Path(name).exists():
+        raise SslNbError(
+            f"the run was made from '{name}', which is not found from here; go to the folder where it was started, "
+            "import the code that registers it, or name the images with --data"
+        )
 
 # %% ../nbs/stages.ipynb #f95b9e6a
 def load_encoder(
@@ -103,7 +114,7 @@ class Run:
 
     def data(self, other: Source | None = None) -> ImageData:
         "The images it was made from, or other ones read in the same way"
-        if self.own(other):
+        if self.own(other) and not is_own_code(other):
             other = None
         if other is None and self.settings['data'] is None:
             raise SslNbError(

@@ -145,7 +145,12 @@ def test_a_transformation_of_ones_own_is_a_setting_of_every_stage():
         assert list(all_params(augmentation))[2:5] == ["crop", "negative", "rotation"]
         for stage in (pretrain, finetune):
             p = all_params(stage)["negative"]
-            assert (p.kind, p.default, p.range(), p.help) == ("float", 0.25, "0 to 1", "Probability of a negative")
+            assert (p.kind, p.default, p.range(), p.help) == (
+                "float",
+                0.25,
+                "0 to 1",
+                "Probability of a negative",
+            )
         assert resolve("pretrain", "digits", negative="0.5")["negative"] == 0.5
         with pytest.raises(SslNbError, match="negative = 2: is out of range"):
             resolve("pretrain", "digits", negative="2")
