@@ -857,7 +857,7 @@ _least = 5  # Images of a class, with which it begins to give a share of them
 
 
 def _three_parts(im, test=None):
-    "Hold back a tenth for validation and, if there is no test part yet, a fifth for that; nothing when there are no labels"
+    "Labelled images as train, valid and, unless there is one, test; all for training when there are no labels"
     if im.y is None or len(im.classes) < 2:
         return im, None, test
     parts = _shares(np.arange(len(im)), im.y.numpy(), im.classes, () if test is None else test.y)

@@ -106,7 +106,8 @@ def test_one_line_makes_a_setting_in_order():
 def test_reading_the_settings_imports_no_torch():
     import subprocess
 
-    code = "import sys; from ssl_nb.settings import stage_params; stage_params('pretrain')['cutout']; assert 'torch' not in sys.modules"
+    read = "import sys; from ssl_nb.settings import stage_params; stage_params('pretrain')['cutout']"
+    code = f"{read}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -1,4 +1,4 @@
-"""Images in: the real data sets, where `SSL_NB_DATA` has them, with the encoders that were trained on them (skipped, and
+"""Images in: the real data sets, where `SSL_NB_DATA` has them, and the encoders that were trained on them (skipped, and
 counted so, where it has not); odd piles of images; data sets of one's own."""
 
 import contextlib
@@ -23,7 +23,7 @@ from fastcore.test import test_eq as same
 from PIL import Image
 
 import ssl_nb.data as data_module
-from ssl_nb.core import SslNbError, shown
+from ssl_nb.core import SslNbError
 from ssl_nb.data import (
     DATASETS,
     ImageData,
