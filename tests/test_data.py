@@ -822,7 +822,7 @@ def test_code_of_ones_own_runs_only_when_it_is_named(tmp_path):
     )
     name = f'{file}:make'
     run = dict(data=name, image_size=8, n_images=20, images_per_class=None, seed=0)
-    with pytest.raises(SslNbError, match='name it with --data'):
+    with pytest.raises(SslNbError, match='name it again: --data'):
         data_of(run)
     assert not ran.exists()
     whole = load_data(name)
