@@ -430,10 +430,12 @@ class Registry(dict):
         raise unknown(self.kind, choice, self)
 
     def options(self, choice) -> dict:  # {name: `Param`}
-        "The settings of one entry; none of an object or of a path"
+        "The settings of one entry, or of a function or class; none of another object or of a path"
         if self.plain:
             return {}
         maker = self.get(choice) if isinstance(choice, str) else None
+        if inspect.isclass(choice) or inspect.isfunction(choice):
+            maker = choice
         if maker is None and is_own_code(choice):
             maker = own_maker(choice)
         if maker is None:
@@ -474,12 +476,20 @@ def _register_call(decorator, name):
 
 
 def _keep_entry(registry, source, function, call):
-    words = {k.arg: source.evaluate(k.value) for k in call.keywords}
+    words = {k.arg: _known(source, k.value) for k in call.keywords}
     words |= {'about': source.evaluate(a) for a in call.args[1:2]}
     name = source.evaluate(call.args[0]) if call.args else words.pop('name', None) or function
     registry.about[name] = words.pop('about', None)
     maker = Maker(source.path, function)
     registry[name] = functools.partial(_FixedMaker(maker), **words) if words else maker
+
+
+def _known(source, node):
+    "What an expression stands for, None when only a running program can tell"
+    try:
+        return source.evaluate(node)
+    except (TypeError, AttributeError):
+        return None
 
 
 class _FixedMaker:
