@@ -404,7 +404,7 @@ def body_of(
     )
     return Encoder(made, arch, info['channels'], info['size'], options=options)
 
-# %% ../nbs/encoders.ipynb #32cdea1d
+# %% ../nbs/encoders.ipynb #ef289284
 def nearest_neighbours(
     h,  # (N,D) features
     k: int = 20,  # Neighbours of each, at most N-1
