@@ -18,7 +18,7 @@ from .augment import augmentation
 from .core import SslNbError
 from .data import ImageData, Source, _named, load_data, part_of
 from .encoders import Encoder, features, fit_weights, make_encoder, read_weights
-from .runs import about, check_images, check_out, read_settings, start_run
+from .runs import about, check_images, check_out, check_same, read_settings, run_state, start_run
 from .settings import all_params
 from .training import read_history
 
@@ -211,7 +211,11 @@ def start_stage(
         | {k: run.settings.get(k) for k in part}
         | dict(part_seed=run.settings.get('seed', 0))
     )
-    start_run(out, dict(stage=name, parent=parent_of(run)) | of_data | own | found | about(dev), force=True)
+    asked = of_data | own | found
+    if given['resume'] and run_state(out) == 'unfinished':
+        check_same(out, asked)
+    else:
+        start_run(out, dict(stage=name, parent=parent_of(run)) | asked | about(dev), force=True)
 
 # %% ../nbs/stages.ipynb #d948bdb7
 def is_labelled(d) -> bool:
