@@ -7,7 +7,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/finetuning.html.md"""
 # %% auto #0
 __all__ = ['stop_rule', 'choose_by_folds', 'finetune']
 
-# %% ../nbs/finetuning.ipynb #76c2d5b4
+# %% ../nbs/finetuning.ipynb #88abd91d
 import copy
 import sys
 import time
@@ -22,6 +22,7 @@ from .augment import enlarge as enlarged
 from ssl_nb.classifier import (
     _accuracy,
     _labelled,
+    _run_of_stage,
     _trained_pictures,
     class_scores,
     save_classifier,
@@ -35,7 +36,7 @@ from .figures import calibration
 from .probing import _frozen
 from .runs import finish_run, stage
 from .settings import Count, Natural, NonNegative, OptionsOf, Positive, Share
-from .stages import Run, begin_stage, labelled_data, load_run, start_stage
+from .stages import Run, begin_stage, labelled_data, start_stage
 from .training import pick_precision
 
 # %% ../nbs/finetuning.ipynb #92fd3ae4
@@ -120,7 +121,7 @@ def _larger(im, augment, copies, seed):
     x, i = enlarged(im.x, augment, copies, seed)
     return Images(x, im.y[i], im.classes)
 
-# %% ../nbs/finetuning.ipynb #4a4e5b58
+# %% ../nbs/finetuning.ipynb #41f86e79
 @stage('finetune')
 def finetune(
     run: str | Path | Run,  # A run folder of pretraining
@@ -186,7 +187,7 @@ def finetune(
     found |= dict(ece=calibration(p, d.test.y)['ece']) | class_scores(d.test.y, p.argmax(1), d.classes)
     scores |= dict(finetune_acc=found['accuracy'], seconds=round(time.perf_counter() - started, 1))
     finish_run(out, scores | found)
-    return load_run(out)
+    return _run_of_stage(out, run)
 
 
 def _chosen_by_folds(run, labelled, draw, first_lr, out, quiet, steps, **how):

@@ -7,7 +7,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/probe.html.md"""
 # %% auto #0
 __all__ = ['ARMS', 'FEW_ARMS', 'LinearProbe', 'linear_probe', 'probe', 'plot_arms']
 
-# %% ../nbs/04_probe.ipynb #aa48c1aa
+# %% ../nbs/04_probe.ipynb #4aa22094
 import time
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from ssl_nb.classifier import (
     _accuracy,
     _labelled,
     _probe_pictures,
+    _run_of_stage,
     class_scores,
     save_classifier,
     train_supervised,
@@ -32,7 +33,7 @@ from .encoders import feature_matrix, features, fresh_encoder, knn_predict, rand
 from .figures import calibration, confusion
 from .runs import finish_run, stage
 from .settings import Count, Natural
-from .stages import Run, augmentation_of, begin_stage, labelled_data, load_run, start_stage
+from .stages import Run, augmentation_of, begin_stage, labelled_data, start_stage
 from .training import pick_precision
 
 # %% ../nbs/04_probe.ipynb #39f6c66b
@@ -156,7 +157,7 @@ ARMS = {
 }
 FEW_ARMS = {'fine-tuned + unlabelled': 'semi_acc', 'SimCLR + fine-tuning': 'finetune_acc'} | ARMS
 
-# %% ../nbs/04_probe.ipynb #39f6110f
+# %% ../nbs/04_probe.ipynb #ffa6803b
 @stage('probe')
 def probe(
     run: str | Path | Run,  # A run folder of pretraining
@@ -196,7 +197,7 @@ def probe(
     scores |= class_scores(d.test.y, p.argmax(1), d.classes)
     scores |= dict(ece=calibration(p, d.test.y)['ece'], seconds=round(time.perf_counter() - started, 1))
     finish_run(out, dict(verdict='') | scores)
-    return load_run(out)
+    return _run_of_stage(out, run)
 
 
 def _from_scratch(run, d, labelled, out, dev, given):

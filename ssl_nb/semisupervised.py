@@ -9,7 +9,7 @@ __all__ = ['whiten', 'neighbour_graph', 'spread_labels', 'balanced', 'cluster_la
            'fixmatch_loss', 'fixmatch', 'semi', 'parse_sizes', 'curve_cell', 'label_curve', 'plot_label_curve',
            'few_table']
 
-# %% ../nbs/08_semi.ipynb #44676090
+# %% ../nbs/08_semi.ipynb #f3e312c8
 import copy
 import time
 from pathlib import Path
@@ -23,9 +23,10 @@ from torch import Tensor, nn
 from .augment import apply, augmentation
 from ssl_nb.classifier import (
     Classifier,
+    _run_of_stage,
     _trained_pictures,
     class_scores,
-    layer_rates,
+    layerwise_adamw,
     save_classifier,
     train_classifier,
     training_verdict,
@@ -259,7 +260,7 @@ def fixmatch_loss(
     agreement = F.cross_entropy(rest, guess, reduction='none') * counts
     return F.cross_entropy(known, y) + agreement.mean()
 
-# %% ../nbs/08_semi.ipynb #891a055d
+# %% ../nbs/08_semi.ipynb #b8424352
 def fixmatch(
     encoder: Encoder,  # Trained in place
     im: Images,  # All images; only the labels of `i` are looked at
@@ -286,14 +287,14 @@ def fixmatch(
     model = Classifier(encoder, head, im.classes).train()
     match = FixMatch(model, augment, weak, threshold, decay, seed, dtype)
     steps_a_check = -(-steps // 20)
-    groups = layer_rates(model, first_lr)
+    optimizer, rates = layerwise_adamw(model, lr, first_lr, weight_decay)
     rows = train(
         model,
         MixedBatches(im[i].to(dev), im.x.to(dev), steps_a_check, batch_size, ratio, seed),
         fixmatch_loss,
         -(-steps // steps_a_check),
-        torch.optim.AdamW([dict(params=p) for p, _ in groups], lr=lr, weight_decay=weight_decay),
-        rates=[lr * share for _, share in groups],
+        optimizer,
+        rates,
         cbs=[match],
         out=out,
         label='FixMatch',
@@ -302,7 +303,7 @@ def fixmatch(
     )
     return match.mean, rows
 
-# %% ../nbs/08_semi.ipynb #1e284802
+# %% ../nbs/08_semi.ipynb #4f3613c3
 @stage('semi')
 def semi(
     run: str | Path | Run,  # A run folder of pretraining
@@ -359,7 +360,7 @@ def semi(
     scores |= dict(ece=calibration(p, d.test.y)['ece'], pseudo_acc=_pseudo_scores(found, im, i))
     scores |= dict(verdict=_verdict(rows), seconds=round(time.perf_counter() - started, 1))
     finish_run(out, scores)
-    return load_run(out)
+    return _run_of_stage(out, run)
 
 
 def _mild(options):
