@@ -5,6 +5,7 @@
 The points are 10 overlapping directions, as features are. Both arms start from random points and stop when the objective hardly gets better; the objectives
 that they reach stand in the record, too.
 """
+
 import numpy as np
 import torch
 
@@ -29,18 +30,42 @@ def main():
     args = read(parser)
     import sklearn
     from sklearn.cluster import KMeans
+
     x = points(args.images)
     for name, backend in (("bench-kmeans", "faiss"), ("bench-kmeans-torch", "torch")):
         reached = dict(ours=[], peer=[])
 
-        def ours(): reached["ours"].append(kmeans(x, CLUSTERS, STARTS, backend=backend, spherical=False, max_iter=ROUNDS).inertia_)
-        def peer(): reached["peer"].append(float(KMeans(CLUSTERS, init="random", n_init=STARTS, max_iter=ROUNDS, tol=1e-6, random_state=0).fit(x).inertia_))
+        def ours():
+            reached["ours"].append(
+                kmeans(x, CLUSTERS, STARTS, backend=backend, spherical=False, max_iter=ROUNDS).inertia_
+            )
+
+        def peer():
+            reached["peer"].append(
+                float(
+                    KMeans(CLUSTERS, init="random", n_init=STARTS, max_iter=ROUNDS, tol=1e-6, random_state=0)
+                    .fit(x)
+                    .inertia_
+                )
+            )
 
         a, b = alternate(ours, peer, args.rounds)
-        assert abs(np.median(reached["ours"]) / np.median(reached["peer"]) - 1) < .01, reached  # both have done the work
-        settings = dict(script="kmeans.py", backend=backend, points=args.images, dim=DIM, clusters=CLUSTERS, n_init=STARTS, max_iter=ROUNDS,
-                        inertia=reached["ours"][0], inertia_peer=reached["peer"][0])
+        assert abs(np.median(reached["ours"]) / np.median(reached["peer"]) - 1) < 0.01, (
+            reached
+        )  # both have done the work
+        settings = dict(
+            script="kmeans.py",
+            backend=backend,
+            points=args.images,
+            dim=DIM,
+            clusters=CLUSTERS,
+            n_init=STARTS,
+            max_iter=ROUNDS,
+            inertia=reached["ours"][0],
+            inertia_peer=reached["peer"][0],
+        )
         write(name, args, a, b, sklearn.__version__, settings, "unit vectors around ten directions")
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

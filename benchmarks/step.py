@@ -5,6 +5,7 @@
 Both arms train the same encoder object, with the same optimiser, memory format, precision and batch, and draw crop, flip, brightness and contrast of
 the same strengths. What differs is how the views are made and fed, and the loss. A DataLoader starts anew in each round, with workers that stay.
 """
+
 import statistics
 
 import torch
@@ -12,23 +13,40 @@ import torch
 from common import alternate, arguments, seconds, write
 from ssl_nb.augment import Brightness, Compose, Contrast, Crop, Flip, Views
 from ssl_nb.data import Batches
-from ssl_nb.pretrain import NTXentLoss, SimCLR, make_encoder, make_optimizer, make_projector, pick_precision, simclr_step
+from ssl_nb.pretrain import (
+    NTXentLoss,
+    SimCLR,
+    make_encoder,
+    make_optimizer,
+    make_projector,
+    pick_precision,
+    simclr_step,
+)
 
-AREA, CHANGE, TEMPERATURE, STEPS = .5, .4, .2, 8
+AREA, CHANGE, TEMPERATURE, STEPS = 0.5, 0.4, 0.2, 8
 
 
 class Pictures(torch.utils.data.Dataset):
     "PIL images through a transform, as torchvision's own data sets give them"
-    def __init__(self, x, transform): self.x, self.transform = x.numpy(), transform
-    def __len__(self): return len(self.x)
+
+    def __init__(self, x, transform):
+        self.x, self.transform = x.numpy(), transform
+
+    def __len__(self):
+        return len(self.x)
+
     def __getitem__(self, i):
         from PIL import Image
+
         return self.transform(Image.fromarray(self.x[i, 0]))
 
 
 def ours(x, model, opt, batch):
     "One round by ssl_nb"
-    views, gen = Views(Compose(Crop(AREA), Flip(.5), Brightness(CHANGE), Contrast(CHANGE))), torch.Generator().manual_seed(0)
+    views, gen = (
+        Views(Compose(Crop(AREA), Flip(0.5), Brightness(CHANGE), Contrast(CHANGE))),
+        torch.Generator().manual_seed(0),
+    )
     batches, loss_func = Batches(x, batch_size=batch), NTXentLoss(TEMPERATURE)
 
     def round_():
@@ -36,6 +54,7 @@ def ours(x, model, opt, batch):
             simclr_step(model, xb, ids, views, loss_func, gen).backward()
             opt.step()
             opt.zero_grad()
+
     return round_
 
 
@@ -44,9 +63,19 @@ def lightly_arm(x, model, opt, batch, workers):
     from lightly.loss import NTXentLoss as Theirs
     from lightly.transforms.multi_view_transform import MultiViewTransform
     from torchvision import transforms as T
-    t = T.Compose([T.RandomResizedCrop(x.shape[-1], scale=(AREA, 1.)), T.RandomHorizontalFlip(), T.ColorJitter(CHANGE, CHANGE), T.ToTensor()])
+
+    t = T.Compose(
+        [
+            T.RandomResizedCrop(x.shape[-1], scale=(AREA, 1.0)),
+            T.RandomHorizontalFlip(),
+            T.ColorJitter(CHANGE, CHANGE),
+            T.ToTensor(),
+        ]
+    )
     data = Pictures(x, MultiViewTransform([t, t]))
-    loader = torch.utils.data.DataLoader(data, batch, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0)
+    loader = torch.utils.data.DataLoader(
+        data, batch, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0
+    )
     loss_func = Theirs(TEMPERATURE)
 
     def round_():
@@ -55,17 +84,25 @@ def lightly_arm(x, model, opt, batch, workers):
             loss_func(z0, z1).backward()
             opt.step()
             opt.zero_grad()
+
     return round_
 
 
 def main():
     "Measure and write the record"
     import lightly
+
     args = arguments(__doc__.splitlines()[0], ["lightly"])
-    x = torch.randint(0, 256, (STEPS * args.images, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    x = torch.randint(
+        0,
+        256,
+        (STEPS * args.images, 1, 28, 28),
+        dtype=torch.uint8,
+        generator=torch.Generator().manual_seed(0),
+    )
     torch.manual_seed(0)
     dtype = pick_precision()
-    model = SimCLR(make_encoder("small_cnn", 1, 28, .5, .25), make_projector("mlp", 256), dtype).train()
+    model = SimCLR(make_encoder("small_cnn", 1, 28, 0.5, 0.25), make_projector("mlp", 256), dtype).train()
     opt = make_optimizer(model)
     mine = ours(x, model, opt, args.images)
     theirs = {n: lightly_arm(x, model, opt, args.images, n) for n in (0, 1, 2)}
@@ -73,10 +110,31 @@ def main():
     trials = {n: [seconds(arm) for _ in range(3)][1:] for n, arm in theirs.items()}
     best = min(trials, key=lambda n: statistics.median(trials[n]))
     measured = alternate(mine, theirs[best], args.rounds)
-    write("bench-step-lightly", args, *measured, lightly.__version__, dict(
-        script="step.py", images=args.images, side=28, views=2, steps=STEPS, crop=AREA, flip=.5, brightness=CHANGE, contrast=CHANGE, temperature=TEMPERATURE,
-        encoder="small_cnn", optimizer="adamw", memory_format="channels_last", precision=str(dtype or torch.float32).removeprefix("torch."),
-        workers=best, workers_tried={str(n): t for n, t in trials.items()}))
+    write(
+        "bench-step-lightly",
+        args,
+        *measured,
+        lightly.__version__,
+        dict(
+            script="step.py",
+            images=args.images,
+            side=28,
+            views=2,
+            steps=STEPS,
+            crop=AREA,
+            flip=0.5,
+            brightness=CHANGE,
+            contrast=CHANGE,
+            temperature=TEMPERATURE,
+            encoder="small_cnn",
+            optimizer="adamw",
+            memory_format="channels_last",
+            precision=str(dtype or torch.float32).removeprefix("torch."),
+            workers=best,
+            workers_tried={str(n): t for n, t in trials.items()},
+        ),
+    )
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

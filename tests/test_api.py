@@ -1,4 +1,5 @@
 "README's first example runs as it stands there, in an empty folder."
+
 import re
 
 from conftest import ROOT, run
@@ -7,7 +8,15 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(enc
 
 
 def test_readme_shows_the_calls():
-    calls = ["ssl_nb.pretrain(", "run.features(", "ssl_nb.linear_probe(", "probe.score(", "ssl_nb.cluster(", "clusters.labels_", "ssl_nb.load_encoder("]
+    calls = [
+        "ssl_nb.pretrain(",
+        "run.features(",
+        "ssl_nb.linear_probe(",
+        "probe.score(",
+        "ssl_nb.cluster(",
+        "clusters.labels_",
+        "ssl_nb.load_encoder(",
+    ]
     assert [call for call in calls if call not in "".join(EXAMPLES)] == []
 
 

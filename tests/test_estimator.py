@@ -1,4 +1,5 @@
 "The transformer as scikit-learn sees it: its own checks, and a pickle that is opened by another process."
+
 import json
 
 from conftest import ROOT, run
@@ -30,7 +31,9 @@ print('the same')
 
 
 def test_scikit_learn_has_nothing_to_object(tmp_path):
-    checked = run("python", "-c", CHECKS, cwd=tmp_path, PYTHONPATH=str(ROOT), SCIPY_ARRAY_API="1")  # without the first, a check is skipped
+    checked = run(
+        "python", "-c", CHECKS, cwd=tmp_path, PYTHONPATH=str(ROOT), SCIPY_ARRAY_API="1"
+    )  # without the first, a check is skipped
     assert checked.returncode == 0, checked.stdout + checked.stderr
     results = json.loads(checked.stdout.splitlines()[-1])
     assert [result for result in results if result[1] != "passed"] == []

@@ -3,6 +3,7 @@
 With Quarto on PATH nbdev-docs does it. Without, nbdev processes the notebooks and smalldocs renders the pages, and the
 result loads nothing from the network. Any warning, dead link or other fault ends the build with status 1.
 """
+
 import argparse
 import html
 import json
@@ -36,7 +37,8 @@ def page_names(folder):
     for path in folder.rglob("*.ipynb"):
         first = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
         name = re.search(r"^output-file: (\S+)$", first, re.M)
-        if name: names[path.name] = Path(name[1]).with_suffix(".ipynb").name
+        if name:
+            names[path.name] = Path(name[1]).with_suffix(".ipynb").name
     return names
 
 
@@ -48,7 +50,11 @@ def relinked(text, names, site_url):
 
 def figure(output, caption, alt):
     "The picture in `output` as HTML, at the size at which it was drawn"
-    size = "".join(f' {key}="{value}"' for key, value in output["metadata"].get("image/png", {}).items() if key in ("width", "height"))
+    size = "".join(
+        f' {key}="{value}"'
+        for key, value in output["metadata"].get("image/png", {}).items()
+        if key in ("width", "height")
+    )
     data = "".join("".join(output["data"]["image/png"]).split())
     image = f'<img src="data:image/png;base64,{data}" class="img-fluid figure-img" alt="{html.escape(alt)}"{size}>'
     below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
@@ -60,14 +66,18 @@ def stage_notebook(path, names, site_url):
     nb = json.loads(path.read_text(encoding="utf-8"))
     for cell in nb["cells"]:
         source = "".join(cell["source"])
-        if cell["cell_type"] == "raw": source = re.sub(r"^output-file: \S+\n", "", source, flags=re.M)
-        if cell["cell_type"] == "markdown": source = relinked(source, names, site_url)
+        if cell["cell_type"] == "raw":
+            source = re.sub(r"^output-file: \S+\n", "", source, flags=re.M)
+        if cell["cell_type"] == "markdown":
+            source = relinked(source, names, site_url)
         if cell["cell_type"] == "code":
-            for i, texts in figure_texts(cell).items(): cell["outputs"][i]["data"] = {"text/html": figure(cell["outputs"][i], *texts)}
+            for i, texts in figure_texts(cell).items():
+                cell["outputs"][i]["data"] = {"text/html": figure(cell["outputs"][i], *texts)}
         cell["source"] = source
         for output in cell.get("outputs", []):
             markdown = output.get("data", {}).get("text/markdown")
-            if markdown: output["data"]["text/markdown"] = relinked("".join(markdown), names, site_url)
+            if markdown:
+                output["data"]["text/markdown"] = relinked("".join(markdown), names, site_url)
     path.unlink()
     path.with_name(names.get(path.name, path.name)).write_text(json.dumps(nb), encoding="utf-8")
 
@@ -75,12 +85,14 @@ def stage_notebook(path, names, site_url):
 def stage_settings(path, names):
     "Give the settings in `path` the new page names, and say in smalldocs' words what it reads differently from Quarto"
     text = path.read_text(encoding="utf-8")
-    for old, new in names.items(): text = re.sub(rf"\b{re.escape(old)}$", new, text, flags=re.M)
+    for old, new in names.items():
+        text = re.sub(rf"\b{re.escape(old)}$", new, text, flags=re.M)
     settings = yaml.safe_load(text)
     settings["project"]["output-dir"] = "_site"
     settings.get("format", {}).pop("commonmark", None)
     page = settings.get("format", {}).get("html", {})
-    if "grid" in page: page["max-width"] = page.pop("grid")["body-width"]
+    if "grid" in page:
+        page["max-width"] = page.pop("grid")["body-width"]
     settings.pop("format-links", None)
     path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
@@ -90,8 +102,10 @@ def stage(processed, folder, site_url):
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(processed, folder, ignore=shutil.ignore_patterns("_docs"))
     names = page_names(folder)
-    for path in sorted(folder.rglob("*.ipynb")): stage_notebook(path, names, site_url)
-    for name in ("_quarto.yml", "nbdev.yml"): stage_settings(folder / name, names)
+    for path in sorted(folder.rglob("*.ipynb")):
+        stage_notebook(path, names, site_url)
+    for name in ("_quarto.yml", "nbdev.yml"):
+        stage_settings(folder / name, names)
 
 
 def render_math(page, convert):
@@ -104,8 +118,10 @@ def finish(site):
     "Draw the formulas of all pages, and drop the fonts that themes would load from the network"
     convert = LatexToMathML(fancy_error=False).convert_with_local_state
     for path in site.rglob("*.html"):
-        try: page = render_math(path.read_text(encoding="utf-8"), convert)
-        except LatexError as error: sys.exit(f"{path.name}: a formula cannot be drawn: {error}")
+        try:
+            page = render_math(path.read_text(encoding="utf-8"), convert)
+        except LatexError as error:
+            sys.exit(f"{path.name}: a formula cannot be drawn: {error}")
         path.write_text(page, encoding="utf-8")
     for path in site.rglob("*.css"):
         path.write_text(REMOTE_FONT.sub("", path.read_text(encoding="utf-8")), encoding="utf-8")
@@ -121,14 +137,17 @@ def build_with_quarto(config):
     "nbdev's own way; its cache looks at the notebooks alone, so it is emptied first"
     shutil.rmtree(config.config_path / "_proc", ignore_errors=True)
     status = subprocess.run([Path(sys.executable).with_name("nbdev-docs")], cwd=config.config_path).returncode
-    if status: sys.exit(status)
+    if status:
+        sys.exit(status)
     return []
 
 
 def processed_notebooks():
     "The folder of notebooks that nbdev has made ready for rendering"
-    try: return proc_nbs(force=True, n_workers=min(4, os.cpu_count() or 1))
-    except Exception as error: sys.exit(f"the notebooks could not be made ready: {error}")
+    try:
+        return proc_nbs(force=True, n_workers=min(4, os.cpu_count() or 1))
+    except Exception as error:
+        sys.exit(f"the notebooks could not be made ready: {error}")
 
 
 def build_offline(config):
@@ -153,9 +172,13 @@ def main():
     problems = build_offline(config) if offline else build_with_quarto(config)
     finish(config.doc_path)
     problems += faults(config.doc_path, offline)
-    for line in problems: print("warning:", line, file=sys.stderr)
-    print(f"{len(list(config.doc_path.glob('*.html')))} pages in {config.doc_path.name}, {len(problems)} problems")
+    for line in problems:
+        print("warning:", line, file=sys.stderr)
+    print(
+        f"{len(list(config.doc_path.glob('*.html')))} pages in {config.doc_path.name}, {len(problems)} problems"
+    )
     return 1 if problems else 0
 
 
-if __name__ == "__main__": sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

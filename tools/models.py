@@ -4,6 +4,7 @@
 
 The encoder of a record's first seed, with the linear probe on all training labels that the record scored; everything in float16.
 """
+
 import sys
 
 from ssl_nb.core import SslNbError, parameters, percent, read_record, results_dir, write_text
@@ -14,17 +15,22 @@ from ssl_nb.probe import ARMS, Classifier, linear_probe, save_classifier
 MODELS = dict(mnist="mnist-linear", fashion_mnist="fashion-linear")
 LIMITS = dict(
     mnist="It knows single handwritten digits, light on dark, centred and of about one size, as in MNIST. It does not find digits in a picture, and it names "
-          "a digit for anything that it is shown. `--invert` is for dark ink on paper.",
+    "a digit for anything that it is shown. `--invert` is for dark ink on paper.",
     fashion_mnist="It knows the ten kinds of clothing of Fashion-MNIST: product pictures on black, one piece each. Shirts, T-shirts, pullovers and coats are "
-                  "often taken for one another. It names a class for anything that it is shown.")
+    "often taken for one another. It names a class for anything that it is shown.",
+)
 
 
 def card(name, record):
     "A model's card, all numbers of which stand in its record"
     s, m, data = record["settings"]["pretrain"], record["metrics"], record["data"]
     whole = dict(crop=1, roi=1)  # nothing is cut off
-    views = ", ".join(f"{k} {s[k]:g}" for k in parameters("augment:augmentation") if s.get(k) and s[k] != whole.get(k))
-    recipe = f"{s['epochs']} epochs, batch {s['batch_size']}, temperature {s['temperature']:g}; views: {views}"
+    views = ", ".join(
+        f"{k} {s[k]:g}" for k in parameters("augment:augmentation") if s.get(k) and s[k] != whole.get(k)
+    )
+    recipe = (
+        f"{s['epochs']} epochs, batch {s['batch_size']}, temperature {s['temperature']:g}; views: {views}"
+    )
     rows = "\n".join(f"| {what} | {percent(m[k])} |" for what, k in ARMS.items() if k in m)
     return f"""# {name}
 
@@ -50,14 +56,22 @@ def main():
     home = results_dir() / "models"
     home.mkdir(exist_ok=True)
     for name, record in ((n, read_record(r)) for n, r in MODELS.items()):
-        data, encoder = load_data(name), load_encoder(results_dir() / "encoders" / f"{name}-seed-0.safetensors")
-        if data.sha256 != record["data"]["sha256"]: raise SslNbError(f"{name} here is not the data of record {record['name']}")
+        data, encoder = (
+            load_data(name),
+            load_encoder(results_dir() / "encoders" / f"{name}-seed-0.safetensors"),
+        )
+        if data.sha256 != record["data"]["sha256"]:
+            raise SslNbError(f"{name} here is not the data of record {record['name']}")
         probe = linear_probe(features(encoder, data.train), data.train.y, seed=0)
-        save_classifier(Classifier(encoder, probe.as_linear(), data.classes), home / f"{name}.safetensors", half=True)
+        save_classifier(
+            Classifier(encoder, probe.as_linear(), data.classes), home / f"{name}.safetensors", half=True
+        )
         write_text(home / f"{name}.md", card(name, record))
         print(home / f"{name}.safetensors", (home / f"{name}.safetensors").stat().st_size)
 
 
 if __name__ == "__main__":
-    try: main()
-    except SslNbError as e: sys.exit(f"models.py: {e}")
+    try:
+        main()
+    except SslNbError as e:
+        sys.exit(f"models.py: {e}")
