@@ -7,7 +7,8 @@ import time
 
 import torch
 
-from ssl_nb.core import about, keep_memory, summary, write_record
+from ssl_nb.core import keep_memory
+from ssl_nb.runs import about, summary, write_record
 
 
 def parser_of(description, peers=(), rounds=9):

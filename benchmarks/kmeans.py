@@ -8,9 +8,9 @@ that they reach stand in the record, too.
 
 import numpy as np
 import torch
+from ssl_nb.deepcluster import kmeans
 
 from common import alternate, parser_of, read, write
-from ssl_nb.deepcluster import kmeans
 
 POINTS, DIM, CLUSTERS, STARTS, ROUNDS = 60_000, 256, 10, 20, 100
 

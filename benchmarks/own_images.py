@@ -17,9 +17,10 @@ import time
 from contextlib import chdir
 from pathlib import Path
 
-from ssl_nb.core import read_json, read_settings, write_json, write_record, write_text
-from ssl_nb.cli import _keep_pictures
-from ssl_nb.pretrain import read_history
+from ssl_nb.core import read_json, write_json, write_text
+from ssl_nb.experiments import _keep_pictures
+from ssl_nb.runs import read_settings, write_record
+from ssl_nb.training import read_history
 
 SETTINGS = """[emoji]
 inherit = simclr
@@ -144,10 +145,10 @@ def walk(place):
 def draw_views(run, out):
     "Emoji under almost no, the chosen, and ImageNet's transformations"
     from matplotlib import pyplot as plt
+
     from ssl_nb.augment import augmentation
-    from ssl_nb.core import augmentation_of
-    from ssl_nb.pretrain import load_run
-    from ssl_nb.report import show_views
+    from ssl_nb.reporting import show_views
+    from ssl_nb.stages import augmentation_of, load_run
 
     images, chosen = load_run(run).data().train, augmentation_of(run)
     for name, change in dict(

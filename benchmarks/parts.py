@@ -17,7 +17,9 @@ from torch import nn
 
 from common import parser_of, read, write_parts
 from ssl_nb.augment import Views, augmentation
-from ssl_nb.pretrain import NTXentLoss, SimCLR, make_encoder, make_optimizer, make_projector
+from ssl_nb.encoders import make_encoder
+from ssl_nb.pretraining import NTXentLoss, SimCLR, make_projector
+from ssl_nb.training import make_optimizer
 
 PARTS = ("views", "forward", "loss", "backward", "optimiser")
 VARIANTS = {  # name: (ReLU after the pool, channels last, bfloat16, compiled)

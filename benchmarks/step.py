@@ -13,15 +13,9 @@ import torch
 from common import alternate, arguments, seconds, write
 from ssl_nb.augment import Brightness, Compose, Contrast, Crop, Flip, Views
 from ssl_nb.data import Batches
-from ssl_nb.pretrain import (
-    NTXentLoss,
-    SimCLR,
-    make_encoder,
-    make_optimizer,
-    make_projector,
-    pick_precision,
-    simclr_step,
-)
+from ssl_nb.encoders import make_encoder
+from ssl_nb.pretraining import NTXentLoss, SimCLR, make_projector, simclr_step
+from ssl_nb.training import make_optimizer, pick_precision
 
 AREA, CHANGE, TEMPERATURE, STEPS = 0.5, 0.4, 0.2, 8
 

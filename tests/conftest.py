@@ -1,5 +1,6 @@
-"What the tests share: a copy of the tree to work in, the built site, the wheel and places with nothing else, and their order, quick ones first."
+"What the tests share: a copy of the tree, the built site, the wheel, small runs, warm processes, and their order."
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,25 +15,18 @@ from filelock import FileLock
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
-ORDER = [
-    "test_tree",
-    "test_colab",
-    "test_api",
-    "test_cli",
-    "test_notebooks",
-    "test_site",
-    "test_quarto",
-    "test_wheel",
-]
 COLAB = ["ipython", "tensorboard"]
 NOT_SOURCE = {".git", ".venv", ".whl", "runs", "build", "dist", "_docs", "_proc", "_proc_site", "__pycache__"}
+CAN_FORK = sys.platform == "linux"  # elsewhere a fork of what has threads is not safe
 sys.path.insert(0, str(ROOT / "tools"))
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core, a thread a worker
 
 
 def tree_files():
-    "The files of the project, relative to its root: tracked or not ignored; without git all but what is known to be built"
+    """The files of the project, relative to its root: tracked or not ignored
+
+    Without git all but what is known to be built."""
     git = subprocess.run(
         ["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
     )
@@ -47,17 +41,86 @@ def tree_files():
     return sorted(name for name in set(names) if (ROOT / name).is_file())
 
 
+def surroundings(**more):
+    "The environment of a process that a test starts"
+    return {name: v for name, v in os.environ.items() if name not in ("IN_TEST", "PYTHONPATH")} | more
+
+
 def run(*command, cwd, **environment):
     "Run a command of this environment in `cwd`; returns the finished process with its output as text"
-    known = {name: value for name, value in os.environ.items() if name not in ("IN_TEST", "PYTHONPATH")}
     program = Path(sys.executable).parent / command[0]
-    return subprocess.run(
-        [program if program.exists() else command[0], *command[1:]],
-        cwd=cwd,
-        env=known | environment,
-        capture_output=True,
-        text=True,
-    )
+    words = [program if program.exists() else command[0], *command[1:]]
+    return subprocess.run(words, cwd=cwd, env=surroundings(**environment), capture_output=True, text=True)
+
+
+class WarmPython:
+    "A Python that forks a child for each job, when all that is slow to import has been imported; see warm.py"
+
+    def __init__(self, python, **environment):
+        self.process = subprocess.Popen(
+            [python, ROOT / "tests" / "warm.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=surroundings(**environment),
+            text=True,
+        )
+        assert self.process.stdout.readline() == "ready\n", "warm.py did not start"
+
+    def __call__(self, kind, argv, cwd, folder, **environment):
+        "Run a job of one `kind`; its output is kept in `folder`; returns it as a finished process"
+        out, err = folder / "out", folder / "err"
+        argv = list(map(str, argv))
+        job = dict(
+            kind=kind, argv=argv, cwd=str(cwd), env=surroundings(**environment), out=str(out), err=str(err)
+        )
+        print(json.dumps(job), file=self.process.stdin, flush=True)
+        status = int(self.process.stdout.readline())
+        return subprocess.CompletedProcess(argv, status, out.read_text("utf-8"), err.read_text("utf-8"))
+
+    def close(self):
+        "End it"
+        self.process.stdin.close()
+        self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory):
+    "`warm(kind, argv, cwd, python, **environment)` runs a job in a child of a warm `python`, of which there is one"
+    pythons = {}
+    folder = tmp_path_factory.mktemp("warm")
+
+    def job(kind, argv, cwd, python=sys.executable, backend=None, **environment):
+        if python not in pythons:
+            pythons[python] = WarmPython(python, **(dict(MPLBACKEND=backend) if backend else {}))
+        return pythons[python](kind, argv, cwd, folder, **environment)
+
+    yield job
+    for python in pythons.values():
+        python.close()
+
+
+@pytest.fixture(scope="session")
+def quick(warm):
+    "`quick(*words, cwd)` runs the command `ssl_nb` in a forked process; it says and leaves what one of its own would"
+
+    def command(*words, cwd, **environment):
+        if not CAN_FORK:
+            return run("ssl_nb", *words, cwd=cwd, **environment)
+        return warm("command", ["ssl_nb", *words], cwd, backend="Agg", **environment)
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def quick_code(warm):
+    "`quick_code(code, *words, cwd)` runs Python code in a forked process"
+
+    def python(code, *words, cwd, **environment):
+        if not CAN_FORK:
+            return run("python", "-c", code, *words, cwd=cwd, **environment)
+        return warm("code", ["-c", code, *words], cwd, backend="Agg", **environment)
+
+    return python
 
 
 def copy_tree(folder):
@@ -77,7 +140,9 @@ def tree(tmp_path):
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory):
-    "`once(name, make)` is a folder for all workers, which the first that asks fills by `make(folder)`, a finished process, while others wait"
+    """`once(name, make)` is a folder for all workers
+
+    The first that asks fills it by `make(folder)`, which returns a finished process, while the others wait."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
@@ -98,12 +163,8 @@ def once(tmp_path_factory):
 @pytest.fixture(scope="session")
 def built(once):
     "A copy of the project in which the site was built without Quarto"
-    return once(
-        "built",
-        lambda folder: run(
-            "python", "tools/build_docs.py", "--offline", cwd=copy_tree(folder), PYTHONPATH=str(folder)
-        ),
-    )
+    build = ["python", "tools/build_docs.py", "--offline"]
+    return once("built", lambda folder: run(*build, cwd=copy_tree(folder), PYTHONPATH=str(folder)))
 
 
 @pytest.fixture(scope="session")
@@ -129,7 +190,9 @@ def needed(requirements, extra, found):
 
 
 def make_alone(folder, wheel, extra):
-    "An environment of the wheel, what its metadata ask for, and what Colab has beside; all but the wheel is linked to: it takes gigabytes"
+    """An environment of the wheel, what its metadata ask for, and what Colab has beside
+
+    All but the wheel is linked to: it takes gigabytes."""
     venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
     site = Path(
@@ -140,29 +203,91 @@ def make_alone(folder, wheel, extra):
         for top in {Path(file).parts[0] for file in dist.files} - {"..", "__pycache__"}:
             if not (site / top).exists():
                 (site / top).symlink_to(dist.locate_file(top))
-    return run(
-        "python",
-        "-m",
-        "pip",
-        "--python",
-        python,
-        "install",
-        "-qq",
-        "--no-deps",
-        "--no-index",
-        "--no-compile",
-        wheel,
-        cwd=folder,
-    )
+    install = ["pip", "--python", python, "install", "-qq", "--no-deps", "--no-index", "--no-compile", wheel]
+    return run("python", "-m", *install, cwd=folder)
 
 
 @pytest.fixture(scope="session")
 def alone(once, wheel):
-    "`alone(extra)` is the folder of programs of an environment with nothing but the wheel and what it needs, for one of its extras"
+    """`alone(extra)` is the folder of programs of an environment for one of the extras of the package
+
+    It has nothing but the wheel and what that needs."""
     return lambda extra="": once(f"alone{extra}", lambda folder: make_alone(folder, wheel, extra)) / "bin"
 
 
-def pytest_collection_modifyitems(items):
-    "Quick files first; a file without a place in ORDER comes before the notebooks"
-    place = {name: i for i, name in enumerate(ORDER)}
-    items.sort(key=lambda item: place.get(item.path.stem, ORDER.index("test_notebooks") - 0.5))
+# --- small runs that many tests begin with
+
+TINY = ["--epochs", "3", "--batch-size", "256", "--seed", "1", "--quiet"]
+
+
+@pytest.fixture(scope="session")
+def trained(once):
+    "A folder with one pretraining on the digits, `whole`, run to its end; tests copy it"
+
+    def make(folder):
+        folder.mkdir()
+        return run("ssl_nb", "pretrain", "--preset", "digits", *TINY, "--out", "whole", cwd=folder)
+
+    return once("trained", make)
+
+
+# --- which tests run, and in which order
+
+# What takes longest comes first, so that the workers end together; the rest follows file by file.
+LONGEST = [
+    "[cli.ipynb]",
+    "[05_deepcluster.ipynb]",
+    "[04_probe.ipynb]",
+    "[03_pretrain.ipynb]",
+    "[06_report.ipynb]",
+    "[08_semi.ipynb]",
+    "[13_distributed.ipynb]",
+    "[few_labels.ipynb]",
+    "[own_code.ipynb]",
+    "[start.ipynb]",
+    "test_a_killed_reproduce",
+    "test_few_labels_predict",
+    "test_wheel_runs_alone",
+    "test_site_in_a_browser",
+    "test_a_compiled_run",
+    "test_calls_and_names_under_mypy",
+    "[00_data.ipynb]",
+    "[01_augment.ipynb]",
+    "test_notebook_runs",
+]
+UNITS = ["test_tree", "test_colab", "test_results", "test_workflows", "test_data"]
+
+
+def pytest_addoption(parser):
+    "The option of `make check`"
+    parser.addoption(
+        "--changed", action="store_true", help="unit tests, and the notebooks changed since main"
+    )
+
+
+def changed_files():
+    "Names of the files that differ from where this branch left main, committed or not, and of new ones"
+    git = lambda *words: subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout
+    base = git("merge-base", "HEAD", "main").strip() or "HEAD"
+    return {
+        *git("diff", "--name-only", base).splitlines(),
+        *git("ls-files", "-o", "--exclude-standard").splitlines(),
+    }
+
+
+def is_wanted(item, changed):
+    "Whether a test is one of those that `make check` runs"
+    path = getattr(item, "callspec", None) and item.callspec.params.get("path")
+    if item.path.stem == "test_notebooks":
+        return path.relative_to(ROOT).as_posix() in changed
+    return item.path.stem in UNITS or item.path.relative_to(ROOT).as_posix() in changed
+
+
+def pytest_collection_modifyitems(config, items):
+    "The longest first; with `--changed` only what a change asks for"
+    if config.getoption("--changed"):
+        changed = changed_files()
+        config.hook.pytest_deselected(items=[item for item in items if not is_wanted(item, changed)])
+        items[:] = [item for item in items if is_wanted(item, changed)]
+    rank = lambda item: next((i for i, name in enumerate(LONGEST) if name in item.name), len(LONGEST))
+    items.sort(key=rank)

@@ -380,7 +380,7 @@ def test_mnist_loads(tmp_path):
 
 TWIN = """
 import sys
-from ssl_nb.cli import reproduce
+from ssl_nb.experiments import reproduce
 out, results = sys.argv[1:]
 reproduce("mnist-linear", 2, out, results, quiet=True, data="digits", image_size=16, batch_size=128, epochs=6, supervised_steps=5, labels_per_class=5)
 """
@@ -517,7 +517,7 @@ def test_a_compiled_run_leaves_an_ordinary_encoder(tmp_path):
     assert done.returncode == 0, done.stderr
     plain = ssl_nb("pretrain", "--preset", "digits", *TINY, "--epochs", "1", "--out", "plain", cwd=tmp_path)
     assert plain.returncode == 0
-    from ssl_nb.pretrain import load_encoder
+    from ssl_nb.stages import load_encoder
 
     a, b = (load_encoder(tmp_path / name).state_dict() for name in ("run", "plain"))
     assert a.keys() == b.keys() and not any("_orig_mod" in name for name in a)

@@ -5,11 +5,11 @@ import os
 import re
 import subprocess
 
-import colab
 import pytest
-from docproc import addresses
 
+import colab
 from conftest import ROOT, run
+from docproc import addresses
 
 NOTEBOOKS = sorted((ROOT / "nbs").glob("*.ipynb"))
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ssl_nb.core import SslNbError, read_record
+from ssl_nb.core import SslNbError
 from ssl_nb.data import load_data
+from ssl_nb.runs import read_record, results_dir, shipped_model
 
 FOLDERS = dict(
     mnist=["MNIST/raw"],
@@ -53,8 +54,8 @@ def test_a_real_data_set_is_whole(name, sizes, shape, real):
 
 @pytest.mark.parametrize("name", list(RECORDS))
 def test_a_kept_encoder_is_as_good_as_its_record_says(name, real):
-    from ssl_nb.core import results_dir
-    from ssl_nb.pretrain import features, knn_predict, load_encoder
+    from ssl_nb.encoders import features, knn_predict
+    from ssl_nb.stages import load_encoder
 
     data, record = real(name), read_record(RECORDS[name])
     kept = sorted((results_dir() / "encoders").glob(f"{name}-seed-*.safetensors"))
@@ -74,8 +75,7 @@ def test_a_kept_encoder_is_as_good_as_its_record_says(name, real):
 
 @pytest.mark.parametrize("name", list(RECORDS))
 def test_a_shipped_model_is_as_good_as_its_record_says(name, real):
-    from ssl_nb.core import shipped_model
-    from ssl_nb.probe import load_classifier
+    from ssl_nb.classifier import load_classifier
 
     record, test, model = (
         read_record(RECORDS[name]),

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from check_quarto import faults
 
 

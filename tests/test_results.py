@@ -8,8 +8,9 @@ import nbformat
 import pytest
 
 from conftest import ROOT
-from ssl_nb.core import percent, read_record
-from ssl_nb.report import CLAIMS, result
+from ssl_nb.reporting import result
+from ssl_nb.runs import percent, read_record
+from ssl_nb.writeups import CLAIMS
 
 SPAN = re.compile(
     r'<span class="result" title="[^"]*" data-record="([^"]+)" data-metric="([^"]+)" data-digits="(\d+)">([^<]*)</span>'

@@ -4,11 +4,12 @@ import json
 import re
 from contextlib import ExitStack
 
+import pytest
+from nbdev.config import nbpath2html
+
 import browse_site
 import build_docs
-import pytest
 from check_site import faults
-from nbdev.config import nbpath2html
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import re
 import tomllib
 from importlib.metadata import version
 
-import colab
 import pytest
 import yaml
 
+import colab
 import ssl_nb
 from conftest import ROOT, run, tree_files
 

@@ -38,7 +38,7 @@ def test_the_names_for_type_checkers_are_those_of_the_package():
     tree = ast.parse((ROOT / "ssl_nb" / "__init__.py").read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If)).body
     names = {alias.asname: (node.module, alias.name) for node in block for alias in node.names}
-    assert names == {name: (f"ssl_nb.{module}", name) for name, module in ssl_nb.core.API.items()}
+    assert names == {name: (f"ssl_nb.{module}", name) for name, module in ssl_nb.API.items()}
 
 
 def test_calls_and_names_under_mypy(tmp_path):

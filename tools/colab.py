@@ -10,9 +10,9 @@ import shlex
 import sys
 
 from nbdev.config import get_config
-from ssl_nb.cli import GROUPS, RECORDS
 
 from docproc import BADGE, addresses, colab_url
+from ssl_nb.experiments import GROUPS, RECORDS
 
 EXTRA = dict.fromkeys(["09_export.ipynb", "cli.ipynb"], "export")  # what a notebook needs beyond the package
 INSTALL = "#| hide\n#| eval: false\n! [ ! -e /content ] || "

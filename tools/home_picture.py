@@ -15,8 +15,9 @@ from matplotlib.patches import FancyArrowPatch
 import ssl_nb
 from figures import small
 from ssl_nb.augment import Views, augmentation
-from ssl_nb.core import augmentation_of, class_colour, figure_style
-from ssl_nb.probe import tsne
+from ssl_nb.core import class_colour, figure_style
+from ssl_nb.figures import tsne
+from ssl_nb.stages import augmentation_of
 
 TARGET = Path(__file__).parent.parent / "nbs" / "images" / "home.png"
 WIDTH, HEIGHT, DPI = 7.6, 2.4, 200  # inches on the page, and pixels to an inch

@@ -7,10 +7,15 @@ The encoder of a record's first seed, with the linear probe on all training labe
 
 import sys
 
-from ssl_nb.core import SslNbError, parameters, percent, read_record, results_dir, write_text
+from ssl_nb.augment import augmentation
+from ssl_nb.classifier import Classifier, save_classifier
+from ssl_nb.core import SslNbError, write_text
 from ssl_nb.data import load_data
-from ssl_nb.pretrain import features, load_encoder
-from ssl_nb.probe import ARMS, Classifier, linear_probe, save_classifier
+from ssl_nb.encoders import features
+from ssl_nb.probing import ARMS, linear_probe
+from ssl_nb.runs import percent, read_record, results_dir
+from ssl_nb.settings import all_params
+from ssl_nb.stages import load_encoder
 
 MODELS = dict(mnist="mnist-linear", fashion_mnist="fashion-linear")
 LIMITS = dict(
@@ -26,7 +31,7 @@ def card(name, record):
     s, m, data = record["settings"]["pretrain"], record["metrics"], record["data"]
     whole = dict(crop=1, roi=1)  # nothing is cut off
     views = ", ".join(
-        f"{k} {s[k]:g}" for k in parameters("augment:augmentation") if s.get(k) and s[k] != whole.get(k)
+        f"{k} {s[k]:g}" for k in all_params(augmentation) if s.get(k) and s[k] != whole.get(k)
     )
     recipe = (
         f"{s['epochs']} epochs, batch {s['batch_size']}, temperature {s['temperature']:g}; views: {views}"

@@ -10,9 +10,9 @@ from torch.utils.data import Dataset
 
 import ssl_nb
 from ssl_nb.augment import Compose, Movement, Transform, Views, augmentation, matrix, uniform
-from ssl_nb.core import read_record
 from ssl_nb.data import ImageData, Images, to_images
-from ssl_nb.pretrain import Encoder
+from ssl_nb.encoders import Encoder
+from ssl_nb.runs import read_record
 
 # the first page
 images = ssl_nb.load_data('digits', image_size=16)
