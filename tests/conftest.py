@@ -1,5 +1,6 @@
 "What the tests share: a copy of the tree, the built site, the wheel, small runs, warm processes, and their order."
 
+import functools
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import venv
 import zipfile
 from importlib.metadata import PathDistribution, distribution
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from filelock import FileLock
@@ -56,71 +58,45 @@ def run(*command, cwd, **environment):
 class WarmPython:
     "A Python that forks a child for each job, when all that is slow to import has been imported; see warm.py"
 
-    def __init__(self, python, **environment):
+    def __init__(self, python):
         self.process = subprocess.Popen(
             [python, ROOT / "tests" / "warm.py"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=surroundings(**environment),
+            env=surroundings(),
             text=True,
         )
         assert self.process.stdout.readline() == "ready\n", "warm.py did not start"
 
-    def __call__(self, kind, argv, cwd, folder, **environment):
-        "Run a job of one `kind`; its output is kept in `folder`; returns it as a finished process"
-        out, err = folder / "out", folder / "err"
-        argv = list(map(str, argv))
-        job = dict(
-            kind=kind, argv=argv, cwd=str(cwd), env=surroundings(**environment), out=str(out), err=str(err)
-        )
-        print(json.dumps(job), file=self.process.stdin, flush=True)
-        status = int(self.process.stdout.readline())
-        return subprocess.CompletedProcess(argv, status, out.read_text("utf-8"), err.read_text("utf-8"))
-
-    def close(self):
-        "End it"
-        self.process.stdin.close()
-        self.process.wait()
+    def run(self, kind, argv, cwd, **environment):
+        "Run a job of one `kind`; returns it as a finished process with its output as text"
+        with TemporaryDirectory() as folder:
+            out, err = Path(folder, "out"), Path(folder, "err")
+            job = dict(kind=kind, argv=[*map(str, argv)], cwd=str(cwd), env=surroundings(**environment))
+            print(json.dumps(job | dict(out=str(out), err=str(err))), file=self.process.stdin, flush=True)
+            status = int(self.process.stdout.readline())
+            return subprocess.CompletedProcess(
+                argv, status, *(file.read_text("utf-8") for file in (out, err))
+            )
 
 
-@pytest.fixture(scope="session")
-def warm(tmp_path_factory):
-    "`warm(kind, argv, cwd, python, **environment)` runs a job in a child of a warm `python`, of which there is one"
-    pythons = {}
-    folder = tmp_path_factory.mktemp("warm")
-
-    def job(kind, argv, cwd, python=sys.executable, backend=None, **environment):
-        if python not in pythons:
-            pythons[python] = WarmPython(python, **(dict(MPLBACKEND=backend) if backend else {}))
-        return pythons[python](kind, argv, cwd, folder, **environment)
-
-    yield job
-    for python in pythons.values():
-        python.close()
+warm_python = functools.cache(
+    WarmPython
+)  # one for each program; all end with the tests, which close their input
 
 
-@pytest.fixture(scope="session")
-def quick(warm):
-    "`quick(*words, cwd)` runs the command `ssl_nb` in a forked process; it says and leaves what one of its own would"
-
-    def command(*words, cwd, **environment):
-        if not CAN_FORK:
-            return run("ssl_nb", *words, cwd=cwd, **environment)
-        return warm("command", ["ssl_nb", *words], cwd, backend="Agg", **environment)
-
-    return command
+def command(*words, cwd, **environment):
+    "Run the command `ssl_nb` in a forked process; it says and leaves what one of its own would, 4 seconds earlier"
+    if not CAN_FORK:
+        return run("ssl_nb", *words, cwd=cwd, **environment)
+    return warm_python(sys.executable).run("command", ["ssl_nb", *words], cwd, **environment)
 
 
-@pytest.fixture(scope="session")
-def quick_code(warm):
-    "`quick_code(code, *words, cwd)` runs Python code in a forked process"
-
-    def python(code, *words, cwd, **environment):
-        if not CAN_FORK:
-            return run("python", "-c", code, *words, cwd=cwd, **environment)
-        return warm("code", ["-c", code, *words], cwd, backend="Agg", **environment)
-
-    return python
+def code(text, *words, cwd, **environment):
+    "Run Python code in a forked process"
+    if not CAN_FORK:
+        return run("python", "-c", text, *words, cwd=cwd, **environment)
+    return warm_python(sys.executable).run("code", ["-c", text, *words], cwd, **environment)
 
 
 def copy_tree(folder):

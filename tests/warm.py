@@ -63,11 +63,13 @@ def main():
     sys.path[0] = ""  # as for `python -c`
     if job["kind"] == "code":
         code = sys.argv.pop(1)
-        sys.argv[0] = "-c"
         exec(code, {"__name__": "__main__"})
         return 0
+    import matplotlib
+
     from ssl_nb.cli import main as command
 
+    matplotlib.use("Agg")  # it was imported before the command could ask for that
     return command()
 
 
