@@ -111,7 +111,8 @@ def write(name, args, ours, peer, peer_version, settings, data="random uint8 ima
     )
     middle = sorted(ratio)[len(ratio) // 2]
     print(
-        f"{name}: ours {1000 * sorted(ours)[len(ours) // 2]:.1f} ms, {args.peer} {1000 * sorted(peer)[len(peer) // 2]:.1f} ms, "
+        f"{name}: ours {1000 * sorted(ours)[len(ours) // 2]:.1f} ms, "
+        f"{args.peer} {1000 * sorted(peer)[len(peer) // 2]:.1f} ms, "
         f"ratio {middle:.1f} (median), {min(ratio):.1f} to {max(ratio):.1f}, sd {summary(ratio)[1]:.2f}"
     )
     print(f"record: {path}")

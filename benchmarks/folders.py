@@ -1,9 +1,10 @@
-"""A folder of images: read once by `load_data`, and by torchvision's ImageFolder, which decodes it again in every epoch.
+"""A folder of images, read once by `load_data`, and by torchvision's ImageFolder, which decodes it in every epoch.
 
     python benchmarks/folders.py torchvision
 
-Two folders, made of random smooth images: small JPEGs of 64x64, and photographs of 1600x1200 that are read as 64x64. Both arms scale the shorter side and crop
-the middle, on the same threads; each round of ours begins with an empty cache. What the next reading takes, from the cache, stands in the record, too.
+Two folders, made of random smooth images: small JPEGs of 64x64, and photographs of 1600x1200 that are read as 64x64.
+Both arms scale the shorter side and crop the middle, on the same threads; each round of ours begins with an empty
+cache. What the next reading takes, from the cache, stands in the record, too.
 """
 
 import os

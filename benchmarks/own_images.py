@@ -1,11 +1,13 @@
-"""The walk of the page "Your own images" through a folder that no preset knows: every command, what it printed, and its seconds.
+"""The walk of the page "Your own images" through a folder that no preset knows.
+
+Every command, what it printed, and its seconds.
 
     npm pack emoji-datasource-google
     tar xzf emoji-datasource-google-*.tgz
     python benchmarks/own_images.py package
 
-The archive holds Google's Noto emoji as PNG files of 64x64 with an alpha channel, and emoji.json, which names and sorts them. Their folders and names are made
-from that. The pictures of the walk are kept beside the record.
+The archive holds Google's Noto emoji as PNG files of 64x64 with an alpha channel, and emoji.json, which names and
+sorts them. Their folders and names are made from that. The pictures of the walk are kept beside the record.
 """
 
 import argparse
@@ -70,7 +72,9 @@ PICTURES = dict(
 
 
 def lay_out(package, place):
-    "`emoji`, without skin tones, in a folder for each category, named as people call them; and `new`, one of each category kept out of everything"
+    """`emoji`, without skin tones, in a folder for each category, named as people call them
+
+    And `new`: one of each category, kept out of everything."""
     half = place / ".half"
     shutil.rmtree(half, ignore_errors=True)
     for e in json.loads((package / "emoji.json").read_text(encoding="utf-8")):

@@ -2,8 +2,9 @@
 
     python benchmarks/parts.py
 
-Variants of one step (small_cnn, 512 images of 28x28) take turns. Each is the one before it and one thing more; "torch.compile alone" goes beyond the
-second only by that, and in the last, glibc gives freed memory back to the system, as it does unless told otherwise.
+Variants of one step (small_cnn, 512 images of 28x28) take turns. Each is the one before it and one thing more;
+"torch.compile alone" goes beyond the second only by that, and in the last, glibc gives freed memory back to the
+system, as it does unless told otherwise.
 """
 
 import json

@@ -1,9 +1,12 @@
-"""100,000 images of 64x64 in a folder: decoded and kept, read again from the cache, and looked through for copies; seconds and largest memory of each.
+"""100,000 images of 64x64 in a folder: seconds and largest memory of reading them.
+
+They are decoded and kept, read again from the cache, and looked through for copies.
 
     python benchmarks/scale.py
 
-Each of the three is a process of its own, so that the memory is its own, too; the libraries that it imports are part of it. The JPEGs are pieces of the two
-photographs that scikit-learn carries, with a little noise; none is like another.
+Each of the three is a process of its own, so that the memory is its own, too; the libraries that it imports are part
+of it. The JPEGs are pieces of the two photographs that scikit-learn carries, with a little noise; none is like
+another.
 """
 
 import json
@@ -27,7 +30,9 @@ from ssl_nb.folders import inspect_data
 torch.set_num_threads(int(sys.argv[2]))
 folder, start = sys.argv[1], time.perf_counter()
 found = {call}
-print(json.dumps([time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, str(found).splitlines()[0]]))
+seconds = time.perf_counter() - start
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+print(json.dumps([seconds, memory, str(found).splitlines()[0]]))
 """
 
 

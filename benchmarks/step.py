@@ -1,9 +1,12 @@
 """A whole SimCLR step on 28x28 images: views, encoder and projector, loss, backward, optimiser.
 
-    python benchmarks/step.py lightly     # lightly's views, a DataLoader (best of 0, 1 and 2 workers) and lightly's loss; needs lightly installed
+    python benchmarks/step.py lightly     # needs lightly installed
 
-Both arms train the same encoder object, with the same optimiser, memory format, precision and batch, and draw crop, flip, brightness and contrast of
-the same strengths. What differs is how the views are made and fed, and the loss. A DataLoader starts anew in each round, with workers that stay.
+Lightly's arm has lightly's views, a DataLoader (the best of 0, 1 and 2 workers) and lightly's loss.
+
+Both arms train the same encoder object, with the same optimiser, memory format, precision and batch, and draw crop,
+flip, brightness and contrast of the same strengths. What differs is how the views are made and fed, and the loss. A
+DataLoader starts anew in each round, with workers that stay.
 """
 
 import statistics

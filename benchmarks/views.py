@@ -1,11 +1,13 @@
-"""Two views of a batch: 28x28 in grey with crop, flip, brightness and contrast, or 32x32 in colour with SimCLR's whole distortion.
+"""Two views of a batch, in grey or in colour.
+
+28x28 in grey with crop, flip, brightness and contrast, or 32x32 in colour with SimCLR's whole distortion.
 
     python benchmarks/views.py torchvision     # transforms.v2, image by image, as a DataLoader's worker runs them
     python benchmarks/views.py kornia          # batch by batch; needs kornia installed
     python benchmarks/views.py --colour torchvision
 
-All arms have the same strengths, start from uint8 and end with one float batch of both views, on the CPU in one process. A round is a few batches, so
-that what one arm left in the caches does not count for the other.
+All arms have the same strengths, start from uint8 and end with one float batch of both views, on the CPU in one
+process. A round is a few batches, so that what one arm left in the caches does not count for the other.
 """
 
 import torch

@@ -1,4 +1,7 @@
-"Every notebook opens in Colab: its badge leads there, and its first cell installs the release, or the repository while there is none."
+"""Every notebook opens in Colab.
+
+Its badge leads there, and its first cell installs the release, or the repository while there is none.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"The real data sets, where `SSL_NB_DATA` has them, and the encoders that were trained on them; skipped, and counted so, where it has not."
+"""The real data sets, where `SSL_NB_DATA` has them, and the encoders that were trained on them.
+
+Where it has not, the tests are skipped, and counted so.
+"""
 
 import os
 from pathlib import Path

@@ -70,7 +70,8 @@ def test_faults_of_a_page_are_found(tmp_path, cells, fault):
             "website.sidebar.contents.contents.file",
         ),
         (
-            "website: {sidebar: {style: floating, contents: [a.ipynb, {section: s, contents: [b.ipynb]}]}, search: true}",
+            "website: {search: true, sidebar: {style: floating, contents: "
+            "[a.ipynb, {section: s, contents: [b.ipynb]}]}}",
             None,
         ),
     ],

@@ -1,4 +1,7 @@
-"Published numbers: each on a page comes out of its record, and the prose of the first page and of the report holds none that was typed."
+"""Published numbers: each on a page comes out of its record.
+
+The prose of the first page and of the report holds none that was typed.
+"""
 
 import html
 import json

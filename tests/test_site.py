@@ -106,7 +106,10 @@ SWITCH = "onclick=\"localStorage.dark = +!+localStorage.dark; paint()\""
 PAGE = f"""<html><body>
 <div id="quarto-search"><input {SEARCH}></div><div id="results" class="smalldocs-search-results"></div>
 <a class="quarto-color-scheme-toggle" {SWITCH}>theme</a><h2 id="nt_xent">nt_xent</h2>BODY
-<script>const paint = () => {{ document.body.style.background = +localStorage.dark ? 'black' : 'white'; }}; paint();</script></body></html>"""
+<script>
+const paint = () => {{ document.body.style.background = +localStorage.dark ? 'black' : 'white'; }};
+paint();
+</script></body></html>"""
 PLANTED = {
     "sideways": ("<p style='width: 500px'>wide</p>", ["scrolls sideways at 390 px: 508 px, by <p> wide"]),
     "own-box": ("<div style='overflow-x: auto'><p style='width: 5000px'>wide</p></div>", []),

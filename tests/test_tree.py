@@ -105,7 +105,8 @@ def called(node):
 def must_show(source):
     """Whether running a cell must leave an output
 
-    It does when it prints or draws by a call at its top level, or ends in an expression that is no call; `;` at the end takes it back."""
+    It does when it prints or draws by a call at its top level, or ends in an expression that is no call.
+    `;` at the end takes it back."""
     body = statements(source)
     if not body or source.rstrip().endswith(";"):
         return False
@@ -239,7 +240,9 @@ def test_formulas_are_escaped_once(path):
 
 
 def figure_faults(directives, outputs):
-    "What is wrong with the captions (one for each picture) and alternative texts (one for each output, or one for all) of a cell"
+    """What is wrong with the captions and alternative texts of a cell
+
+    There is a caption for each picture, and a text for each output or one for all."""
     pictures = sum("image/png" in output.get("data", {}) for output in outputs)
     for key, count in (("fig-cap", pictures), ("fig-alt", len(outputs))):
         try:

@@ -1,4 +1,7 @@
-"The workflows of GitHub Actions are sound as far as can be told from here: what they call is there, and they ask for little."
+"""The workflows of GitHub Actions are sound as far as can be told from here.
+
+What they call is there, and they ask for little.
+"""
 
 import re
 

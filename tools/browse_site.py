@@ -1,6 +1,7 @@
 """Faults of a built site that only a browser sees: `python tools/browse_site.py _docs` prints a line for each.
 
-Headless Chromium opens every page over a local server, from which nothing else can be reached, and uses the search and the theme switch.
+Headless Chromium opens every page over a local server, from which nothing else can be reached, and uses the search
+and the theme switch.
 """
 
 import os
@@ -21,7 +22,10 @@ except ImportError:
 
 WIDTHS = [1280, 390]  # pixels: a laptop, a phone
 PROGRAMS = ["chromium", "chromium-browser", "google-chrome"]
-HOW_TO_INSTALL = "install it with `apt-get install chromium` or `python -m playwright install chromium`, or name one in CHROMIUM"
+HOW_TO_INSTALL = (
+    "install it with `apt-get install chromium` or `python -m playwright install chromium`, "
+    "or name one in CHROMIUM"
+)
 TIMEOUT = 60_000  # milliseconds: a busy machine is slow, too
 
 BROKEN_IMAGES = """async () => {
@@ -32,9 +36,11 @@ BROKEN_IMAGES = """async () => {
 SIDEWAYS = """() => {
   const room = document.documentElement.clientWidth, needed = document.documentElement.scrollWidth;
   if (needed <= room) return null;
-  const inBox = e => e.parentElement && (getComputedStyle(e.parentElement).overflowX !== 'visible' || inBox(e.parentElement));
+  const boxed = e => getComputedStyle(e).overflowX !== 'visible';
+  const inBox = e => e.parentElement && (boxed(e.parentElement) || inBox(e.parentElement));
   const right = e => e.getBoundingClientRect().right;
-  const widest = [...document.body.querySelectorAll('*')].filter(e => !inBox(e)).reduce((a, b) => right(b) >= right(a) ? b : a, document.body);
+  const free = [...document.body.querySelectorAll('*')].filter(e => !inBox(e));
+  const widest = free.reduce((a, b) => right(b) >= right(a) ? b : a, document.body);
   return `${needed} px, by <${widest.tagName.toLowerCase()}> ${widest.textContent.trim().slice(0, 40)}`.trim();
 }"""
 SHOWN_TEXT = """() => {
@@ -159,7 +165,7 @@ def search_faults(page, word):
 
 
 def theme_faults(page, next_url):
-    "Faults of the theme switch on the loaded `page`: it should change the colours, also those of the page at `next_url`"
+    "Faults of the theme switch on the loaded `page`: it should change its colours and those of the page at `next_url`"
     switch, before = page.locator(".quarto-color-scheme-toggle"), page.evaluate(BACKGROUND)
     if not switch.count():
         return ["has no theme switch"]
@@ -174,7 +180,9 @@ def theme_faults(page, next_url):
 
 
 def faults(site, browser, word="nt_xent"):
-    "One line for each fault of the site in folder `site`; `word` is a section's name that the search of its first page should find"
+    """One line for each fault of the site in folder `site`
+
+    `word` is a section's name that the search of its first page should find."""
     names = sorted(path.relative_to(site).as_posix() for path in Path(site).rglob("*.html"))
     if not names:
         return [f"{site}: has no pages"]

@@ -1,7 +1,7 @@
 """Build the documentation site in _docs.
 
-With Quarto on PATH nbdev-docs does it. Without, nbdev processes the notebooks and smalldocs renders the pages, and the
-result loads nothing from the network. Any warning, dead link or other fault ends the build with status 1.
+With Quarto on PATH nbdev-docs does it. Without, nbdev processes the notebooks and smalldocs renders the pages, and
+the result loads nothing from the network. Any warning, dead link or other fault ends the build with status 1.
 """
 
 import argparse
@@ -32,7 +32,7 @@ REMOTE_FONT = re.compile(r'@import\s*url\(["\']?https?:[^)]*\);?')
 
 
 def page_names(folder):
-    "The page name that each notebook in `folder` asks for with `output-file`, as nbdev sets it: 00_data.ipynb -> data.ipynb"
+    "The page name that each notebook in `folder` asks for with `output-file`: 00_data.ipynb -> data.ipynb"
     names = {}
     for path in folder.rglob("*.ipynb"):
         first = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
@@ -58,7 +58,8 @@ def figure(output, caption, alt):
     data = "".join("".join(output["data"]["image/png"]).split())
     image = f'<img src="data:image/png;base64,{data}" class="img-fluid figure-img" alt="{html.escape(alt)}"{size}>'
     below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
-    return f'<div class="quarto-figure quarto-figure-center"><figure class="figure"><p>{image}</p>{below}</figure></div>'
+    whole = f'<figure class="figure"><p>{image}</p>{below}</figure>'
+    return f'<div class="quarto-figure quarto-figure-center">{whole}</div>'
 
 
 def stage_notebook(path, names, site_url):
@@ -109,7 +110,7 @@ def stage(processed, folder, site_url):
 
 
 def render_math(page, convert):
-    "`page` with its formulas as MathML, which browsers draw by themselves, and without the scripts that would draw them"
+    "`page` with its formulas as MathML, which browsers draw by themselves, and without the scripts that draw others"
     page = MATH.sub(lambda m: convert(html.unescape(m[2]), displaystyle=m[1] == "display"), page)
     return MATH_LOADER.sub("", page)
 
@@ -128,7 +129,7 @@ def finish(site):
 
 
 def prepare_workers():
-    "Let nbdev's worker processes find docproc, and stop at a cell that mixes imports with code that a build should not run"
+    "Let nbdev's workers find docproc, and stop at a cell that mixes imports with code that a build should not run"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TOOLS), os.environ.get("PYTHONPATH")]))
     os.environ["PYTHONWARNINGS"] = "error:Found cells containing imports"
 

@@ -1,7 +1,8 @@
 """Faults in what Quarto is given: `python tools/check_quarto.py _proc` prints a line for each.
 
-nbdev stages the notebooks in _proc on the way to either renderer. Quarto turns each into one Markdown text for pandoc; so is done here, with pandoc alone:
-its warnings count, and so does prose that it reads as something else than was meant. Keys that Quarto does not know it would ignore.
+nbdev stages the notebooks in _proc on the way to either renderer. Quarto turns each into one Markdown text for
+pandoc; so is done here, with pandoc alone: its warnings count, and so does prose that it reads as something else than
+was meant. Keys that Quarto does not know it would ignore.
 """
 
 import json
@@ -19,8 +20,9 @@ def values(*names):
     return dict.fromkeys(names)
 
 
-# Keys that we may use, a part of those that Quarto knows. Source: https://quarto.org/docs/reference, which is made from src/resources/schema in
-# quarto-dev/quarto-cli: project.yml, definitions.yml (base-website, navigation-item-object, sidebar-contents), document-*.yml and cell-*.yml.
+# Keys that we may use, a part of those that Quarto knows. Source: https://quarto.org/docs/reference, which is made
+# from src/resources/schema in quarto-dev/quarto-cli: project.yml, definitions.yml (base-website,
+# navigation-item-object, sidebar-contents), document-*.yml and cell-*.yml.
 ITEM = values("text", "href", "icon", "aria-label", "rel", "target", "section", "auto")
 ITEM |= {"menu": ITEM, "contents": ITEM}
 FORMAT = values(
@@ -191,7 +193,9 @@ def cell_options(cell):
 
 
 def figure_texts(cell):
-    "{number of an output: (caption, alternative text)} for each picture of a code cell; Quarto counts captions by picture and alternative texts by output"
+    """{number of an output: (caption, alternative text)} for each picture of a code cell
+
+    Quarto counts captions by picture and alternative texts by output."""
     options = cell_options(cell)
     captions, alts = options.get("fig-cap", []), options.get("fig-alt", "")
     pictures = [i for i, output in enumerate(cell["outputs"]) if "image/png" in output.get("data", {})]

@@ -1,4 +1,8 @@
-"Faults of a built site: dead links, raw markup that a reader would see, pictures without a text in their place, and requests to other machines."
+"""Faults of a built site.
+
+Dead links, raw markup that a reader would see, pictures without a text in their place, and requests to other
+machines.
+"""
 
 import re
 import sys
@@ -14,7 +18,10 @@ VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "met
 
 
 class Page(HTMLParser):
-    "What one page links to (`links`), loads by itself (`loads`), offers as targets (`ids`), shows (`text`), and how many pictures have no text (`mute`)"
+    """What one page links to, loads and shows
+
+    `links`; what it loads by itself (`loads`); what it offers as targets (`ids`); what it shows (`text`); how many
+    pictures have no text (`mute`)."""
 
     def __init__(self, path):
         super().__init__()

@@ -40,13 +40,11 @@ def long_runs(cells):
 
 def badge(path, cells):
     "The text of the badge's cell"
-    runs, timed = (
-        ", ".join(f"`{name}`" for name in long_runs(cells)),
-        any("`benchmarks/" in "".join(cell["source"]) for cell in cells),
-    )
-    says = [
-        f"This page needs no GPU and runs {'' if runs or timed else 'in full '}as it is{', on small data' if runs else ''}."
-    ]
+    runs = ", ".join(f"`{name}`" for name in long_runs(cells))
+    timed = any("`benchmarks/" in "".join(cell["source"]) for cell in cells)
+    in_full = "" if runs or timed else "in full "
+    on_what = ", on small data" if runs else ""
+    says = [f"This page needs no GPU and runs {in_full}as it is{on_what}."]
     if runs:
         says.append(f"The long runs behind its figures are `ssl_nb reproduce NAME` with {runs}.")
     if timed:

@@ -89,7 +89,9 @@ def symbol(cell):
 
 
 class docs_in_order(Processor):
-    "Several symbols of one cell: their entries in the order of the source and all above it; nbdev leaves them the other way round, the source after the first"
+    """Several symbols of one cell: their entries in the order of the source, and all above it
+
+    nbdev leaves them the other way round, the source after the first."""
 
     def begin(self):
         cells, notebook = list(self.nb.cells), json.loads(Path(self.nb.path_).read_text(encoding="utf-8"))
@@ -107,7 +109,9 @@ class docs_in_order(Processor):
 
 
 class page_links(Processor):
-    "Put links in the place of the badge, which would be loaded from elsewhere, and one to the notebook; the first page goes without"
+    """Put links in the place of the badge, which would be loaded from elsewhere, and one to the notebook
+
+    The first page goes without."""
 
     def begin(self):
         cells, path = self.nb.cells, self.nb.path_

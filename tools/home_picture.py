@@ -24,7 +24,9 @@ WIDTH, HEIGHT, DPI = 7.6, 2.4, 200  # inches on the page, and pixels to an inch
 
 
 def tiles(fig, box, images, colours=None):
-    "Draw `images`, rows of (H,W) arrays, as a grid that fills the width of `box` from its top; (left, bottom, width, height) in inches"
+    """Draw `images`, rows of (H,W) arrays, as a grid that fills the width of `box` from its top
+
+    `box` is (left, bottom, width, height) in inches."""
     left, bottom, width, height = box
     step = width / len(images[0])
     for r, row in enumerate(images):
