@@ -166,6 +166,52 @@ def draw_views(run, out):
         plt.close()
 
 
+def scores(place):
+    "The metrics of the record: the accuracies of the walk, and the validation accuracy of each decision"
+    read = lambda run, k: read_json(place / run / "metrics.json")[k]
+    names = ["finetune_acc", "linear_acc", "supervised_acc", "random_linear_acc", "raw_linear_acc"]
+    metrics = {k: [read("run/finetune", k)] for k in names}
+    runs = {"as chosen": "run"} | {n: folder_of(n) for n in OTHERS}
+    return metrics | {
+        f"valid_linear_acc@{n}": [read(f"{r}/probe", "valid_linear_acc")] for n, r in runs.items()
+    }
+
+
+def keep_pictures(place, results):
+    "Draw the views, and keep the pictures of the walk beside the record"
+    (place / "views").mkdir(exist_ok=True)
+    with chdir(place):
+        draw_views(Path("run"), Path("views"))  # the run names its data as seen from there
+    for name, (folder, which) in PICTURES.items():
+        _keep_pictures(place / folder, Path(results) / "pictures" / "own-images" / name, which)
+
+
+def record(place, package, said):
+    "The record of the walk"
+    s, tuned = read_settings(place / "run"), read_json(place / "run" / "finetune" / "metrics.json")
+    version = read_json(package / "package.json")["version"]
+    return dict(
+        name="own-images",
+        stage="finetune",
+        command="python benchmarks/own_images.py package",
+        preset=None,
+        data=dict(name=f"emoji-datasource-google {version}", n=s["data_n"], sha256=s["data_sha256"]),
+        settings=dict(file=SETTINGS),
+        seeds=[0],
+        seconds=[sum(v["seconds"] for v in said.values())],
+        deviation=None,
+        metrics=scores(place),
+        extra=dict(
+            date=s["date"],
+            said=said,
+            history=read_history(place / "run" / "history.csv"),
+            n_labels=tuned["n_labels"],
+            n_test=tuned["n_test"],
+        ),
+        **{k: s[k] for k in ("device", "threads", "versions", "commit", "dirty")},
+    )
+
+
 def main():
     "Walk and write the record"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -179,51 +225,8 @@ def main():
     if not (place / "emoji").is_dir():
         lay_out(package, place)
     said = walk(place)
-    s = read_settings(place / "run")
-    read = lambda run, k: read_json(place / run / "metrics.json")[k]
-    metrics = {
-        k: [read("run/finetune", k)]
-        for k in ("finetune_acc", "linear_acc", "supervised_acc", "random_linear_acc", "raw_linear_acc")
-    }
-    runs = {"as chosen": "run"} | {n: folder_of(n) for n in OTHERS}
-    metrics |= {f"valid_linear_acc@{n}": [read(f"{r}/probe", "valid_linear_acc")] for n, r in runs.items()}
-    (place / "views").mkdir(exist_ok=True)
-    with chdir(place):
-        draw_views(Path("run"), Path("views"))  # the run names its data as seen from there
-    for name, (folder, which) in PICTURES.items():
-        _keep_pictures(place / folder, Path(args.results) / "pictures" / "own-images" / name, which)
-    path = write_record(
-        args.results,
-        dict(
-            name="own-images",
-            stage="finetune",
-            command="python benchmarks/own_images.py package",
-            preset=None,
-            data=dict(
-                name="emoji-datasource-google " + read_json(package / "package.json")["version"],
-                n=s["data_n"],
-                sha256=s["data_sha256"],
-            ),
-            settings=dict(file=SETTINGS),
-            seeds=[0],
-            device=s["device"],
-            threads=s["threads"],
-            seconds=[sum(v["seconds"] for v in said.values())],
-            versions=s["versions"],
-            commit=s["commit"],
-            dirty=s["dirty"],
-            deviation=None,
-            metrics=metrics,
-            extra=dict(
-                date=s["date"],
-                said=said,
-                history=read_history(place / "run" / "history.csv"),
-                n_labels=read("run/finetune", "n_labels"),
-                n_test=read("run/finetune", "n_test"),
-            ),
-        ),
-    )
-    print(f"record: {path}")
+    keep_pictures(place, args.results)
+    print(f"record: {write_record(args.results, record(place, package, said))}")
 
 
 if __name__ == "__main__":

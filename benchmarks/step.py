@@ -85,18 +85,31 @@ def lightly_arm(x, model, opt, batch, workers):
     return round_
 
 
+def images(n):
+    "Random grey images"
+    gen = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8, generator=gen)
+
+
+def settings(args, dtype, workers, trials):
+    "The settings of the record"
+    strengths = dict(crop=AREA, flip=0.5, brightness=CHANGE, contrast=CHANGE, temperature=TEMPERATURE)
+    return dict(script="step.py", images=args.images, side=28, views=2, steps=STEPS, **strengths) | dict(
+        encoder="small_cnn",
+        optimizer="adamw",
+        memory_format="channels_last",
+        precision=str(dtype or torch.float32).removeprefix("torch."),
+        workers=workers,
+        workers_tried={str(n): t for n, t in trials.items()},
+    )
+
+
 def main():
     "Measure and write the record"
     import lightly
 
     args = arguments(__doc__.splitlines()[0], ["lightly"])
-    x = torch.randint(
-        0,
-        256,
-        (STEPS * args.images, 1, 28, 28),
-        dtype=torch.uint8,
-        generator=torch.Generator().manual_seed(0),
-    )
+    x = images(STEPS * args.images)
     torch.manual_seed(0)
     dtype = pick_precision()
     model = SimCLR(make_encoder("small_cnn", 1, 28, 0.5, 0.25), make_projector("mlp", 256), dtype).train()
@@ -107,30 +120,8 @@ def main():
     trials = {n: [seconds(arm) for _ in range(3)][1:] for n, arm in theirs.items()}
     best = min(trials, key=lambda n: statistics.median(trials[n]))
     measured = alternate(mine, theirs[best], args.rounds)
-    write(
-        "bench-step-lightly",
-        args,
-        *measured,
-        lightly.__version__,
-        dict(
-            script="step.py",
-            images=args.images,
-            side=28,
-            views=2,
-            steps=STEPS,
-            crop=AREA,
-            flip=0.5,
-            brightness=CHANGE,
-            contrast=CHANGE,
-            temperature=TEMPERATURE,
-            encoder="small_cnn",
-            optimizer="adamw",
-            memory_format="channels_last",
-            precision=str(dtype or torch.float32).removeprefix("torch."),
-            workers=best,
-            workers_tried={str(n): t for n, t in trials.items()},
-        ),
-    )
+    how = settings(args, dtype, best, trials)
+    write("bench-step-lightly", args, *measured, lightly.__version__, how)
 
 
 if __name__ == "__main__":
