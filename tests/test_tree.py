@@ -293,25 +293,12 @@ def test_figures_have_a_caption_and_a_text_in_their_place(path):
 
 # --- modules
 
-ORDER = [
-    "core",
-    "data",
-    "folders",
-    "augment",
-    "simclr_loss",
-    "distributed",
-    "pretrain",
-    "probe",
-    "deepcluster",
-    "semi",
-    "export",
-    "estimator",
-    "ablation",
-    "protocol",
-    "report",
-    "cli",
-]
-WITHOUT_FASTAI = ["core", "data", "folders", "augment", "simclr_loss", "distributed", "deepcluster"]
+ORDER = (
+    "core settings runs data folders augment simclr_loss distributed encoders training stages figures classifier "
+    "probing finetuning pretraining deepclustering scan semisupervised exporting estimator protocol reporting "
+    "writeups experiments cli"
+).split()
+WITHOUT_FASTAI = "core settings runs data folders augment simclr_loss distributed encoders".split()
 
 
 def imported(tree):
@@ -335,6 +322,20 @@ def own_imports(path):
         if name.startswith(".")
     ]
     return {name for name in names if name == "*" or name in ORDER}
+
+
+def named(tree):
+    "Our modules that the strings of `tree` name as `module:name` or `ssl_nb.module`; docstrings are prose"
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield from re.findall(r"^(\w+):\w+$|\bssl_nb\.(\w+)", node.value)
+
+
+def own_names(path):
+    "Our modules that the strings of the module at `path` name"
+    found = named(ast.parse(path.read_text(encoding="utf-8")))
+    return {name for pair in found for name in pair if name in ORDER}
 
 
 def module_level(node):
@@ -364,18 +365,38 @@ def test_reading_of_imports(code, names):
     assert list(imported(ast.parse(code))) == names
 
 
+@pytest.mark.parametrize(
+    "code, names",
+    [
+        ("f('augment:augmentation')", ["augment"]),
+        ("import_module('ssl_nb.cli')", ["cli"]),
+        ("f('a: probing')", []),
+        ("def f():\n    'see probing:probe'", []),
+    ],
+)
+def test_reading_of_names_in_strings(code, names):
+    assert ["".join(pair) for pair in named(ast.parse(code))] == names
+
+
 def test_every_module_has_a_place_in_the_order():
     assert sorted(path.stem for path in MODULES) == sorted(ORDER)
 
 
+def lower(path):
+    "The modules that the one at `path` may import and name; `cli` also the whole package"
+    if path.stem == "simclr_loss":
+        return set()
+    return {*ORDER[: ORDER.index(path.stem)], *(["*"] if path.stem == "cli" else [])}
+
+
 @each_module
 def test_imports_run_one_way(path):
-    allowed = (
-        set()
-        if path.stem == "simclr_loss"
-        else set(ORDER[: ORDER.index(path.stem)]) | ({"*"} if path.stem == "cli" else set())
-    )
-    assert own_imports(path) - allowed == set()
+    assert own_imports(path) - lower(path) == set()
+
+
+@each_module
+def test_names_in_strings_run_one_way(path):
+    assert own_names(path) - lower(path) - {path.stem} == set()
 
 
 @pytest.mark.parametrize("name", WITHOUT_FASTAI)

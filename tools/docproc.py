@@ -30,7 +30,8 @@ def notebook_path(path):
 def colab_url(path):
     "Where the notebook at `path` opens in Colab"
     config = get_config()
-    return f"https://colab.research.google.com/github/{config.user}/{config.repo}/blob/{config.branch}/{notebook_path(path)}"
+    at = f"{config.user}/{config.repo}/blob/{config.branch}/{notebook_path(path)}"
+    return f"https://colab.research.google.com/github/{at}"
 
 
 def source_url(path):
