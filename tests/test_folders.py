@@ -15,14 +15,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import run
+from conftest import command, run
 
 BRIEF = ["--epochs", "2", "--batch-size", "32", "--image-size", "16", "--quiet"]
 
 
 def ssl_nb(*words, cwd, **environment):
-    "Run the command in `cwd`, with a cache of its own there"
-    return run("ssl_nb", *words, cwd=cwd, **dict(SSL_NB_CACHE=str(cwd / "cache")) | environment)
+    "Run the command in a forked process in `cwd`, with a cache of its own there"
+    return command(*words, cwd=cwd, **dict(SSL_NB_CACHE=str(cwd / "cache")) | environment)
+
+
+def in_own_process(*words, cwd):
+    "The same as a shell runs it"
+    return run("ssl_nb", *words, cwd=cwd, SSL_NB_CACHE=str(cwd / "cache"))
 
 
 def digits():
@@ -51,21 +56,18 @@ def one_line(done, *says):
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
+def two(once):
     "200 digits without labels and 100 with, and a pretraining on both"
-    folder = tmp_path_factory.mktemp("two")
-    x, y = digits()
-    kept = np.flatnonzero(y < 4)[:300]
-    fill(
-        folder / "my photos",
-        [
-            (f"unlabelled/{n}.png" if n < 200 else f"labelled/{y[i]}/{n}.png", x[i])
-            for n, i in enumerate(kept)
-        ],
-    )
-    done = ssl_nb("pretrain", "--data", "my photos", "--preset", "digits", *BRIEF, "--out", "run", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return folder
+
+    def make(folder):
+        x, y = digits()
+        kept = np.flatnonzero(y < 4)[:300]
+        fill(folder / "my photos", [(f"unlabelled/{n}.png", x[i]) for n, i in enumerate(kept[:200])])
+        fill(folder / "my photos", [(f"labelled/{y[i]}/{n}.png", x[i]) for n, i in enumerate(kept[200:])])
+        words = ["pretrain", "--data", "my photos", "--preset", "digits", *BRIEF, "--out", "run"]
+        return ssl_nb(*words, cwd=folder)
+
+    return once("two", make)
 
 
 def test_pretraining_takes_both_piles(two):
@@ -171,16 +173,15 @@ def test_a_rare_class_stops_nothing(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def classifier(two):
-    "A pretraining with a linear probe"
-    done = ssl_nb("probe", "run", "--no-baselines", "--out", "linear", "--quiet", cwd=two)
-    assert done.returncode == 0, done.stderr
-    return two / "linear"
+def classifier(once, two):
+    "A linear probe on that pretraining"
+    words = "probe run --no-baselines --quiet --out".split()
+    return once("classifier", lambda folder: ssl_nb(*words, folder, cwd=two))
 
 
 def test_what_is_no_file_is_not_waited_for(two, classifier):
     os.mkfifo(two / "pipe")
-    for words in (["predict", "linear", "pipe"], ["predict", "linear", os.devnull]):
+    for words in (["predict", classifier, "pipe"], ["predict", classifier, os.devnull]):
         one_line(ssl_nb(*words, cwd=two), "neither a folder nor an ordinary file")
     for words in (["data", "pipe"], ["pretrain", "--data", os.devnull]):
         one_line(ssl_nb(*words, cwd=two), "is one file; give a folder")
@@ -209,7 +210,7 @@ def test_a_large_picture_leaves_no_warning(tmp_path):
         ["data", "photos", "--out", "look.png"],
         ["pretrain", "--data", "photos", *BRIEF, "--out", "run"],
     ):
-        done = ssl_nb(*words, cwd=tmp_path)
+        done = in_own_process(*words, cwd=tmp_path)
         assert done.returncode == 0 and "Warning" not in done.stderr, done.stderr
 
 
