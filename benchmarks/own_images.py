@@ -19,8 +19,9 @@ import time
 from contextlib import chdir
 from pathlib import Path
 
-from ssl_nb.core import read_json, write_json, write_text
-from ssl_nb.experiments import _keep_pictures
+from PIL import Image
+
+from ssl_nb.core import atomic_path, read_json, write_json, write_text
 from ssl_nb.runs import read_settings, write_record
 from ssl_nb.training import read_history
 
@@ -177,13 +178,21 @@ def scores(place):
     }
 
 
+def keep_small(folder, which, to):
+    "Copy pictures beside the records, with few colours to keep them small"
+    to.mkdir(parents=True, exist_ok=True)
+    for file in sorted(folder.glob(which)):
+        with Image.open(file) as picture, atomic_path(to / file.name) as half:
+            picture.convert("RGB").quantize(128).save(half, "PNG", optimize=True)
+
+
 def keep_pictures(place, results):
     "Draw the views, and keep the pictures of the walk beside the record"
     (place / "views").mkdir(exist_ok=True)
     with chdir(place):
         draw_views(Path("run"), Path("views"))  # the run names its data as seen from there
     for name, (folder, which) in PICTURES.items():
-        _keep_pictures(place / folder, Path(results) / "pictures" / "own-images" / name, which)
+        keep_small(place / folder, which, Path(results) / "pictures" / "own-images" / name)
 
 
 def record(place, package, said):
