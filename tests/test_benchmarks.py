@@ -6,8 +6,21 @@ import json
 import pytest
 from PIL import Image
 
-from conftest import ROOT, run
+from conftest import ROOT, code
 from ssl_nb.cli import parse
+
+
+SCRIPT = """
+import os, runpy, sys
+del sys.argv[0]
+sys.path[0] = os.path.dirname(sys.argv[0])
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+
+
+def benchmark(script, *words, cwd):
+    "Run a benchmark in a forked process"
+    return code(SCRIPT, ROOT / "benchmarks" / script, *words, cwd=cwd)
 
 
 @pytest.mark.parametrize(
@@ -21,19 +34,8 @@ from ssl_nb.cli import parse
 )
 def test_benchmark_writes_its_record(script, peer, images, names, tmp_path):
     script, *flags = script.split()
-    done = run(
-        "python",
-        str(ROOT / "benchmarks" / script),
-        *flags,
-        peer,
-        "--rounds",
-        "2",
-        "--images",
-        str(images),
-        "--results",
-        str(tmp_path),
-        cwd=tmp_path,
-    )
+    words = [*flags, peer, "--rounds", "2", "--images", images, "--results", tmp_path]
+    done = benchmark(script, *words, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert {f.name for f in tmp_path.iterdir()} == {f"{n}.json" for n in names}
     for name in names:
@@ -49,18 +51,8 @@ def test_benchmark_writes_its_record(script, peer, images, names, tmp_path):
 
 
 def test_parts_of_the_step(tmp_path):
-    done = run(
-        "python",
-        str(ROOT / "benchmarks" / "parts.py"),
-        "--rounds",
-        "2",
-        "--images",
-        "8",
-        "--results",
-        str(tmp_path),
-        "--no-compile",
-        cwd=tmp_path,
-    )
+    words = ["--rounds", "2", "--images", "8", "--results", tmp_path, "--no-compile"]
+    done = benchmark("parts.py", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads((tmp_path / "bench-step-parts.json").read_text(encoding="utf-8"))
     parts = record["extra"]["parts"]
@@ -73,15 +65,7 @@ def test_parts_of_the_step(tmp_path):
 
 
 def test_scale(tmp_path):
-    done = run(
-        "python",
-        str(ROOT / "benchmarks" / "scale.py"),
-        "--images",
-        "2500",
-        "--results",
-        str(tmp_path),
-        cwd=tmp_path,
-    )
+    done = benchmark("scale.py", "--images", "2500", "--results", tmp_path, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads((tmp_path / "bench-scale.json").read_text(encoding="utf-8"))
     metrics = {name: values[0] for name, values in record["metrics"].items()}
