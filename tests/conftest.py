@@ -231,7 +231,15 @@ LONGEST = [
     "[01_augment.ipynb]",
     "test_notebook_runs",
 ]
-UNITS = ["test_tree", "test_colab", "test_results", "test_workflows", "test_data"]
+UNITS = [
+    "test_tree",
+    "test_style",
+    "test_colab",
+    "test_results",
+    "test_workflows",
+    "test_data",
+    "test_augment",
+]
 
 
 def pytest_addoption(parser):

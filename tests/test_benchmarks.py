@@ -9,7 +9,6 @@ from PIL import Image
 from conftest import ROOT, code
 from ssl_nb.cli import parse
 
-
 SCRIPT = """
 import os, runpy, sys
 del sys.argv[0]

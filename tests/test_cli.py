@@ -91,7 +91,7 @@ def test_a_mistake_is_one_line_and_changes_nothing(words, says, tmp_path):
 
 def test_mistakes_and_help_import_nothing_heavy(tmp_path):
     heavy = "{'torch', 'fastai', 'sklearn', 'numpy'} & set(sys.modules)"
-    code = f"import sys\nfrom ssl_nb.cli import main\nmain({{}})\nprint(sorted({heavy}))"
+    text = f"import sys\nfrom ssl_nb.cli import main\nmain({{}})\nprint(sorted({heavy}))"
     for words in (
         ["--help"],
         ["pretrain", "--help"],
@@ -100,7 +100,7 @@ def test_mistakes_and_help_import_nothing_heavy(tmp_path):
         ["probe", "runs/x"],
         ["presets", "digits"],
     ):
-        done = run("python", "-c", code.replace("{}", str(words)), cwd=tmp_path)
+        done = run("python", "-c", text.replace("{}", str(words)), cwd=tmp_path)
         assert done.stdout.endswith("[]\n"), done.stdout + done.stderr
 
 
