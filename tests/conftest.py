@@ -191,7 +191,16 @@ def alone(once, wheel):
     return lambda extra="": once(f"alone{extra}", lambda folder: make_alone(folder, wheel, extra)) / "bin"
 
 
-# --- small runs that many tests begin with
+# --- images and small runs that many tests begin with
+
+
+def digits():
+    "Real digits as arrays of 8x8 bytes, and their classes"
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    return (found.images * 15.9).astype("uint8"), found.target
+
 
 TINY = ["--epochs", "3", "--batch-size", "256", "--seed", "1", "--quiet"]
 

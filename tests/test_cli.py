@@ -18,11 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits
 
-from conftest import TINY, code, run
+from conftest import TINY, code, digits, run
 from conftest import command as ssl_nb
-from ssl_nb.encoders import read_weights
 
 
 def in_own_process(*words, cwd, **environment):
@@ -298,8 +296,8 @@ def labelled(once, trained):
         folder.mkdir()
         shutil.copytree(trained / "whole", folder / "whole")
         (folder / "some scans").mkdir()
-        for i, digit in enumerate(load_digits().images[:3]):
-            scan = Image.fromarray((digit * 15.9).astype(np.uint8)).resize((40, 40))
+        for i, digit in enumerate(digits()[0][:3]):
+            scan = Image.fromarray(digit).resize((40, 40))
             scan.save(folder / "some scans" / f"scan {i} é.png")
         tuned = ssl_nb("finetune", "whole", *FEW, "--stop", "fixed", cwd=folder)
         said = ("SimCLR + fine-tuning", "supervised from scratch")
@@ -506,6 +504,8 @@ def test_a_compiled_run_leaves_an_ordinary_encoder(tmp_path):
     assert done.returncode == 0, done.stderr
     plain = ssl_nb(*words, "--out", "plain", cwd=tmp_path)
     assert plain.returncode == 0
+    from ssl_nb.encoders import read_weights
+
     a, b = (read_weights(tmp_path / name / "model.safetensors")[1] for name in ("run", "plain"))
     assert a.keys() == b.keys() and not any("_orig_mod" in name for name in a)
     losses = [float(history(tmp_path / name)[0]["loss"]) for name in ("run", "plain")]
@@ -529,8 +529,8 @@ def flat(once):
 
     def make(folder):
         (folder / "my scans é").mkdir(parents=True)
-        for i, x in enumerate(load_digits().images[:300]):
-            scan = Image.fromarray((x * 15.9).astype(np.uint8)).resize((16, 16))
+        for i, digit in enumerate(digits()[0][:300]):
+            scan = Image.fromarray(digit).resize((16, 16))
             scan.save(folder / "my scans é" / f"{i:03}.png")
         return ssl_nb("pretrain", "--data", "my scans é", *words, cwd=folder)
 

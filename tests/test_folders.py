@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import command, run
+from conftest import command, digits, run
 
 BRIEF = ["--epochs", "2", "--batch-size", "32", "--image-size", "16", "--quiet"]
 
@@ -28,14 +28,6 @@ def ssl_nb(*words, cwd, **environment):
 def in_own_process(*words, cwd):
     "The same as a shell runs it"
     return run("ssl_nb", *words, cwd=cwd, SSL_NB_CACHE=str(cwd / "cache"))
-
-
-def digits():
-    "Real digits as arrays of 8x8 bytes, and their classes"
-    from sklearn.datasets import load_digits
-
-    found = load_digits()
-    return (found.images * 15.9).astype(np.uint8), found.target
 
 
 def fill(folder, files, size=16):

@@ -4,6 +4,7 @@ The prose of the first page and of the report holds none that was typed.
 """
 
 import html
+import importlib
 import json
 import re
 
@@ -11,9 +12,7 @@ import nbformat
 import pytest
 
 from conftest import ROOT
-from ssl_nb.reporting import result
 from ssl_nb.runs import percent, read_record
-from ssl_nb.writeups import CLAIMS
 
 SPAN = re.compile(
     r'<span class="result" title="[^"]*" data-record="([^"]+)" data-metric="([^"]+)" data-digits="(\d+)">([^<]*)</span>'
@@ -29,6 +28,16 @@ SOURCED = {
         "F1 above 0.60 for every class",
     ],
 }
+
+
+def reporting():
+    "The module, which takes seconds to import"
+    return importlib.import_module("ssl_nb.reporting")
+
+
+def writeups():
+    "The module, which takes seconds to import"
+    return importlib.import_module("ssl_nb.writeups")
 
 
 def cells(path, kind):
@@ -55,13 +64,13 @@ def test_published_numbers_are_those_of_their_records(path):
     found = [number for text in texts(path) for number in published(text)]
     assert sum(text.count('class="result"') for text in texts(path)) == len(found)
     for record, metric, digits, text in found:
-        assert published(result(record, metric, int(digits), ROOT / "results")) == [
+        assert published(reporting().result(record, metric, int(digits), ROOT / "results")) == [
             (record, metric, digits, text)
         ], f"{path.name}: run it again"
     if path.name == "06_report.ipynb":
         wanted = {
             of
-            for claim in CLAIMS
+            for claim in writeups().CLAIMS
             for of in (claim["same"], claim["best"])
             if (ROOT / "results" / f"{of[0]}.json").is_file()
         }
@@ -69,13 +78,13 @@ def test_published_numbers_are_those_of_their_records(path):
 
 
 def test_a_wrong_number_is_found():
-    right = result("mnist-few-10", "semi_acc", folder=ROOT / "results")
+    right = reporting().result("mnist-few-10", "semi_acc", folder=ROOT / "results")
     assert len(published(right)) == 1 and published(right)[0][:3] == ("mnist-few-10", "semi_acc", "1")
     assert published(right.replace("99.", "98.")) != published(right)
 
 
 def test_claims_name_metrics_that_their_records_have():
-    for claim in CLAIMS:
+    for claim in writeups().CLAIMS:
         for name, metric in (claim["same"], claim["best"]):
             if (ROOT / "results" / f"{name}.json").is_file():
                 assert metric in read_record(name, ROOT / "results")["metrics"]
