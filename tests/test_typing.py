@@ -44,24 +44,15 @@ def test_the_names_for_type_checkers_are_those_of_the_package():
 def test_calls_and_names_under_mypy(tmp_path):
     for name in ("right", "wrong"):
         shutil.copy(TYPED / f"{name}.py", tmp_path)
-    (tmp_path / "names.py").write_text(
-        "import ssl_nb\n" + "".join(f"reveal_type(ssl_nb.{name})\n" for name in dir(ssl_nb))
-    )
+    asked_for = "".join(f"reveal_type(ssl_nb.{name})\n" for name in dir(ssl_nb))
+    (tmp_path / "names.py").write_text(f"import ssl_nb\n{asked_for}")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (tmp_path / "readme.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", readme, re.S)))
     for page in ("own_code", "colab"):
         (tmp_path / f"{page}.py").write_text(LAX + page_code(ROOT / "nbs" / f"{page}.ipynb"))
     files = sorted(path.name for path in tmp_path.glob("*.py"))
-    done = run(
-        "mypy",
-        "--strict",
-        "--follow-imports=silent",
-        "--cache-dir",
-        "cache",
-        *files,
-        cwd=tmp_path,
-        MYPYPATH=str(ROOT),
-    )
+    words = ["--strict", "--follow-imports=silent", "--cache-dir", str(ROOT / "build" / "mypy"), *files]
+    done = run("mypy", *words, cwd=tmp_path, MYPYPATH=str(ROOT))
     assert done.returncode in (0, 1), done.stdout + done.stderr
     said = FOUND.findall(done.stdout)
     assert [line for line in said if line[3] and line[0] != "wrong"] == [], "right calls, flagged"
