@@ -9,7 +9,7 @@ __all__ = ['whiten', 'neighbour_graph', 'spread_labels', 'balanced', 'cluster_la
            'fixmatch_loss', 'fixmatch', 'semi', 'parse_sizes', 'curve_cell', 'label_curve', 'plot_label_curve',
            'few_table']
 
-# %% ../nbs/08_semi.ipynb #f3e312c8
+# %% ../nbs/08_semi.ipynb #96584204
 import copy
 import time
 from pathlib import Path
@@ -34,12 +34,11 @@ from ssl_nb.classifier import (
 from .core import SslNbError, class_colour, figure_style, pick_device, read_json, save_figure
 from .data import Images, Source, few_labels
 from .deepclustering import kmeans
-from .encoders import Encoder, feature_dim, features
+from .encoders import Encoder, feature_dim, features, nearest_neighbours
 from .figures import calibration
 from .finetuning import finetune
 from .probing import FEW_ARMS
 from .runs import finish_run, percent, read_record, run_state, stage
-from .scan import search_neighbours
 from .settings import Count, Natural, OptionsOf, Positive, Share, stage_params
 from .stages import Run, begin_stage, labelled_data, load_run, start_stage
 from .training import RandomBatches, TrainingCallback, autocast, pick_precision, train
@@ -55,22 +54,20 @@ def whiten(
     _, s, v = torch.linalg.svd(h[:10_000], full_matrices=False)
     return F.normalize((h @ v.T) / (s + eps * s[0]), dim=1)
 
-# %% ../nbs/08_semi.ipynb #6079d018
+# %% ../nbs/08_semi.ipynb #dd4b637f
 def neighbour_graph(
     h,  # (N,D) features of length 1
     k: int = 10,  # Neighbours of each image, >= 1
     temperature: float = 0.05,  # How fast a tie weakens, > 0
 ):  # (N,N) scipy sparse matrix, symmetric, zero on the diagonal
-    "The graph of nearest neighbours by cosine similarity, searched exactly by faiss"
+    "The graph of nearest neighbours by cosine similarity"
     import scipy.sparse as sp
 
-    n, k = len(h), min(k, len(h) - 1)
-    s, j = search_neighbours(h, k + 1)
-    w = sp.csr_matrix(
-        (np.exp((s - 1) / temperature).ravel(), (np.repeat(np.arange(n), k + 1), j.ravel())), (n, n)
-    )
-    w.setdiag(0)
-    w.eliminate_zeros()
+    similar, neighbour = nearest_neighbours(h, k)
+    n, k = similar.shape
+    ties = np.exp((similar.numpy() - 1) / temperature)
+    image = np.repeat(np.arange(n), k)
+    w = sp.csr_matrix((ties.ravel(), (image, neighbour.numpy().ravel())), (n, n))
     return w.maximum(w.T)
 
 # %% ../nbs/08_semi.ipynb #fcb484fc
