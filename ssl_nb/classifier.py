@@ -268,9 +268,9 @@ def training_verdict(
             return 'validation fell far behind training; more labels or more augmentation may help'
     return ''
 
-# %% ../nbs/classifier.ipynb #c54c3f32
+# %% ../nbs/classifier.ipynb #5cf00a32
 def save_classifier(model: Classifier, path, half=False):
-    "Write a classifier as safetensors, in float16 with `half`; architecture, input and class names stand in its metadata"
+    "Write a classifier as safetensors, in float16 with `half`; all but the weights stands in its metadata"
     about = dict(classes=model.classes, head=head_sizes(model.head), sharpness=model.sharpness)
     write_weights(model, model.encoder.info | about, path, half)
 
@@ -387,7 +387,7 @@ def _body_of(run, body):
     "A network of one's own: the one given, or that of a live run"
     return getattr(run, 'body', None) if body is None else body
 
-# %% ../nbs/classifier.ipynb #822a60b1
+# %% ../nbs/classifier.ipynb #a78d0002
 # `class_scores` of the test images, calibration, scikit-learn's report and the folder of the classifier
 def evaluate(
     run: str | Path | Run,  # A run folder that holds a classifier, or the pretraining run above it
@@ -411,7 +411,7 @@ def evaluate(
         write_json(Path(out) / 'metrics.json', scores)
     return scores | dict(classifier=str(path), kind=made.settings['stage'])
 
-
+# %% ../nbs/classifier.ipynb #dcea74c9
 def _check_classes(d, model):
     "Refuse data that the classifier cannot be scored on"
     if d.test is None:
@@ -445,7 +445,7 @@ def looks_inverted(
     border = torch.cat([f[:, 0], f[:, -1], f[:, :, 0], f[:, :, -1]], 1).median(1).values
     return (border > 0.6) & (mean < 0.35) if mean < 0.5 else (border < 0.4) & (mean > 0.65)
 
-# %% ../nbs/classifier.ipynb #2113af44
+# %% ../nbs/classifier.ipynb #c32ca39b
 # a dict for each image: file, class, probability, top [(class, probability)], inverted (whether it looks so)
 def predict(
     run: str | Path | Run,  # A run folder with a classifier, the run above it, or a `model.safetensors`
@@ -478,7 +478,7 @@ def predict(
         for f, top, o in zip(files, tops, odd)
     ]
 
-
+# %% ../nbs/classifier.ipynb #8fc18ab8
 def _asked_images(source, encoder, bad_files):
     "The images and what they are called"
     if isinstance(source, (np.ndarray, Tensor)):

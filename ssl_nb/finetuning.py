@@ -54,7 +54,7 @@ def stop_rule(
         return stop
     return 'valid' if least >= 50 else 'folds' if least >= 6 else 'fixed'
 
-# %% ../nbs/finetuning.ipynb #bc409905
+# %% ../nbs/finetuning.ipynb #5e6b5e78
 class _Scores:
     "What was found for each name, in a file if there is one, so that it is found once"
 
@@ -69,7 +69,7 @@ class _Scores:
                 write_json(self.path, self.found)
         return self.found[name]
 
-
+# %% ../nbs/finetuning.ipynb #53343949
 def choose_by_folds(
     make,  # Returns a fresh copy of the encoder
     im: Images,  # The labelled images
@@ -121,7 +121,7 @@ def _larger(im, augment, copies, seed):
     x, i = enlarged(im.x, augment, copies, seed)
     return Images(x, im.y[i], im.classes)
 
-# %% ../nbs/finetuning.ipynb #41f86e79
+# %% ../nbs/finetuning.ipynb #fbd5c6c7
 @stage('finetune')
 def finetune(
     run: str | Path | Run,  # A run folder of pretraining
@@ -189,7 +189,7 @@ def finetune(
     finish_run(out, scores | found)
     return _run_of_stage(out, run)
 
-
+# %% ../nbs/finetuning.ipynb #b9877728
 def _chosen_by_folds(run, labelled, draw, first_lr, out, quiet, steps, **how):
     "The rate at the input that cross-validation chooses, and the accuracy of each"
     if not quiet:

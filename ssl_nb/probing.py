@@ -36,7 +36,7 @@ from .settings import Count, Natural
 from .stages import Run, augmentation_of, begin_stage, labelled_data, start_stage
 from .training import pick_precision
 
-# %% ../nbs/04_probe.ipynb #39f6c66b
+# %% ../nbs/04_probe.ipynb #e40e6d52
 class LinearProbe:
     "Logistic regression on standardised features; C is chosen inside the labelled images"
 
@@ -86,20 +86,24 @@ class LinearProbe:
 
     def as_linear(self) -> nn.Linear:
         "The same function as one linear layer, the standardisation folded in"
-        scale, regression = self.model_[0], self.model_[1]
-        W, b = regression.coef_, regression.intercept_
-        # two classes: scikit-learn keeps one row
-        if len(W) == 1:
-            W, b = np.vstack([-W, W]) / 2, np.r_[-b, b] / 2
-        W = W / scale.scale_
-        b = b - W @ scale.mean_
-        layer = nn.Linear(W.shape[1], W.shape[0])
-        with torch.no_grad():
-            layer.weight.copy_(torch.tensor(W))
-            layer.bias.copy_(torch.tensor(b))
-        return layer
+        return _linear_layer(*self.model_)
 
-# %% ../nbs/04_probe.ipynb #06aa9a93
+# %% ../nbs/04_probe.ipynb #ea9ebc90
+@torch.no_grad()
+def _linear_layer(scale, regression):
+    "One linear layer for a standardisation and a logistic regression"
+    W, b = regression.coef_, regression.intercept_
+    # two classes: scikit-learn keeps one row
+    if len(W) == 1:
+        W, b = np.vstack([-W, W]) / 2, np.r_[-b, b] / 2
+    W = W / scale.scale_
+    b = b - W @ scale.mean_
+    layer = nn.Linear(W.shape[1], W.shape[0])
+    layer.weight.copy_(torch.tensor(W))
+    layer.bias.copy_(torch.tensor(b))
+    return layer
+
+
 def linear_probe(
     h,  # (N,D) features of the labelled images
     y,  # (N,) their classes
@@ -109,7 +113,7 @@ def linear_probe(
     "A linear classifier on frozen features"
     return LinearProbe(Cs, seed=seed).fit(h, y)
 
-# %% ../nbs/04_probe.ipynb #9f02b1ca
+# %% ../nbs/04_probe.ipynb #4542abde
 def _knn_accuracy(h, labelled, h_new, im, k):
     voted = knn_predict(h, labelled.y, h_new, k, n_classes=len(im.classes))
     return (voted == im.y).double().mean().item()
@@ -147,7 +151,7 @@ def _frozen(run, d, labelled, knn_k, seed, dev, quiet, baselines=True):
     bar.close()
     return scores, found, h_test
 
-
+# %% ../nbs/04_probe.ipynb #ce0b276d
 ARMS = {
     'SimCLR + linear probe': 'linear_acc',
     'SimCLR + kNN': 'knn_acc',
@@ -157,7 +161,7 @@ ARMS = {
 }
 FEW_ARMS = {'fine-tuned + unlabelled': 'semi_acc', 'SimCLR + fine-tuning': 'finetune_acc'} | ARMS
 
-# %% ../nbs/04_probe.ipynb #ffa6803b
+# %% ../nbs/04_probe.ipynb #a1bb2fab
 @stage('probe')
 def probe(
     run: str | Path | Run,  # A run folder of pretraining
@@ -199,7 +203,7 @@ def probe(
     finish_run(out, dict(verdict='') | scores)
     return _run_of_stage(out, run)
 
-
+# %% ../nbs/04_probe.ipynb #d83afe29
 def _from_scratch(run, d, labelled, out, dev, given):
     "The supervised baseline: its accuracy, and what looks wrong in its training"
     model, rows = train_supervised(

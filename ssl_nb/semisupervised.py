@@ -1,4 +1,4 @@
-"""The unlabelled rest beside few labels: label spreading, cluster-then-label and FixMatch, and the curve over the number of labels
+"""The unlabelled rest beside few labels: label spreading, clusters, FixMatch, and accuracy by label count
 
 Docs: https://ssl-nb.github.io/ssl_nb/semi.html.md"""
 
@@ -129,7 +129,7 @@ def cluster_labels(
     cls = torch.where(votes.sum(1) > 0, votes.argmax(1), nearest)
     return F.one_hot(cls[torch.as_tensor(km.labels_)], n_classes).float()
 
-# %% ../nbs/08_semi.ipynb #cd9a9caf
+# %% ../nbs/08_semi.ipynb #a382c01c
 def _with_true_labels(im, i, given, guessed):
     "All images with their pseudo-labels, and the labelled ones so often that they make a sixteenth of each batch"
     guessed[i] = given
@@ -137,7 +137,7 @@ def _with_true_labels(im, i, given, guessed):
     x = torch.cat([im.x, im.x[i.repeat(times)]])
     return Images(x, torch.cat([guessed, given.repeat(times)]), im.classes)
 
-
+# %% ../nbs/08_semi.ipynb #47632f83
 # (`Classifier`, [pseudo-labels (N,K) of each round], rows of the last training)
 def self_train(
     encoder: Encoder,  # Pretrained; a copy is trained in each round
@@ -199,7 +199,7 @@ class MixedBatches:
         for (x, y), (u, _) in zip(self.known, self.rest):
             yield torch.cat([x, u]), y
 
-# %% ../nbs/08_semi.ipynb #fa00c62e
+# %% ../nbs/08_semi.ipynb #2a71d3e3
 class FixMatch(TrainingCallback):
     "Labels where there are some, agreement with itself where there are none; `mean` is the running average"
 
@@ -245,7 +245,7 @@ class FixMatch(TrainingCallback):
     def restore(self, kept):
         self.mean.load_state_dict(kept)
 
-
+# %% ../nbs/08_semi.ipynb #5875e190
 def fixmatch_loss(
     pred,  # (B+U,K) scores of labelled images, then of the others
     y,  # (B,) true classes
@@ -300,7 +300,7 @@ def fixmatch(
     )
     return match.mean, rows
 
-# %% ../nbs/08_semi.ipynb #4f3613c3
+# %% ../nbs/08_semi.ipynb #6d394922
 @stage('semi')
 def semi(
     run: str | Path | Run,  # A run folder of pretraining
@@ -359,7 +359,7 @@ def semi(
     finish_run(out, scores)
     return _run_of_stage(out, run)
 
-
+# %% ../nbs/08_semi.ipynb #6f7b64ab
 def _mild(options):
     "A small shift, and a flip where the strong change has one"
     return augmentation(
@@ -373,7 +373,7 @@ def _verdict(rows):
         return 'almost no unlabelled image was ever counted; a lower threshold or more steps may help'
     return training_verdict(rows)
 
-# %% ../nbs/08_semi.ipynb #d20c78cb
+
 def _with_unlabelled(run, d, data, labels_per_class, seed):
     "All images in one pile, -1 for an unknown class, and the indices of the labelled ones"
     i = torch.arange(len(d.train))
@@ -425,7 +425,7 @@ def curve_cell(run, folder, k, seed, with_semi, how) -> dict:
         out |= {a: m[a] for a in FEW_ARMS.values() if a in m} | {f'{name}_seconds': m['seconds']}
     return out
 
-# %% ../nbs/08_semi.ipynb #69386229
+# %% ../nbs/08_semi.ipynb #019af03a
 @stage('curve')
 def label_curve(
     run: str | Path | Run,  # A run folder of pretraining
@@ -468,7 +468,7 @@ def label_curve(
     finish_run(out, dict(arms=arms, n_test=len(d.test), classes=list(d.classes), seconds=seconds))
     return load_run(out)
 
-
+# %% ../nbs/08_semi.ipynb #7324e544
 def _by_arm(got, ks):
     "{metric: {labels of each class: [accuracy of each draw]}} of the metrics of the cells"
     arms = {}
