@@ -11,7 +11,7 @@ __all__ = ['LOOKS', 'SCORINGS', 'VALUES', 'MEASURES', 'RECORDS', 'GROUPS', 'EXTR
            'look', 'metrics_of', 'runs_of', 'all_metrics', 'record_of', 'reproduce', 'check_record', 'reproduce_all',
            'metric_text']
 
-# %% ../nbs/experiments.ipynb #069db333
+# %% ../nbs/experiments.ipynb #005dd1cd
 import sys
 import time
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ from ssl_nb.runs import (
 )
 from .settings import CONTROLS, STAGES, Maker, Registry, _stage, all_params, resolve, stage_params
 
-# %% ../nbs/experiments.ipynb #49830466
+# %% ../nbs/experiments.ipynb #6e293c8c
 _demo_stages = ('pretrain', 'probe', 'cluster')
 
 
@@ -54,7 +54,7 @@ def stage_settings(
     common = {'device', 'seed', 'quiet', 'settings', 'preset'}
     return {k: v for k, v in given.items() if k in own | common}
 
-# %% ../nbs/experiments.ipynb #7fdede35
+# %% ../nbs/experiments.ipynb #05515da4
 def _on_digits(given):
     "The preset `digits` when neither data nor a preset is named"
     return given if given.get('preset') or given.get('data') else given | dict(preset='digits')
@@ -87,7 +87,7 @@ def _usual_k(data):
     wanted = len(data.classes) if is_labelled(data) else 10
     return max(2, min(wanted, len(all_images(data)) // 2))
 
-# %% ../nbs/experiments.ipynb #587959b6
+# %% ../nbs/experiments.ipynb #e77f7026
 def stage_function(name: str):
     "The function of a stage, imported only now"
     found = _stage(name)
@@ -118,7 +118,7 @@ def check_demo(out, force, resume, given) -> dict:  # The settings, with the pre
     check_same(out, {k: v for k, v in asked.items() if k not in controls and v not in (None, 'auto')})
     return given
 
-# %% ../nbs/experiments.ipynb #74c7c72a
+# %% ../nbs/experiments.ipynb #0581e3c9
 @dataclass(frozen=True)
 class Cell:
     "One run of a stage in an experiment"
@@ -135,7 +135,7 @@ def cell(stage, of=None, at=None, seeds=None, variants=None, **settings) -> Cell
     "A `Cell` in one line"
     return Cell(stage, of, at, settings, seeds, variants)
 
-# %% ../nbs/experiments.ipynb #e8d07bc3
+# %% ../nbs/experiments.ipynb #815250b7
 @dataclass(frozen=True)
 class Experiment:
     "What `reproduce` runs for each seed, and what of it goes into the record"
@@ -159,7 +159,7 @@ class Experiment:
     pictures: str | None = None  # The cell whose pictures, of seed 0, go beside the records
     scored: str = ''  # How scorings.csv calls scores of clusters; may hold `{cell}` and `{variant}`
 
-# %% ../nbs/experiments.ipynb #6324682b
+# %% ../nbs/experiments.ipynb #2afa9fe6
 LOOKS = Registry('look at a run', given=('folder',))
 _curves = ('loss', 'chance_loss', 'accuracy', 'chance_accuracy', 'knn_accuracy')
 
@@ -193,7 +193,7 @@ def _some(found, n):
     step = -(-len(found) // n)
     return found[::-1][::step][::-1]
 
-# %% ../nbs/experiments.ipynb #2843b77d
+# %% ../nbs/experiments.ipynb #e7020721
 SCORINGS = Registry('scoring', given=('m',))
 VALUES = Registry('value', given=('m',))
 
@@ -235,7 +235,7 @@ def _loop_values(m):
         last_test_acc=scores[-1]['test_acc'],
     )
 
-# %% ../nbs/experiments.ipynb #48175927
+# %% ../nbs/experiments.ipynb #383231ce
 MEASURES = Registry('measure', given=('run',))
 
 
@@ -274,7 +274,7 @@ def map_of_features(run, n=1000) -> dict:
     xy = {k: places.round(1).astype(float).tolist() for k, (places, _) in maps.items()}
     return dict(map=dict(xy=xy, y=test.y[maps['pretrained'][1]].tolist()))
 
-# %% ../nbs/experiments.ipynb #cb3112b0
+# %% ../nbs/experiments.ipynb #b7f23ed1
 @MEASURES.register('protocol')
 def traps(run, k=10, seed=0, steps=600, n_images=10_000, epochs=10) -> dict:
     "Every trap of the chapter on an honest protocol, done and not done"
@@ -296,7 +296,7 @@ def _trap_values(m):
 def _trap_scorings(m):
     return {f'k-means, start {i}': s for i, s in enumerate(m['clusters']['starts'])}
 
-# %% ../nbs/experiments.ipynb #d5c3837d
+# %% ../nbs/experiments.ipynb #c189b86a
 _linear = ('linear_acc', 'knn_acc', 'raw_linear_acc', 'random_linear_acc', 'supervised_acc')
 _probed = dict(
     cells=dict(pretrain=cell('pretrain'), probe=cell('probe', of='pretrain')),
@@ -317,7 +317,7 @@ RECORDS = {
     'fashion-linear-gpu': Experiment('fashion_mnist_gpu', 3, metrics=_linear, **_probed),
 }
 
-# %% ../nbs/experiments.ipynb #9e6d0932
+# %% ../nbs/experiments.ipynb #04b83eca
 _others = {f't = {t:g}': dict(temperature=t) for t in (0.05, 0.1, 0.5, 1.0, 2.0)} | {
     'horizontal flips': dict(flip=0.5),
     'flips along both axes': dict(flip=0.5, flip_vertical=0.5),
@@ -342,7 +342,7 @@ RECORDS |= {
     'w1-cpu': Experiment('w1_cpu', says='20,000 digits and 10 epochs in place of 55,000 and 60', **_w1),
 }
 
-# %% ../nbs/experiments.ipynb #710f00c0
+# %% ../nbs/experiments.ipynb #8cc8e456
 _arms = ('finetune_acc', 'linear_acc', 'knn_acc', 'supervised_acc', 'random_linear_acc', 'raw_linear_acc')
 _all_arms = ('semi_acc', *_arms)
 _of_finetune = dict(
@@ -368,7 +368,7 @@ def _few_cells(labels, semi=True, variants=None):
     more = dict(semi=cell('semi', of='kept', at=f'{at}semi', variants=variants, **given))
     return out | (more if semi else {})
 
-# %% ../nbs/experiments.ipynb #2556dd1a
+# %% ../nbs/experiments.ipynb #e2cd4abe
 _few = dict(seeds=3, keep=True, stage='few')
 RECORDS |= {
     f'{name}-few-{k}': Experiment(
@@ -394,7 +394,7 @@ RECORDS['mnist-label-curve-cpu'] = Experiment(
     **(_few | dict(stage='curve')),
 )
 
-# %% ../nbs/experiments.ipynb #7b4e7ad4
+# %% ../nbs/experiments.ipynb #d3e0f1d8
 _no_change = dict(crop=1.0) | dict.fromkeys(
     ('rotation', 'translation', 'scale', 'shear', 'elastic', 'brightness', 'contrast', 'noise'), 0.0
 )
@@ -412,7 +412,7 @@ _w2 = dict(
 )
 _w2_arms = ('fresh', 'early', 'enlarged', 'plain', 'leaky')
 
-# %% ../nbs/experiments.ipynb #37a279c1
+# %% ../nbs/experiments.ipynb #39622376
 RECORDS['mnist-500'] = Experiment(
     'mnist-500',
     seeds=3,
@@ -430,7 +430,7 @@ RECORDS['mnist-500'] = Experiment(
     shows=('pretrain', 'pretrain_enlarged', *_w2_arms),
 )
 
-# %% ../nbs/experiments.ipynb #b2381aec
+# %% ../nbs/experiments.ipynb #2cb78cdc
 _clusters = ('acc', 'nmi', 'ari', 'purity', 'min_class_f1')
 
 
@@ -459,7 +459,7 @@ RECORDS |= {
     for name in ('fashion', 'mnist')
 }
 
-# %% ../nbs/experiments.ipynb #64ac2f3c
+# %% ../nbs/experiments.ipynb #d70e283e
 RECORDS['fashion-cluster-ablation'] = Experiment(
     'fashion_cluster',
     seeds=2,
@@ -485,7 +485,7 @@ RECORDS['fashion-cluster-ablation'] = Experiment(
     says='4 epochs of pretraining and 3 of heads in place of 20 and 6, 2 seeds in place of 5',
 )
 
-# %% ../nbs/experiments.ipynb #efe87c05
+# %% ../nbs/experiments.ipynb #bbc46afd
 _loop = dict(
     cells=dict(deepcluster=cell('deepcluster')),
     change=dict(pictures=True),
@@ -510,7 +510,7 @@ RECORDS |= {
     ),
 }
 
-# %% ../nbs/experiments.ipynb #267fc0f3
+# %% ../nbs/experiments.ipynb #bf927962
 _w3 = dict(preset='cifar10', seeds=3, as_folder=500, keep=True)
 RECORDS['cifar10-linear'] = Experiment(metrics=_linear, **_probed, **_w3)
 RECORDS |= {
@@ -526,7 +526,7 @@ RECORDS |= {
     for k in (10, 50, 500)
 }
 
-# %% ../nbs/experiments.ipynb #8b5aaa8f
+# %% ../nbs/experiments.ipynb #a023d30a
 _sets = {
     'all': {},
     'cutout-colour-noise-blur': dict(roi=1.0),
@@ -565,7 +565,7 @@ def _scaled(epochs, batches, widths):
 _scale = _scaled((2, 1, 4, 8), (128, 1024), (4, 8, 16))
 _scale_gpu = _scaled((100, 25, 50, 200), (128, 256, 1024, 2048), (16, 32, 64, 128))
 
-# %% ../nbs/experiments.ipynb #23eccb38
+# %% ../nbs/experiments.ipynb #8d5fd1b6
 def _w4(end, preset, says, pairs, scale):
     "The records of write-up W4 in one size"
     base = dict(preset=preset, says=says)
@@ -603,7 +603,7 @@ _some_pairs = _pairs(('crop', 'colour', 'blur', 'noise', 'cutout'), False)
 RECORDS |= _w4('', 'w4', None, _pairs(_single, True), _scale_gpu)
 RECORDS |= _w4('-cpu', 'w4_cpu', _small, _some_pairs, _scale)
 
-# %% ../nbs/experiments.ipynb #fedb8438
+# %% ../nbs/experiments.ipynb #876efb24
 GROUPS = dict(
     w1=['w1'],
     w2=['mnist-500'],
@@ -623,7 +623,7 @@ def records_of(
     names = [n for g in GROUPS.values() for n in g] if name == 'all' else GROUPS.get(name, [name])
     return [f'{n}-cpu' if cpu_size and f'{n}-cpu' in RECORDS else n for n in names]
 
-# %% ../nbs/experiments.ipynb #6564db22
+# %% ../nbs/experiments.ipynb #d142319d
 def params_of(stage: str) -> dict:  # {name: `Param`}
     "The settings of a stage or of a measure"
     return all_params(MEASURES[stage]) if stage in MEASURES else stage_params(_plain(stage))
@@ -648,7 +648,7 @@ def cell_settings(e: Experiment, name: str, variant: str, seed: int, given: dict
         mine |= {k: f(others) for k, f in computed.items()}
     return mine
 
-# %% ../nbs/experiments.ipynb #4a080a27
+# %% ../nbs/experiments.ipynb #191dade1
 class Work:
     "An experiment with its folders"
 
@@ -688,7 +688,7 @@ class Work:
         folders = [self.folder(seed, variant, name) for name in self.wanted(seed, variant)]
         return all(run_state(folder) == 'finished' for folder in folders)
 
-# %% ../nbs/experiments.ipynb #17697c10
+# %% ../nbs/experiments.ipynb #db43f0c6
 # When `reproduce --minutes` begins nothing new, by time.monotonic()
 _time = dict(up=None)
 
@@ -719,7 +719,7 @@ def _measure(name, run, out, settings, device):
     found = MEASURES[name](run, **every)
     finish_run(out, found | dict(seconds=round(time.perf_counter() - began, 1)))
 
-# %% ../nbs/experiments.ipynb #61bada7f
+# %% ../nbs/experiments.ipynb #c8e99af3
 def run_cell(work: Work, seed, variant, name):
     "Run one cell of a seed, or go on with it, and note where it is"
     e, stage = work.e, work.e.cells[name].stage
@@ -747,7 +747,7 @@ def _note_scorings(work, seed, variant, name, folder):
     for what, scores in found.items():
         log_scoring(work.results, work.name, seed, prefix + what, scores)
 
-# %% ../nbs/experiments.ipynb #10b59c24
+# %% ../nbs/experiments.ipynb #c88175d4
 def _encoder_file(results, preset, seed):
     return Path(results) / 'encoders' / f'{preset}-seed-{seed}.safetensors'
 
@@ -785,7 +785,7 @@ def keep_pictures(run, to):
         with Image.open(f) as im, atomic_path(to / f.name) as p:
             im.convert('RGB').quantize(128).save(p, 'PNG', optimize=True)
 
-# %% ../nbs/experiments.ipynb #079e12fc
+# %% ../nbs/experiments.ipynb #a2749038
 def values_of(work: Work, seed, variant, name) -> dict:
     "All numbers of a cell: its metrics.json, and what `VALUES` derives from it"
     m = read_json(work.folders[seed, variant, name] / 'metrics.json')
@@ -825,7 +825,7 @@ def metrics_of(work: Work, seed, variant, wanted) -> dict:
         raise SslNbError(f"record {work.name}: no run has {', '.join(missing)}")
     return {k: v for k, v in found.items() if v is not None}
 
-# %% ../nbs/experiments.ipynb #41f9e475
+# %% ../nbs/experiments.ipynb #67d0c83e
 EXTRAS = Registry('extra', given=('work', 'seeds'))
 
 
@@ -867,7 +867,7 @@ def _variants(work, seeds):
     )
     return dict(variants={v: of(v, change) for v, change in work.e.variants.items()})
 
-# %% ../nbs/experiments.ipynb #317a3e24
+# %% ../nbs/experiments.ipynb #f5e82c2f
 @EXTRAS.register('joined')
 def _joined(work, seeds):
     "How far the clusterings of several seeds agree, and the scores of all of them joined"
@@ -886,7 +886,7 @@ def _joined(work, seeds):
     log_scoring(work.results, work.name, 'all', f'{len(paths)} seeds joined', scores)
     return dict(agreement=agreement_between(found), joined=scores)
 
-# %% ../nbs/experiments.ipynb #326dc176
+# %% ../nbs/experiments.ipynb #9eb8ff41
 def runs_of(work: Work, seed) -> dict:
     "{name in the record: run folder} of the cells whose settings it holds"
     out = {}
@@ -926,7 +926,7 @@ def _extra(work, seeds):
             out[k] = [look(work, s, work.first, what) for s in seeds]
     return out
 
-# %% ../nbs/experiments.ipynb #555b2cb0
+# %% ../nbs/experiments.ipynb #ab5089b0
 def all_metrics(work: Work, seeds) -> dict:
     "{metric: a value for each seed}; what a variant gave stands as METRIC@VARIANT"
     per_seed = []
@@ -970,7 +970,7 @@ def record_of(work: Work, seeds) -> dict:
         **{k: pick(k) for k in ('device', 'threads', 'versions', 'commit')},
     )
 
-# %% ../nbs/experiments.ipynb #5779fdf6
+# %% ../nbs/experiments.ipynb #517d1bb8
 def reproduce(
     name,  # A record
     seeds=None,  # How many; those of the declaration when left out
@@ -1025,7 +1025,7 @@ def _as_folder(work):
                 raise
     return folder
 
-# %% ../nbs/experiments.ipynb #58c4eb73
+# %% ../nbs/experiments.ipynb #324afa97
 def reproduce_all(
     name: str,  # A record, w1 to w5, or all
     seeds=None,  # How many; those of the declarations when left out
