@@ -11,7 +11,7 @@ __all__ = ['LOOKS', 'SCORINGS', 'VALUES', 'MEASURES', 'RECORDS', 'GROUPS', 'EXTR
            'look', 'metrics_of', 'runs_of', 'all_metrics', 'record_of', 'reproduce', 'check_record', 'reproduce_all',
            'metric_text']
 
-# %% ../nbs/experiments.ipynb #005dd1cd
+# %% ../nbs/experiments.ipynb #6ed4734d
 import sys
 import time
 from dataclasses import dataclass, field
@@ -33,9 +33,9 @@ from ssl_nb.runs import (
     summary,
     write_record,
 )
-from .settings import CONTROLS, STAGES, Maker, Registry, _stage, all_params, resolve, stage_params
+from .settings import CONTROLS, Maker, Registry, _stage, all_params, resolve, stage_params
 
-# %% ../nbs/experiments.ipynb #6e293c8c
+# %% ../nbs/experiments.ipynb #4838a4c2
 _demo_stages = ('pretrain', 'probe', 'cluster')
 
 
@@ -54,7 +54,7 @@ def stage_settings(
     common = {'device', 'seed', 'quiet', 'settings', 'preset'}
     return {k: v for k, v in given.items() if k in own | common}
 
-# %% ../nbs/experiments.ipynb #05515da4
+# %% ../nbs/experiments.ipynb #66c5a8ca
 def _on_digits(given):
     "The preset `digits` when neither data nor a preset is named"
     return given if given.get('preset') or given.get('data') else given | dict(preset='digits')
@@ -87,13 +87,13 @@ def _usual_k(data):
     wanted = len(data.classes) if is_labelled(data) else 10
     return max(2, min(wanted, len(all_images(data)) // 2))
 
-# %% ../nbs/experiments.ipynb #e77f7026
+# %% ../nbs/experiments.ipynb #2f5c1a30
 def stage_function(name: str):
     "The function of a stage, imported only now"
     found = _stage(name)
     if isinstance(found, Maker):
-        import_module(f'ssl_nb.{Path(found.path).stem}')
-    return STAGES[name]
+        return getattr(import_module(f'ssl_nb.{Path(found.path).stem}'), found.name)
+    return getattr(import_module(found.__module__), found.__name__)
 
 
 def check_demo(out, force, resume, given) -> dict:  # The settings, with the preset
@@ -118,7 +118,7 @@ def check_demo(out, force, resume, given) -> dict:  # The settings, with the pre
     check_same(out, {k: v for k, v in asked.items() if k not in controls and v not in (None, 'auto')})
     return given
 
-# %% ../nbs/experiments.ipynb #0581e3c9
+# %% ../nbs/experiments.ipynb #eecca0ca
 @dataclass(frozen=True)
 class Cell:
     "One run of a stage in an experiment"
@@ -135,7 +135,7 @@ def cell(stage, of=None, at=None, seeds=None, variants=None, **settings) -> Cell
     "A `Cell` in one line"
     return Cell(stage, of, at, settings, seeds, variants)
 
-# %% ../nbs/experiments.ipynb #815250b7
+# %% ../nbs/experiments.ipynb #bde33b20
 @dataclass(frozen=True)
 class Experiment:
     "What `reproduce` runs for each seed, and what of it goes into the record"
@@ -159,7 +159,7 @@ class Experiment:
     pictures: str | None = None  # The cell whose pictures, of seed 0, go beside the records
     scored: str = ''  # How scorings.csv calls scores of clusters; may hold `{cell}` and `{variant}`
 
-# %% ../nbs/experiments.ipynb #2afa9fe6
+# %% ../nbs/experiments.ipynb #24cc83a8
 LOOKS = Registry('look at a run', given=('folder',))
 _curves = ('loss', 'chance_loss', 'accuracy', 'chance_accuracy', 'knn_accuracy')
 
@@ -193,7 +193,7 @@ def _some(found, n):
     step = -(-len(found) // n)
     return found[::-1][::step][::-1]
 
-# %% ../nbs/experiments.ipynb #e7020721
+# %% ../nbs/experiments.ipynb #26c44db0
 SCORINGS = Registry('scoring', given=('m',))
 VALUES = Registry('value', given=('m',))
 
@@ -235,7 +235,7 @@ def _loop_values(m):
         last_test_acc=scores[-1]['test_acc'],
     )
 
-# %% ../nbs/experiments.ipynb #383231ce
+# %% ../nbs/experiments.ipynb #38e8824d
 MEASURES = Registry('measure', given=('run',))
 
 
@@ -274,7 +274,7 @@ def map_of_features(run, n=1000) -> dict:
     xy = {k: places.round(1).astype(float).tolist() for k, (places, _) in maps.items()}
     return dict(map=dict(xy=xy, y=test.y[maps['pretrained'][1]].tolist()))
 
-# %% ../nbs/experiments.ipynb #b7f23ed1
+# %% ../nbs/experiments.ipynb #d113659f
 @MEASURES.register('protocol')
 def traps(run, k=10, seed=0, steps=600, n_images=10_000, epochs=10) -> dict:
     "Every trap of the chapter on an honest protocol, done and not done"
@@ -296,7 +296,7 @@ def _trap_values(m):
 def _trap_scorings(m):
     return {f'k-means, start {i}': s for i, s in enumerate(m['clusters']['starts'])}
 
-# %% ../nbs/experiments.ipynb #c189b86a
+# %% ../nbs/experiments.ipynb #0a640e58
 _linear = ('linear_acc', 'knn_acc', 'raw_linear_acc', 'random_linear_acc', 'supervised_acc')
 _probed = dict(
     cells=dict(pretrain=cell('pretrain'), probe=cell('probe', of='pretrain')),
@@ -306,7 +306,7 @@ RECORDS = {
     'digits-demo': Experiment(
         'digits',
         seeds=5,
-        cells=_probed['cells'] | dict(cluster=cell('cluster', of='pretrain', pictures=True)),
+        cells=_probed['cells'] | dict(cluster=cell('cluster', of='pretrain')),
         metrics=(*_linear, 'cluster_acc', 'nmi', 'purity'),
         extra=_probed['extra'],
         stage='demo',
@@ -317,7 +317,7 @@ RECORDS = {
     'fashion-linear-gpu': Experiment('fashion_mnist_gpu', 3, metrics=_linear, **_probed),
 }
 
-# %% ../nbs/experiments.ipynb #04b83eca
+# %% ../nbs/experiments.ipynb #a93a7fa0
 _others = {f't = {t:g}': dict(temperature=t) for t in (0.05, 0.1, 0.5, 1.0, 2.0)} | {
     'horizontal flips': dict(flip=0.5),
     'flips along both axes': dict(flip=0.5, flip_vertical=0.5),
@@ -342,7 +342,7 @@ RECORDS |= {
     'w1-cpu': Experiment('w1_cpu', says='20,000 digits and 10 epochs in place of 55,000 and 60', **_w1),
 }
 
-# %% ../nbs/experiments.ipynb #8cc8e456
+# %% ../nbs/experiments.ipynb #93f39ecb
 _arms = ('finetune_acc', 'linear_acc', 'knn_acc', 'supervised_acc', 'random_linear_acc', 'raw_linear_acc')
 _all_arms = ('semi_acc', *_arms)
 _of_finetune = dict(
@@ -362,13 +362,13 @@ _in_draw = 'draw-{seed}/labels-'
 
 def _few_cells(labels, semi=True, variants=None):
     "Fine-tuning, and `semi` where it is wanted, on a kept encoder"
-    given = {} if '{' in str(labels) else dict(labels_per_class=labels)
+    given = dict(pictures=False) | ({} if '{' in str(labels) else dict(labels_per_class=labels))
     at = f'{_in_draw}{labels}/'
     out = dict(kept=cell('kept'), finetune=cell('finetune', of='kept', at=f'{at}finetune', **given))
     more = dict(semi=cell('semi', of='kept', at=f'{at}semi', variants=variants, **given))
     return out | (more if semi else {})
 
-# %% ../nbs/experiments.ipynb #e2cd4abe
+# %% ../nbs/experiments.ipynb #4196f3bb
 _few = dict(seeds=3, keep=True, stage='few')
 RECORDS |= {
     f'{name}-few-{k}': Experiment(
@@ -394,25 +394,26 @@ RECORDS['mnist-label-curve-cpu'] = Experiment(
     **(_few | dict(stage='curve')),
 )
 
-# %% ../nbs/experiments.ipynb #d3e0f1d8
+# %% ../nbs/experiments.ipynb #08296fc7
 _no_change = dict(crop=1.0) | dict.fromkeys(
     ('rotation', 'translation', 'scale', 'shear', 'elastic', 'brightness', 'contrast', 'noise'), 0.0
 )
+_bare = dict(baselines=False, pictures=False)
 _w2 = dict(
     pretrain=cell('pretrain'),
     pretrain_enlarged=cell(
         'pretrain', at='enlarged/seed-{seed}', enlarge=10, epochs=lambda s: max(1, s['epochs'] // 11)
     ),
-    early=cell('finetune', of='pretrain', at='early', stop='valid', baselines=False),
-    enlarged=cell('finetune', of='pretrain_enlarged', enlarge=10, pictures=True),
-    plain=cell('finetune', of='pretrain', at='plain', baselines=False, **_no_change),
-    leaky=cell('finetune', of='pretrain_enlarged', at='leaky', enlarge=10, leaky=True, baselines=False),
-    fresh=cell('finetune', of='pretrain', pictures=True),
+    early=cell('finetune', of='pretrain', at='early', stop='valid', **_bare),
+    enlarged=cell('finetune', of='pretrain_enlarged', enlarge=10),
+    plain=cell('finetune', of='pretrain', at='plain', **_bare, **_no_change),
+    leaky=cell('finetune', of='pretrain_enlarged', at='leaky', enlarge=10, leaky=True, **_bare),
+    fresh=cell('finetune', of='pretrain'),
     map=cell('map', of='pretrain', seeds=(0,)),
 )
 _w2_arms = ('fresh', 'early', 'enlarged', 'plain', 'leaky')
 
-# %% ../nbs/experiments.ipynb #39622376
+# %% ../nbs/experiments.ipynb #bb7ce88b
 RECORDS['mnist-500'] = Experiment(
     'mnist-500',
     seeds=3,
@@ -430,7 +431,7 @@ RECORDS['mnist-500'] = Experiment(
     shows=('pretrain', 'pretrain_enlarged', *_w2_arms),
 )
 
-# %% ../nbs/experiments.ipynb #2cb78cdc
+# %% ../nbs/experiments.ipynb #f201de6e
 _clusters = ('acc', 'nmi', 'ari', 'purity', 'min_class_f1')
 
 
@@ -445,6 +446,7 @@ def _clustered(method, preset, seeds, more=(), **given):
         metrics=(*_clusters, *more),
         extra=dict.fromkeys(('class_f1', 'contingency', 'entropy', 'confident', 'verdict', 'heads'))
         | dict(pretrain_seconds=('pretrain', 'seconds'), encoder='encoder', joined='joined'),
+        change=dict(pictures=False),
         keep=True,
         scored='{cell}, ',
         **given,
@@ -459,12 +461,12 @@ RECORDS |= {
     for name in ('fashion', 'mnist')
 }
 
-# %% ../nbs/experiments.ipynb #d70e283e
+# %% ../nbs/experiments.ipynb #97889b9b
 RECORDS['fashion-cluster-ablation'] = Experiment(
     'fashion_cluster',
     seeds=2,
     cells=dict(pretrain=cell('pretrain'), cluster=cell('cluster', of='pretrain', at='cluster-{variant}')),
-    change=dict(epochs=4, head_epochs=3),
+    change=dict(epochs=4, head_epochs=3, pictures=False),
     variants={
         'as it is': {},
         't = 0.2': dict(temperature=0.2),
@@ -485,10 +487,9 @@ RECORDS['fashion-cluster-ablation'] = Experiment(
     says='4 epochs of pretraining and 3 of heads in place of 20 and 6, 2 seeds in place of 5',
 )
 
-# %% ../nbs/experiments.ipynb #bbc46afd
+# %% ../nbs/experiments.ipynb #f67912db
 _loop = dict(
     cells=dict(deepcluster=cell('deepcluster')),
-    change=dict(pictures=True),
     metrics=(*_clusters, 'stability', 'raw_stability', 'first_acc')
     + ('best_test_acc', 'kept_test_acc', 'last_test_acc'),
     extra=dict.fromkeys(('class_f1', 'contingency', 'scores', 'sizes', 'best_iteration', 'verdict'))
@@ -510,7 +511,7 @@ RECORDS |= {
     ),
 }
 
-# %% ../nbs/experiments.ipynb #bf927962
+# %% ../nbs/experiments.ipynb #51497612
 _w3 = dict(preset='cifar10', seeds=3, as_folder=500, keep=True)
 RECORDS['cifar10-linear'] = Experiment(metrics=_linear, **_probed, **_w3)
 RECORDS |= {
@@ -526,7 +527,7 @@ RECORDS |= {
     for k in (10, 50, 500)
 }
 
-# %% ../nbs/experiments.ipynb #a023d30a
+# %% ../nbs/experiments.ipynb #aca4c8b3
 _sets = {
     'all': {},
     'cutout-colour-noise-blur': dict(roi=1.0),
@@ -565,7 +566,7 @@ def _scaled(epochs, batches, widths):
 _scale = _scaled((2, 1, 4, 8), (128, 1024), (4, 8, 16))
 _scale_gpu = _scaled((100, 25, 50, 200), (128, 256, 1024, 2048), (16, 32, 64, 128))
 
-# %% ../nbs/experiments.ipynb #8d5fd1b6
+# %% ../nbs/experiments.ipynb #401cadd8
 def _w4(end, preset, says, pairs, scale):
     "The records of write-up W4 in one size"
     base = dict(preset=preset, says=says)
@@ -603,7 +604,7 @@ _some_pairs = _pairs(('crop', 'colour', 'blur', 'noise', 'cutout'), False)
 RECORDS |= _w4('', 'w4', None, _pairs(_single, True), _scale_gpu)
 RECORDS |= _w4('-cpu', 'w4_cpu', _small, _some_pairs, _scale)
 
-# %% ../nbs/experiments.ipynb #876efb24
+# %% ../nbs/experiments.ipynb #34b35e77
 GROUPS = dict(
     w1=['w1'],
     w2=['mnist-500'],
@@ -623,7 +624,7 @@ def records_of(
     names = [n for g in GROUPS.values() for n in g] if name == 'all' else GROUPS.get(name, [name])
     return [f'{n}-cpu' if cpu_size and f'{n}-cpu' in RECORDS else n for n in names]
 
-# %% ../nbs/experiments.ipynb #d142319d
+# %% ../nbs/experiments.ipynb #ba231204
 def params_of(stage: str) -> dict:  # {name: `Param`}
     "The settings of a stage or of a measure"
     return all_params(MEASURES[stage]) if stage in MEASURES else stage_params(_plain(stage))
@@ -636,8 +637,10 @@ def _plain(stage):
 def cell_settings(e: Experiment, name: str, variant: str, seed: int, given: dict) -> dict:
     "The settings of a cell, in which it may differ from its preset"
     c = e.cells[name]
-    base = dict(preset=e.preset, seed=seed, pictures=e.pictures == name and seed == 0)
+    base = dict(preset=e.preset, seed=seed)
     every = base | e.change | given | e.variants[variant] | c.settings
+    if e.pictures == name and seed == 0:
+        every['pictures'] = True
     if c.stage in MEASURES:
         return {k: v for k, v in every.items() if k in params_of(c.stage).keys() - {'run'}}
     mine = stage_settings(_plain(c.stage), every)
@@ -648,7 +651,7 @@ def cell_settings(e: Experiment, name: str, variant: str, seed: int, given: dict
         mine |= {k: f(others) for k, f in computed.items()}
     return mine
 
-# %% ../nbs/experiments.ipynb #191dade1
+# %% ../nbs/experiments.ipynb #86390837
 class Work:
     "An experiment with its folders"
 
@@ -688,7 +691,7 @@ class Work:
         folders = [self.folder(seed, variant, name) for name in self.wanted(seed, variant)]
         return all(run_state(folder) == 'finished' for folder in folders)
 
-# %% ../nbs/experiments.ipynb #db43f0c6
+# %% ../nbs/experiments.ipynb #9852e139
 # When `reproduce --minutes` begins nothing new, by time.monotonic()
 _time = dict(up=None)
 
@@ -715,11 +718,11 @@ def _measure(name, run, out, settings, device):
     began = time.perf_counter()
     every = {k: p.default for k, p in params_of(name).items() if k != 'run'} | settings
     run, out = begin_stage(name, run, out, False, True)
-    start_stage(name, run, out, run.data(), dict(data=None) | every, pick_device(device))
+    start_stage(name, run, out, run.data(), dict(data=None), pick_device(device), **every)
     found = MEASURES[name](run, **every)
     finish_run(out, found | dict(seconds=round(time.perf_counter() - began, 1)))
 
-# %% ../nbs/experiments.ipynb #c8e99af3
+# %% ../nbs/experiments.ipynb #9d2c8f52
 def run_cell(work: Work, seed, variant, name):
     "Run one cell of a seed, or go on with it, and note where it is"
     e, stage = work.e, work.e.cells[name].stage
@@ -747,7 +750,7 @@ def _note_scorings(work, seed, variant, name, folder):
     for what, scores in found.items():
         log_scoring(work.results, work.name, seed, prefix + what, scores)
 
-# %% ../nbs/experiments.ipynb #c88175d4
+# %% ../nbs/experiments.ipynb #73e03467
 def _encoder_file(results, preset, seed):
     return Path(results) / 'encoders' / f'{preset}-seed-{seed}.safetensors'
 
@@ -785,7 +788,7 @@ def keep_pictures(run, to):
         with Image.open(f) as im, atomic_path(to / f.name) as p:
             im.convert('RGB').quantize(128).save(p, 'PNG', optimize=True)
 
-# %% ../nbs/experiments.ipynb #a2749038
+# %% ../nbs/experiments.ipynb #5f0159c6
 def values_of(work: Work, seed, variant, name) -> dict:
     "All numbers of a cell: its metrics.json, and what `VALUES` derives from it"
     m = read_json(work.folders[seed, variant, name] / 'metrics.json')
@@ -825,7 +828,7 @@ def metrics_of(work: Work, seed, variant, wanted) -> dict:
         raise SslNbError(f"record {work.name}: no run has {', '.join(missing)}")
     return {k: v for k, v in found.items() if v is not None}
 
-# %% ../nbs/experiments.ipynb #67d0c83e
+# %% ../nbs/experiments.ipynb #590c35fa
 EXTRAS = Registry('extra', given=('work', 'seeds'))
 
 
@@ -867,7 +870,7 @@ def _variants(work, seeds):
     )
     return dict(variants={v: of(v, change) for v, change in work.e.variants.items()})
 
-# %% ../nbs/experiments.ipynb #f5e82c2f
+# %% ../nbs/experiments.ipynb #35d45b47
 @EXTRAS.register('joined')
 def _joined(work, seeds):
     "How far the clusterings of several seeds agree, and the scores of all of them joined"
@@ -886,7 +889,7 @@ def _joined(work, seeds):
     log_scoring(work.results, work.name, 'all', f'{len(paths)} seeds joined', scores)
     return dict(agreement=agreement_between(found), joined=scores)
 
-# %% ../nbs/experiments.ipynb #9eb8ff41
+# %% ../nbs/experiments.ipynb #383a44f4
 def runs_of(work: Work, seed) -> dict:
     "{name in the record: run folder} of the cells whose settings it holds"
     out = {}
@@ -926,7 +929,7 @@ def _extra(work, seeds):
             out[k] = [look(work, s, work.first, what) for s in seeds]
     return out
 
-# %% ../nbs/experiments.ipynb #ab5089b0
+# %% ../nbs/experiments.ipynb #e5ace34e
 def all_metrics(work: Work, seeds) -> dict:
     "{metric: a value for each seed}; what a variant gave stands as METRIC@VARIANT"
     per_seed = []
@@ -970,7 +973,7 @@ def record_of(work: Work, seeds) -> dict:
         **{k: pick(k) for k in ('device', 'threads', 'versions', 'commit')},
     )
 
-# %% ../nbs/experiments.ipynb #517d1bb8
+# %% ../nbs/experiments.ipynb #04ceeb23
 def reproduce(
     name,  # A record
     seeds=None,  # How many; those of the declaration when left out
@@ -1025,7 +1028,7 @@ def _as_folder(work):
                 raise
     return folder
 
-# %% ../nbs/experiments.ipynb #324afa97
+# %% ../nbs/experiments.ipynb #d8d398d5
 def reproduce_all(
     name: str,  # A record, w1 to w5, or all
     seeds=None,  # How many; those of the declarations when left out
