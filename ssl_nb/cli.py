@@ -7,7 +7,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/cli.html.md"""
 # %% auto #0
 __all__ = ['COMMANDS', 'Command', 'command', 'make_parser', 'parse', 'open_run', 'main']
 
-# %% ../nbs/cli.ipynb #57a91262
+# %% ../nbs/cli.ipynb #77a65408
 import argparse
 import inspect
 import os
@@ -57,7 +57,7 @@ from ssl_nb.settings import (
     stage_params,
 )
 
-# %% ../nbs/cli.ipynb #34d14780
+# %% ../nbs/cli.ipynb #99e4a54d
 @dataclass(frozen=True)
 class Command:
     "What `ssl_nb NAME` does"
@@ -84,7 +84,7 @@ def command(
 
     return keep
 
-# %% ../nbs/cli.ipynb #358eb00e
+# %% ../nbs/cli.ipynb #f9b66593
 class _Parser(argparse.ArgumentParser):
     "A parser that answers a mistake with one line"
 
@@ -116,7 +116,7 @@ def _add_flags(parser, params):
         if not p.required and p.kind != 'object':
             _add_flag(parser, p)
 
-# %% ../nbs/cli.ipynb #88e715f3
+# %% ../nbs/cli.ipynb #d3f14f87
 def _said(argv, p):
     "What `argv` says for a setting, before it is parsed"
     flags = ('--' + p.name.replace('_', '-'), '--' + p.name)
@@ -134,8 +134,9 @@ def _own_options(params, argv):
 
 def _stage_flags(parser, stages, argv):
     "The settings of stages as flags; of a stage that works on a run, the run too"
-    params = {n: p for stage in reversed(stages) for n, p in stage_params(stage).items()}
-    if 'run' in params:
+    every = [stage_params(stage) for stage in reversed(stages)]
+    params = {n: p for of in every for n, p in of.items()}
+    if all('run' in of for of in every):
         parser.add_argument('run', help='run folder of pretraining')
         _add_flag(parser, _network)
     _add_flags(parser, params | _own_options(params, argv))
@@ -143,7 +144,7 @@ def _stage_flags(parser, stages, argv):
 
 _network = Param('encoder', help='the network of the run, when it is one of your own', registry=())
 
-# %% ../nbs/cli.ipynb #7a33b168
+# %% ../nbs/cli.ipynb #507e001b
 def _signature_flags(parser, f):
     "The parameters of a function as arguments and flags"
     kinds = inspect.signature(f).parameters
@@ -180,7 +181,7 @@ def make_parser(argv=()) -> argparse.ArgumentParser:
 
 _with_switch = dict(probe='all arms at growing numbers of labels (sizes, draws, semi-up-to)')
 
-# %% ../nbs/cli.ipynb #aedc1f55
+# %% ../nbs/cli.ipynb #b0194683
 def parse(argv) -> dict:
     "The arguments of a command line, and the `command`, or a clear error"
     argv = _with_model(list(argv))
@@ -214,7 +215,7 @@ def _with_model(argv):
     i = words.index('--model')
     return [words[0], str(shipped_model(words[i + 1])), *words[1:i], *words[i + 2 :]]
 
-# %% ../nbs/cli.ipynb #cd755fa9
+# %% ../nbs/cli.ipynb #36351c46
 def _typed(c, given):
     "The arguments of a command that is no stage, as their types; what was left out is as the function has it"
     params = signature(c.run)[0]
@@ -243,7 +244,7 @@ def open_run(
 
     return load_run(run, load_encoder(run, encoder).body)
 
-# %% ../nbs/cli.ipynb #e4e5cf4b
+# %% ../nbs/cli.ipynb #bf6764ae
 def _call(name, given):
     "Check and run one command"
     c = COMMANDS[name]
@@ -309,7 +310,7 @@ def _again(argv):
     resumes = argv and argv[0] in ('demo', *stage_names()) and '--resume' not in argv
     return shlex.join(['ssl_nb', *argv, *(['--resume'] if resumes else [])])
 
-# %% ../nbs/cli.ipynb #623894f4
+# %% ../nbs/cli.ipynb #27676254
 def _check_new(stage, **given):
     "Of a stage that makes a run from images"
     s = resolve(stage, **given)
@@ -360,7 +361,7 @@ def _check_data(name):
     if name is not None:
         convert(name, peek('data:load_data')['data'])
 
-# %% ../nbs/cli.ipynb #b9a1872e
+# %% ../nbs/cli.ipynb #a99b5e3a
 def _check_demo(out=None, force=False, resume=False, **given):
     check_demo(Path(out or 'runs/demo'), force, resume, given)
 
@@ -401,7 +402,7 @@ def _say_probe(m):
 def _metrics(out):
     return read_json(Path(out.path) / 'metrics.json')
 
-# %% ../nbs/cli.ipynb #e4a43469
+# %% ../nbs/cli.ipynb #d26217d3
 @command(
     'what data there is, or what is in a folder: counts, sizes, broken files, copies',
     check=lambda name, out, csv, **_: (_check_data(name), _check_file(out), _check_file(csv)),
@@ -463,7 +464,7 @@ def _presets(
             if k not in (*CONTROLS, 'preset') and params[k].kind != 'object':
                 print(f"{k} = {v}")
 
-# %% ../nbs/cli.ipynb #31de9516
+# %% ../nbs/cli.ipynb #1841d9c7
 @command(
     'learn a representation from images without labels',
     'pretrain',
@@ -516,7 +517,7 @@ def _curve(run, given):
             print(f'{what:24}' + ''.join(f'{text:>14}' for text in cells))
     print(f"figure: {out.path / 'curve.png'}")
 
-# %% ../nbs/cli.ipynb #1e747f9a
+# %% ../nbs/cli.ipynb #ca55f573
 @command(
     'train the encoder on with few labels, beside the same baselines',
     'finetune',
@@ -570,7 +571,7 @@ def _deepcluster(**given):
 
     _say_clusters(deepcluster(**given))
 
-# %% ../nbs/cli.ipynb #c2e5a5b1
+# %% ../nbs/cli.ipynb #fb5eab88
 def _say_clusters(out):
     "Sizes, the look out, and the scores where there are labels"
     m = _metrics(out)
@@ -592,7 +593,7 @@ def _cluster_scores(m):
     names = dict(acc='accuracy (Hungarian)', nmi='NMI', ari='ARI', purity='purity')
     return ', '.join(f'{what} {m[k]:.3f}' for k, what in names.items())
 
-# %% ../nbs/cli.ipynb #4e49cc70
+# %% ../nbs/cli.ipynb #2ddb8ac4
 def _check_evaluate(run, data, **_):
     if not Path(run).is_file():
         read_settings(run)
@@ -665,7 +666,7 @@ def _say_evaluated_clusters(e, quiet, verbose):
         for c, row in zip(e['classes'], e['contingency']):
             print(f'{c:{w}}' + ''.join(f'{n:7,}' for n in row))
 
-# %% ../nbs/cli.ipynb #5d8a8879
+# %% ../nbs/cli.ipynb #44529c6a
 def _check_predict(run, csv, json, **_):
     _check_model(run)
     if csv and json:
@@ -729,7 +730,7 @@ def _csv(rows, file):
         following = (v for t in r['top'][1:] for v in t)
         w.writerow([r['file'], r['class'], r['probability'], int(r['inverted']), *following])
 
-# %% ../nbs/cli.ipynb #0b01cd5e
+# %% ../nbs/cli.ipynb #d6114042
 @command('write representations as a table with file names', check=_check_model)
 def _embed(
     run: str,  # Run folder, or a model.safetensors
@@ -775,7 +776,7 @@ def _export(
     print(f"{e['part']}: {shape} -> {e['output']}; differs from PyTorch by {e['difference']:.1g}")
     print(f"file: {e['path']}")
 
-# %% ../nbs/cli.ipynb #477f7482
+# %% ../nbs/cli.ipynb #d4244173
 def _check_report(run, out, **_):
     for one in run:
         read_settings(one)
