@@ -1,4 +1,4 @@
-"""What is in a folder before an hour is spent on it: counts, sizes, broken files, copies on both sides of a split, and what to do about it
+"""What is in a folder, and what to do about it: counts, sizes, broken files, copies on both sides of a split
 
 Docs: https://ssl-nb.github.io/ssl_nb/folders.html.md"""
 
@@ -42,6 +42,7 @@ from ssl_nb.data import (
     _pixels_of,
     _plain,
     _side_files,
+    _slices,
     _whites,
     _why,
     few_labels,
@@ -87,7 +88,8 @@ def _glance(path, whites={}):
         kind = f"{im.format} {_modes.get(im.mode, 'grey' if im.mode.startswith('I;16') else im.mode)}{deep}"
         with _decoding(im, 512):
             flat = _plain(im, 'RGB', whites)
-    return Look(kind, *(size[::-1] if way in (5, 6, 7, 8) else size), way in range(2, 9), *_traces(flat))
+    width, height = size[::-1] if way in (5, 6, 7, 8) else size
+    return Look(kind, width, height, way in range(2, 9), *_traces(flat))
 
 
 def _traces(im):
@@ -117,17 +119,15 @@ def near_pairs(
     t = torch.as_tensor(np.asarray(thumbs)).float()
     fine, coarse = _unit(t), _unit(F.avg_pool2d(t[:, None], 2)[:, 0])
     found, n = [], 0
-    for i in progress(range(0, len(t), 4096), 'looking for copies', quiet, delay=3):
-        for j in range(i, len(t), 4096):
-            p = ((coarse[i : i + 4096] @ coarse[j : j + 4096].T) > closeness - 0.01).nonzero() + torch.tensor(
-                [i, j]
-            )
-            p = p[p[:, 0] < p[:, 1]]
-            s = torch.cat([(fine[a] * fine[b]).sum(1) for a, b in zip(*(c.split(50_000) for c in p.T))])
-            found.append((p[s >= closeness], s[s >= closeness]))
-            n += len(found[-1][1])
-            if n >= most:
-                break
+    starts = [(i, j) for i in range(0, len(t), 4096) for j in range(i, len(t), 4096)]
+    for i, j in progress(starts, 'looking for copies', quiet, delay=3):
+        alike = (coarse[i : i + 4096] @ coarse[j : j + 4096].T) > closeness - 0.01
+        p = alike.nonzero() + torch.tensor([i, j])
+        p = p[p[:, 0] < p[:, 1]]
+        s = torch.cat([(fine[a] * fine[b]).sum(1) for a, b in zip(*(c.split(50_000) for c in p.T))])
+        close = s >= closeness
+        found.append((p[close], s[close]))
+        n += int(close.sum())
         if n >= most:
             break
     pairs, s = (torch.cat(v) for v in zip(*found))
@@ -189,11 +189,10 @@ def inspect_data(
 ) -> DataReport:
     "Look at all images of a folder or data set"
     here = isinstance(data, (str, os.PathLike)) and _is_pile(data)
-    r, digests = (
-        _of_folder(Path(data), image_size, quiet)
-        if here
-        else _of_data(load_data(data, image_size, bad_files))
-    )
+    if here:
+        r, digests = _of_folder(Path(data), image_size, quiet)
+    else:
+        r, digests = _of_data(load_data(data, image_size, bad_files))
     r.skip = bad_files == 'skip'
     groups = {}
     for i, d in enumerate(digests):
@@ -205,49 +204,47 @@ def inspect_data(
     r.near = [(int(i), int(j), float(c)) for (i, j), c in zip(one[pairs], s)]
     return r
 
-
+# %% ../nbs/07_folders.ipynb #f0folder
 def _of_folder(root, size, quiet):
     "A report without copies, and the digests"
     items, broken = _folder_items(root)
     form = _form(items, size)
     whites = _whites(form[2]) if form else {}
     looks = list(_looks([f for f, *_ in items], quiet, whites))
-    broken = broken + [(f, l) for (f, *_), l in zip(items, looks) if isinstance(l, str)]
-    home = _home_of(root)
-    name = lambda f: _below(f, home)
-    items, looks = (
-        [it for it, l in zip(items, looks) if not isinstance(l, str)],
-        [l for l in looks if not isinstance(l, str)],
-    )
+    broken = broken + [(f, look) for (f, *_), look in zip(items, looks) if isinstance(look, str)]
+    items = [item for item, look in zip(items, looks) if not isinstance(look, str)]
+    looks = [look for look in looks if not isinstance(look, str)]
     if not items:
         raise SslNbError(f"{shown(root)} holds no images" + f" ({len(broken):,} other files)" * bool(broken))
-    part, trouble, form = [p or 'train' for *_, p in items], '', form[:2]
-    try:
-        for p, i in _arranged(root, items)[2].items():
-            for k in i:
-                part[k] = p
-    except SslNbError as e:
-        trouble = str(e)
-    images = _frame([name(f) for f, *_ in items], part, [c for _, c, _ in items], [l[:4] for l in looks])
+    form = form[:2]
+    home = _home_of(root)
+    name = lambda f: _below(f, home)
+    parts, trouble = _parts_of(root, items)
+    images = _frame([name(f) for f, *_ in items], parts, [c for _, c, _ in items], [l[:4] for l in looks])
 
     def pixels(i):
         with _hushed():
             return _pixels_of(items[i][0], *form, whites)
 
-    return DataReport(
-        root.resolve().name,
-        images,
-        np.stack([l.thumb for l in looks]),
-        [(name(f), w) for f, w in broken],
-        [],
-        [],
-        form,
-        trouble,
-        pixels=pixels,
-        layout=_layout(root, items, [f for f, _ in broken]),
-    ), [l.digest for l in looks]
+    r = DataReport(root.resolve().name, images, np.stack([l.thumb for l in looks]), [], [], [], form, trouble)
+    r.broken = [(name(f), why) for f, why in broken]
+    r.pixels = pixels
+    r.layout = _layout(root, items, [f for f, _ in broken])
+    return r, [look.digest for look in looks]
 
 
+def _parts_of(root, items):
+    "(the part of each item, why the folder cannot be loaded as it is or '')"
+    parts = [p or 'train' for *_, p in items]
+    try:
+        for part, numbers in _arranged(root, items)[2].items():
+            for i in numbers:
+                parts[i] = part
+    except SslNbError as e:
+        return parts, str(e)
+    return parts, ''
+
+# %% ../nbs/07_folders.ipynb #f0looks1
 def _looks(files, quiet, whites={}):
     "A `Look` at each file, or why there is none, by several threads"
 
@@ -257,105 +254,104 @@ def _looks(files, quiet, whites={}):
         except Exception as e:
             return _why(e, f)
 
-    with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-        _hushed(),
-        progress(range(len(files)), 'looking at images', quiet, delay=3) as bar,
-    ):
-        for part in (files[i : i + 512] for i in range(0, len(files), 512)):
-            for group in pool.map(
-                lambda fs: [one(f) for f in fs], [part[i : i + 16] for i in range(0, len(part), 16)]
-            ):
+    bar = progress(range(len(files)), 'looking at images', quiet, delay=3)
+    with ThreadPoolExecutor(os.cpu_count()) as pool, _hushed(), bar:
+        for part in _slices(files, 512):
+            for group in pool.map(lambda some: [one(f) for f in some], _slices(part, 16)):
                 yield from group
             bar.update(len(part))
 
-
+# %% ../nbs/07_folders.ipynb #f0layout
 def _layout(root, items, others):
     "What is odd in how a folder is laid out, in sentences"
     if not root.is_dir() or (root / 'labels.csv').is_file():
         return []
-    full = {Path(f).parent for f in (*(f for f, *_ in items), *others)}
+    classes = {c for _, c, _ in items if c}
+    odd = [c for c in classes if c.casefold() in _part_names and (root / c).is_dir()]
+    out = []
+    if empty := _empty_folders(root, [*(f for f, *_ in items), *others]):
+        do = 'does' if len(empty) == 1 else 'do'
+        what = f"{_counted(len(empty), 'folder')} without an image, which {do} not count"
+        out.append(f'{what}: {_names(empty)}')
+    if odd:
+        why = 'as there is no folder `train` or `labelled` beside it'
+        out.append(f'{_names(odd)} is read as a class, {why}')
+    for c, subs in sorted(_joined(root, items, odd).items())[:3]:
+        what = f"the sub-folders of '{shown(c)}' are one class: {_names(subs)}"
+        out.append(f'{what}; move them up if they are classes of their own')
+    return out
+
+
+def _empty_folders(root, files):
+    "The topmost folders below `root` without any of the files"
+    full = {Path(f).parent for f in files}
     full |= {p for f in full for p in f.parents}
-    empty, joined = [], {}
+    empty = []
     for here, folders, _ in os.walk(root):
         folders[:] = sorted(d for d in folders if not d.startswith('.'))
         if Path(here) != root and Path(here) not in full:
             empty.append(_below(here, root))
             folders.clear()
+    return empty
+
+# %% ../nbs/07_folders.ipynb #f0joined
+def _joined(root, items, odd):
+    "{class: its sub-folders} of classes that have several, but for the `odd` ones"
+    found = {}
     for at, c in {(f.parent, c) for f, c, _ in items if c}:
         below = _below(at, root).split(os.sep)
-        joined.setdefault(c, set()).update(below[below.index(c) + 1 :][:1])
-    odd = [c for c in {c for _, c, _ in items if c} if c.casefold() in _part_names and (root / c).is_dir()]
-    joined = {c: sorted(subs, key=_natural) for c, subs in joined.items() if len(subs) > 1 and c not in odd}
-    names = lambda some: (
-        ', '.join(f"'{shown(c)}'" for c in sorted(some, key=_natural)[:3]) + ', ...' * (len(some) > 3)
-    )
-    out = [
-        f"{_counted(len(empty), 'folder')} without an image, which {'does' if len(empty) == 1 else 'do'} not count: {names(empty)}"
-    ] * bool(empty)
-    out += [f"{names(odd)} is read as a class, as there is no folder `train` or `labelled` beside it"] * bool(
-        odd
-    )
-    for c, subs in sorted(joined.items())[:3]:
-        out.append(
-            f"the sub-folders of '{shown(c)}' are one class: {names(subs)}; move them up if they are classes of their own"
-        )
-    return out
+        found.setdefault(c, set()).update(below[below.index(c) + 1 :][:1])
+    return {c: sorted(subs, key=_natural) for c, subs in found.items() if len(subs) > 1 and c not in odd}
 
 
+def _names(some):
+    "The first three names in quotes"
+    first = [f"'{shown(c)}'" for c in sorted(some, key=_natural)[:3]]
+    return ', '.join(first) + ', ...' * (len(some) > 3)
+
+# %% ../nbs/07_folders.ipynb #f0whole1
 def _whole(r):
     "The report as a table: each image and each broken file, and what they are the same as or alike"
     import pandas as pd
 
     file = r.images.file.tolist()
-    same, like = ([[] for _ in file] for _ in range(2))
+    same = [[] for _ in file]
+    like = [[] for _ in file]
     for g in r.same:
         for i in g:
             same[i] += [file[j] for j in g if j != i][:9]
     for i, j, c in r.near:
         like[i].append(f'{file[j]} ({c:.3f})')
         like[j].append(f'{file[i]} ({c:.3f})')
-    good = r.images.drop(columns='turned').assign(
-        broken=None, same=[' | '.join(n) for n in same], alike=[' | '.join(n) for n in like]
-    )
+    good = r.images.drop(columns='turned')
+    good = good.assign(broken=None, same=list(map(' | '.join, same)), alike=list(map(' | '.join, like)))
     bad = pd.DataFrame(
-        [dict(file=f, broken=w) for f, w in r.broken], columns=['file', 'broken'], dtype=object
+        [dict(file=f, broken=why) for f, why in r.broken], columns=['file', 'broken'], dtype=object
     )
-    return pd.concat(
-        [good.astype(object), bad.reindex(columns=good.columns).astype(object)], ignore_index=True
-    )
+    both = [good.astype(object), bad.reindex(columns=good.columns).astype(object)]
+    return pd.concat(both, ignore_index=True)
 
-
+# %% ../nbs/07_folders.ipynb #f0ofdata
 def _of_data(d):
     "A report without copies, and the digests"
-    p = d.parts
     c, h, w = d.train.shape
-    x = [i for im in p.values() for i in im.x]
-    labels = [
-        None if im.y is None else d.classes[k]
-        for im in p.values()
-        for k in (range(len(im)) if im.y is None else im.y.tolist())
-    ]
-    images = _frame(
-        [f'{n}/{i}' for n, im in p.items() for i in range(len(im))],
-        [n for n, im in p.items() for _ in range(len(im))],
-        labels,
-        [('', w, h, False)] * len(x),
-    )
-    small = lambda b: (
-        F.interpolate(b.float().mean(1, keepdim=True), (16, 16), mode='area')[:, 0].round().byte()
-    )
-    thumbs = torch.cat([small(b) for im in p.values() for b in im.x.split(4096)]).numpy()
-    return DataReport(
-        d.name,
-        images,
-        thumbs,
-        d.left_out,
-        [],
-        [],
-        (h, {1: 'L', 3: 'RGB'}.get(c, f'{c} channels')),
-        pixels=lambda i: _drawable(x[i]),
-    ), [hashlib.blake2b(i.numpy().tobytes(), digest_size=12).digest() for i in x]
+    files, parts, labels, x = [], [], [], []
+    for part, im in d.parts.items():
+        files += [f'{part}/{i}' for i in range(len(im))]
+        parts += [part] * len(im)
+        labels += [None] * len(im) if im.y is None else [d.classes[k] for k in im.y.tolist()]
+        x += list(im.x)
+    images = _frame(files, parts, labels, [('', w, h, False)] * len(x))
+    thumbs = torch.cat([_small(b) for im in d.parts.values() for b in im.x.split(4096)]).numpy()
+    form = h, {1: 'L', 3: 'RGB'}.get(c, f'{c} channels')
+    r = DataReport(d.name, images, thumbs, d.left_out, [], [], form, pixels=lambda i: _drawable(x[i]))
+    return r, [hashlib.blake2b(i.numpy().tobytes(), digest_size=12).digest() for i in x]
+
+
+def _small(x):
+    "Images (N,C,H,W) as grey thumbnails (N,16,16)"
+    grey = x.float().mean(1, keepdim=True)
+    return F.interpolate(grey, (16, 16), mode='area')[:, 0].round().byte()
 
 
 def _frame(files, parts, labels, looks):
@@ -366,17 +362,8 @@ def _frame(files, parts, labels, looks):
     parts = ['unlabelled' if p == 'rest' else p for p in parts]
     # a name need not be text that other types take
     text = lambda v: pd.Series(v, dtype=object)
-    return pd.DataFrame(
-        dict(
-            file=text(files),
-            part=parts,
-            label=text(labels),
-            kind=kind,
-            width=width,
-            height=height,
-            turned=turned,
-        )
-    )
+    about = dict(kind=kind, width=width, height=height, turned=turned)
+    return pd.DataFrame(dict(file=text(files), part=parts, label=text(labels)) | about)
 
 # %% ../nbs/07_folders.ipynb #4074531d
 _part_colours = dict(train=0, valid=2, test=6, unlabelled=9)
@@ -384,86 +371,52 @@ _part_colours = dict(train=0, valid=2, test=6, unlabelled=9)
 
 def _few(names, n=3):
     "The first names, a line each, and how many more there are"
-    return '\n          '.join(
-        [*names[:n], *([f'... and {len(names) - n:,} more'] if len(names) > n else [])]
-    )
+    more = [f'... and {len(names) - n:,} more'] if len(names) > n else []
+    return '\n          '.join([*names[:n], *more])
 
 
 def _table(im):
     "Images of each class and part as lines; smallest and largest class when there are many"
-    t = im.assign(label=im.label.fillna('no label')).pivot_table(
-        index='label', columns='part', aggfunc='size', fill_value=0, sort=False
-    )
-    t = t.loc[
-        sorted(t.index, key=lambda c: (c == 'no label', _natural(c))), [p for p in _part_colours if p in t]
-    ].assign(all=t.sum(axis=1))
+    im = im.assign(label=im.label.fillna('no label'))
+    t = im.pivot_table(index='label', columns='part', aggfunc='size', fill_value=0, sort=False)
+    rows = sorted(t.index, key=lambda c: (c == 'no label', _natural(c)))
+    t = t.loc[rows, [p for p in _part_colours if p in t]]
+    t = t.assign(all=t.sum(axis=1))
     if len(t) > 20:
-        a, b = t['all'].idxmin(), t['all'].idxmax()
-        t = (
-            t.loc[[b, a]].rename(index={b: f'{b} (most)', a: f'{a} (fewest)'})
-            if a != b
-            else t.loc[[a]].rename(index={a: f'each of {len(t)}'})
-        )
+        t = _extremes(t)
     elif len(t) > 1:
         t.loc['all'] = t.sum()
     w = max(8, *(len(shown(i)) for i in t.index))
-    return [' ' * w + ''.join(f'{c:>11}' for c in t)] + [
-        f'{shown(i):{w}}' + ''.join(f'{v:>11,}' for v in row) for i, row in zip(t.index, t.values.tolist())
-    ]
+    head = ' ' * w + ''.join(f'{c:>11}' for c in t)
+    lines = [''.join(f'{v:>11,}' for v in row) for row in t.values.tolist()]
+    return [head] + [f'{shown(i):{w}}{line}' for i, line in zip(t.index, lines)]
+
+
+def _extremes(t):
+    "The rows of the largest and of the smallest class"
+    fewest, most = t['all'].idxmin(), t['all'].idxmax()
+    if fewest == most:
+        return t.loc[[fewest]].rename(index={fewest: f'each of {len(t)}'})
+    return t.loc[[most, fewest]].rename(index={most: f'{most} (most)', fewest: f'{fewest} (fewest)'})
 
 
 def _sizes(im):
     "The sizes of all images in a line"
-    s, n = (
-        np.minimum(im.width, im.height),
-        (im.width.astype(str) + 'x' + im.height.astype(str)).value_counts(),
-    )
+    side = np.minimum(im.width, im.height)
+    n = (im.width.astype(str) + 'x' + im.height.astype(str)).value_counts()
     if len(n) == 1:
         return f'all {n.index[0]}'
     often = f', most often {n.index[0]} ({n.iloc[0]:,})' * bool(n.iloc[0] > 1)
-    return f"{s.min():,} / {s.median():,.0f} / {s.max():,} pixels on the shorter side (least / middle / most), {len(n):,} different ones{often}"
+    pixels = f'{side.min():,} / {side.median():,.0f} / {side.max():,} pixels'
+    return f'{pixels} on the shorter side (least / middle / most), {len(n):,} different ones{often}'
 
-
+# %% ../nbs/07_folders.ipynb #f0between
 def _between(r, i, j):
     "What two images differ in that they should not, in brackets"
     a, b = r.images.iloc[i], r.images.iloc[j]
-    odd = [f'{a.part} and {b.part}'] * (a.part != b.part) + ['two classes'] * bool(
-        a.label != b.label and a.label and b.label
-    )
+    odd = [f'{a.part} and {b.part}'] * (a.part != b.part)
+    odd += ['two classes'] * bool(a.label != b.label and a.label and b.label)
     return f" ({', '.join(odd)})" if odd else ''
-
-
-def _lines(r):
-    "The report, line by line"
-    im = r.images
-    n = im.part.value_counts()
-    file = [shown(f) for f in im.file]
-    parts = ', '.join(f'{p} {n[p]:,}' for p in ('train', 'valid', 'test', 'unlabelled') if p in n)
-    yield f"{shown(r.name)}: {parts} image{'s' * (len(im) != 1)}, " + (
-        _counted(len(r.classes), 'class') if r.classes else 'no labels'
-    )
-    yield from ['', *_table(im), '']
-    kinds = im.kind[im.kind != ''].value_counts()
-    if len(kinds):
-        yield (
-            'kinds     '
-            + ', '.join(f'{k} {v:,}' for k, v in kinds.items())
-            + f'; {im.turned.sum():,} turned as EXIF says' * bool(im.turned.any())
-        )
-    yield 'sizes     ' + _sizes(im)
-    yield f"loaded    as {r.form[0]}x{r.form[0]}, " + dict(L='grey', RGB='colour').get(r.form[1], r.form[1])
-    if b := r.broken:
-        what = f"{len(b):,} file{'s' * (len(b) > 1)} {'left out' if r.skip else 'that cannot be used'}:"
-        yield 'broken    ' + _few([what, *(f'{shown(f)} ({w})' for f, w in b)], 4)
-    if r.same:
-        yield 'the same  ' + _few(
-            [' = '.join(file[i] for i in g[:3]) + _between(r, *g[:2]) for g in _odd_first(r, r.same)]
-        )
-    if r.near:
-        yield 'alike     ' + _few(
-            [f'{file[i]} ~ {file[j]} {c:.3f}' + _between(r, i, j) for i, j, c in _odd_first(r, r.near)]
-        )
-    yield from ['', *(f'- {v}' for v in r.verdict)]
 
 
 def _odd_first(r, groups):
@@ -471,9 +424,41 @@ def _odd_first(r, groups):
     part, label = r.images.part.tolist(), r.images.label.tolist()
     return sorted(groups, key=lambda g: part[g[0]] == part[g[1]] and label[g[0]] == label[g[1]])
 
+# %% ../nbs/07_folders.ipynb #f0lines1
+def _lines(r):
+    "The report, line by line"
+    im = r.images
+    n = im.part.value_counts()
+    parts = ', '.join(f'{p} {n[p]:,}' for p in ('train', 'valid', 'test', 'unlabelled') if p in n)
+    classes = _counted(len(r.classes), 'class') if r.classes else 'no labels'
+    yield f"{shown(r.name)}: {parts} image{'s' * (len(im) != 1)}, {classes}"
+    yield from ['', *_table(im), '']
+    kinds = im.kind[im.kind != ''].value_counts()
+    if len(kinds):
+        turned = f'; {im.turned.sum():,} turned as EXIF says' * bool(im.turned.any())
+        yield 'kinds     ' + ', '.join(f'{k} {v:,}' for k, v in kinds.items()) + turned
+    yield 'sizes     ' + _sizes(im)
+    yield f"loaded    as {r.form[0]}x{r.form[0]}, " + dict(L='grey', RGB='colour').get(r.form[1], r.form[1])
+    yield from _findings(r)
+    yield from ['', *(f'- {v}' for v in r.verdict)]
+
+
+def _findings(r):
+    "Broken files and copies as lines"
+    file = [shown(f) for f in r.images.file]
+    if b := r.broken:
+        what = f"{len(b):,} file{'s' * (len(b) > 1)} {'left out' if r.skip else 'that cannot be used'}:"
+        yield 'broken    ' + _few([what, *(f'{shown(f)} ({w})' for f, w in b)], 4)
+    if r.same:
+        groups = _odd_first(r, r.same)
+        yield 'the same  ' + _few([' = '.join(file[i] for i in g[:3]) + _between(r, *g[:2]) for g in groups])
+    if r.near:
+        pairs = _odd_first(r, r.near)
+        yield 'alike     ' + _few([f'{file[i]} ~ {file[j]} {c:.3f}' + _between(r, i, j) for i, j, c in pairs])
+
 # %% ../nbs/07_folders.ipynb #c8fb601b
 def _leaks(r, groups):
-    "How many images for testing and validation have a partner to learn from, and how many pairs are of two classes"
+    "(images for testing or validation with a partner to learn from, groups of more than one class)"
     part, label = r.images.part.tolist(), r.images.label.tolist()
     held, other = set(), 0
     for g in groups:
@@ -485,86 +470,107 @@ def _leaks(r, groups):
 
 def _verdict(r):
     "What to do, in sentences"
-    im, n, least = r.images, r.images.label.value_counts(), r.form[0]
-    side = np.minimum(im.width, im.height)
-    tests = (im.part == 'test').sum()
-    (twice, odd), (alike, odd_near), extra = (
-        _leaks(r, r.same),
-        _leaks(r, [g[:2] for g in r.near]),
-        sum(len(g) - 1 for g in r.same),
-    )
-    out = []
+    trouble = [f'it cannot be loaded as it is: {r.trouble}'] if r.trouble else []
+    out = [
+        *trouble,
+        *r.layout,
+        *_unreadable(r),
+        *_copies(r),
+        *_labels(r),
+        *_small_tests(r),
+        *_too_small(r),
+        *_missing(r),
+    ]
+    return out or ['nothing stands in the way']
 
-    def say(k, one, more):
-        if k:
-            out.append((one if k == 1 else more).format(n=f'{k:,}'))
 
-    if r.trouble:
-        out.append(f'it cannot be loaded as it is: {r.trouble}')
-    out += r.layout
+def _say(k, one, more, end):
+    "One sentence about `k` things, none about none"
+    return [f'{k:,} {one if k == 1 else more}{end}'] if k else []
+
+
+def _unreadable(r):
+    "About files that are nearly black or no images"
+    im = r.images
     dark = im.kind.str.contains('16 bit|32 bit|float') & (r.thumbs.reshape(len(im), -1).max(1) < 32)
     end = (
         ' of more than 8 bits would be nearly black, as little of the range is used: rescale to 8 bits first'
     )
-    say(dark.sum(), '{n} image' + end, '{n} images' + end)
-    end = ' would be refused: mend or remove, or leave out with --bad-files skip'
+    out = _say(dark.sum(), 'image', 'images', end)
     if not r.skip:
-        say(len(r.broken), '{n} file' + end, '{n} files' + end)
+        end = ' would be refused: mend or remove, or leave out with --bad-files skip'
+        out += _say(len(r.broken), 'file', 'files', end)
+    return out
+
+# %% ../nbs/07_folders.ipynb #f0copies
+def _copies(r):
+    "About copies on both sides of a split and in two classes"
+    im = r.images
+    twice, odd = _leaks(r, r.same)
+    alike, odd_near = _leaks(r, [g[:2] for g in r.near])
+    held = 'for validation or testing'
     end = ' in the part to learn from, too: take out one of the two, or the accuracy flatters'
-    say(
-        twice,
-        '{n} image for validation or testing stands' + end,
-        '{n} images for validation or testing stand' + end,
-    )
+    out = _say(twice, f'image {held} stands', f'images {held} stand', end)
     simple = alike > 0.01 * im.part.isin(['valid', 'test']).sum() and alike > 10
-    end = ' nearly like one to learn from: ' + (
-        'look whether these are copies, or just simple pictures'
-        if simple
-        else 'look, and take out what is a copy'
+    copies = 'look, and take out what is a copy'
+    end = 'look whether these are copies, or just simple pictures' if simple else copies
+    out += _say(alike, f'image {held} looks', f'images {held} look', f' nearly like one to learn from: {end}')
+    out += _say(odd, 'picture stands', 'pictures stand', ' in two classes: decide for one')
+    pairs = 'of pictures that look alike'
+    out += _say(
+        odd_near, f'pair {pairs} is', f'pairs {pairs} are', ' of two classes: look whether a label is wrong'
     )
-    say(
-        alike,
-        '{n} image for validation or testing looks' + end,
-        '{n} images for validation or testing look' + end,
-    )
-    say(
-        odd,
-        '{n} picture stands in two classes: decide for one',
-        '{n} pictures stand in two classes: decide for one',
-    )
-    end = ' of two classes: look whether a label is wrong'
-    say(
-        odd_near,
-        '{n} pair of pictures that look alike is' + end,
-        '{n} pairs of pictures that look alike are' + end,
-    )
+    extra = sum(len(g) - 1 for g in r.same)
     if extra > len(im) / 20:
-        out.append(
-            f'{extra:,} of {len(im):,} images are further copies, which count more than others: one of each is enough'
-        )
+        what = f'{extra:,} of {len(im):,} images are further copies, which count more than others'
+        out.append(f'{what}: one of each is enough')
+    return out
+
+
+def _labels(r):
+    "About classes of very different size, and about few labels"
+    n = r.images.label.value_counts()
+    out = []
     if len(n) > 1 and n.iloc[0] >= 3 * n.iloc[-1]:
-        a, b = (f"'{shown(n.index[i])}' has {n.iloc[i]:,}" for i in (0, -1))
-        out.append(f'{a} images and {b}: read macro F1 beside accuracy')
-    out += _scarce(r) if len(n) and not r.trouble else []
-    if 0 < tests < 200:
-        out.append(
-            f"{tests} test image{' is' if tests == 1 else 's are'} few: one more that is right is {100 / tests:.1f} points of accuracy"
-        )
+        most, fewest = (f"'{shown(n.index[i])}' has {n.iloc[i]:,}" for i in (0, -1))
+        out.append(f'{most} images and {fewest}: read macro F1 beside accuracy')
+    return out + (_scarce(r) if len(n) and not r.trouble else [])
+
+# %% ../nbs/07_folders.ipynb #f0small1
+def _small_tests(r):
+    "About few test images"
+    n = (r.images.part == 'test').sum()
+    if not 0 < n < 200:
+        return []
+    few = f"{n} test image{' is' if n == 1 else 's are'} few"
+    return [f'{few}: one more that is right is {100 / n:.1f} points of accuracy']
+
+
+def _too_small(r):
+    "About images that become a blur, or lose much"
+    least = r.form[0]
+    side = np.minimum(r.images.width, r.images.height)
     end = f' less than {least // 2} pixels wide or high and will be a blur: leave out what is too small'
-    say((side < least / 2).sum(), '{n} image is' + end, '{n} images are' + end)
-    if (was := side.median()) >= 2 * least:
-        out.append(
-            f'images are scaled from {was:,.0f} pixels to {least}: if small things matter, take a larger --image-size'
-        )
-    if not len(n):
-        out.append(
-            'there are no labels to probe with: put some images into `labelled/CLASS` and the others into `unlabelled`'
-        )
-    if (k := im.part.isin(['train', 'unlabelled']).sum()) < 2:
-        out.append(f"contrastive learning compares images and needs 2 or more, not {k}")
-    return out or ['nothing stands in the way']
+    out = _say((side < least / 2).sum(), 'image is', 'images are', end)
+    was = side.median()
+    if was >= 2 * least:
+        what = f'images are scaled from {was:,.0f} pixels to {least}'
+        out.append(f'{what}: if small things matter, take a larger --image-size')
+    return out
 
 
+def _missing(r):
+    "About labels and images that are not there"
+    out = []
+    if not r.images.label.notna().any():
+        advice = 'put some images into `labelled/CLASS` and the others into `unlabelled`'
+        out.append(f'there are no labels to probe with: {advice}')
+    n = r.images.part.isin(['train', 'unlabelled']).sum()
+    if n < 2:
+        out.append(f'contrastive learning compares images and needs 2 or more, not {n}')
+    return out
+
+# %% ../nbs/07_folders.ipynb #f0scarce
 def _scarce(r):
     "What cannot be told apart or measured, because there are too few labels, in sentences"
     t = r.images[r.images.label.notna()].groupby(['label', 'part'], sort=False).size().unstack(fill_value=0)
@@ -576,46 +582,41 @@ def _scarce(r):
     if len(few):
         c, k = shown(few.index[0]), few.iloc[0]
         parts = f'{k.train} to learn from, {k.test} for testing, none for validation'
-        out.append(
-            f"class '{c}' has {_counted(k.sum(), 'image')}: {parts}, for which it takes {_least}"
-            if len(few) == 1
-            else f"{len(few):,} classes have too few images to give some for validation, for which it takes {_least}, such as '{c}': {parts}"
-        )
+        takes = f'for which it takes {_least}'
+        one = f"class '{c}' has {_counted(k.sum(), 'image')}: {parts}, {takes}"
+        more = f"{len(few):,} classes have too few images to give some for validation, {takes}, such as '{c}': {parts}"
+        out.append(one if len(few) == 1 else more)
     return out + ['no image is for testing, so nothing can be measured'] * (not t.test.any())
 
 # %% ../nbs/07_folders.ipynb #7a6e22ea
 def _samples(r, fig, rows=10, cols=9):
     "A row of images for each class, or any images"
     rng = np.random.default_rng(0)
-    im = r.images
+    labels = r.images.label
     some = r.classes[:rows] or ['']
-    each = max(1, 5 // len(some))
-    names = []
-    picks = []
+    each = max(1, 5 // len(some))  # Rows of one class
+    picks, names = [], []
     for c in some:
-        i = rng.permutation(np.flatnonzero(im.label == c) if c else len(im))[: each * cols]
+        i = rng.permutation(np.flatnonzero(labels == c) if c else len(labels))[: each * cols]
         picks += [i[k * cols :][:cols] for k in range(each)]
         names += [c] + [''] * (each - 1)
     axs = fig.subplots(len(picks), cols, squeeze=False)
-    for row, i, c in zip(axs, picks, names):
-        for ax, k in zip(row, [*i, *[None] * (cols - len(i))]):
+    for row, numbers, c in zip(axs, picks, names):
+        for ax, k in zip(row, [*numbers, *[None] * (cols - len(numbers))]):
             ax.set(xticks=[], yticks=[])
             ax.grid(False)
             ax.spines[:].set_visible(False)
             if k is not None:
                 ax.imshow(r.pixels(k), vmin=0, vmax=255)
         row[0].set_ylabel(_short(c), rotation=0, ha='right', va='center', fontsize=8)
-    fig.suptitle(
-        f'as loaded, {r.form[0]}x{r.form[0]}'
-        + (f' ({rows} of {len(r.classes)} classes)' if len(r.classes) > rows else ''),
-        fontsize=9,
-    )
+    which = f' ({rows} of {len(r.classes)} classes)' if len(r.classes) > rows else ''
+    fig.suptitle(f'as loaded, {r.form[0]}x{r.form[0]}{which}', fontsize=9)
 
 
 def _short(name, n=20):
     return shown(name) if len(shown(name)) <= n else shown(name)[: n - 1] + '…'
 
-
+# %% ../nbs/07_folders.ipynb #f0balanc
 def _balance(r, ax, most=20):
     "Bars: the number of images of each class in each part"
     t = r.images.groupby(['label', 'part'], sort=False, dropna=False).size().unstack(fill_value=0)
@@ -626,9 +627,8 @@ def _balance(r, ax, most=20):
     for p in (p for p in _part_colours if p in t):
         ax.barh(range(len(t)), t[p], left=left, color=class_colour(_part_colours[p]), label=p)
         left += t[p].to_numpy()
-    ax.set_yticks(
-        range(len(t)), [_short(c) if isinstance(c, str) else 'no label' for c in t.index], fontsize=8
-    )
+    names = [_short(c) if isinstance(c, str) else 'no label' for c in t.index]
+    ax.set_yticks(range(len(t)), names, fontsize=8)
     ax.invert_yaxis()
     ax.grid(axis='y', visible=False)
     ax.set_title('images of each class', fontsize=9)
@@ -652,7 +652,7 @@ def _spread(r, ax):
         axis.set_major_formatter('{x:,.0f}')
     ax.set_title('width and height in pixels', fontsize=9)
 
-
+# %% ../nbs/07_folders.ipynb #f0suspec
 def _suspects(r, fig, n=6):
     "The pairs that are most suspicious, side by side"
     pairs = [(g[0], g[1], 1.0) for g in _odd_first(r, r.same)][: n // 2]
@@ -665,15 +665,9 @@ def _suspects(r, fig, n=6):
         for ax, m in zip(axs[3 * k :], (i, j)):
             ax.imshow(r.pixels(m), vmin=0, vmax=255)
             ax.set_title(_short(im.label[m] or '', 8) + f'\n{im.part[m]}', fontsize=6.5, pad=2)
-        axs[3 * k].text(
-            1.1,
-            -0.08,
-            'the same' if c == 1 else f'{c:.3f}',
-            transform=axs[3 * k].transAxes,
-            ha='center',
-            va='top',
-            fontsize=7,
-        )
+        left = axs[3 * k]
+        said = 'the same' if c == 1 else f'{c:.3f}'
+        left.text(1.1, -0.08, said, transform=left.transAxes, ha='center', va='top', fontsize=7)
     fig.suptitle('equal or alike', fontsize=9)
 
 
@@ -702,12 +696,13 @@ def to_folder(
     d: ImageData,  # Grey or colour images
     path: str | Path,  # A folder that does not exist yet
     labels_per_class: int
-    | None = None,  # Training images of each class that keep their label, >= 1; all when left out
+    | None = None,  # Images of each class that keep their label, >= 1; all when left out
     seed: int = 0,  # Of their draw
 ) -> Path:  # the folder
-    "Write a data set as PNG files train/CLASS/N.png, valid/CLASS/N.png, test/CLASS/N.png and unlabelled/N.png"
+    "Write a data set as PNG files train/CLASS/N.png (and valid, test) and unlabelled/N.png"
     path = Path(path)
-    parts, rest = ({n: p for n, p in d.parts.items() if n != 'rest'}, [] if d.rest is None else [d.rest])
+    parts = {n: p for n, p in d.parts.items() if n != 'rest'}
+    rest = [] if d.rest is None else [d.rest]
     if path.exists():
         raise SslNbError(f"{path} is there already; name a new folder")
     _check_names(d.classes, d.name)
@@ -733,7 +728,7 @@ def to_folder(
             raise
     return path
 
-
+# %% ../nbs/07_folders.ipynb #f0names1
 def _folder_name(c):
     return c.replace(os.sep, '-').replace('/', '-')
 
@@ -741,33 +736,28 @@ def _folder_name(c):
 def _check_names(classes, name):
     "An error when a class cannot be the name of a folder that is read as that class"
     for c in classes:
-        f = _folder_name(c)
-        long = len(f.encode('utf-8', 'surrogateescape')) > 255
-        part = _part_names.get(f.casefold()) in ('', 'train', 'rest')
-        why = (
-            'it is empty'
-            if not f.strip()
-            else 'such folders are hidden'
-            if f[0] == '.'
-            else 'it holds a NUL'
-            if '\0' in f
-            else 'it is too long'
-            if long
-            else 'files of that name are left out'
-            if f.lower() in _side_files
-            else 'parts have such names'
-            if part
-            else ''
-        )
-        if why:
-            raise SslNbError(
-                f"a folder cannot be named after the class '{_short(c, 60)}' of {name}: {why}; rename the class"
-            )
+        if why := _why_no_name(_folder_name(c)):
+            what = f"a folder cannot be named after the class '{_short(c, 60)}' of {name}"
+            raise SslNbError(f'{what}: {why}; rename the class')
     if len({_folder_name(c) for c in classes}) < len(classes):
-        raise SslNbError(
-            f"two classes of {name} would get the same folder; rename one that differs in '/' alone"
-        )
+        what = f'two classes of {name} would get the same folder'
+        raise SslNbError(f"{what}; rename one that differs in '/' alone")
     _classes_of([_folder_name(c) for c in classes], name)
+
+
+def _why_no_name(folder):
+    "Why a folder of a class cannot have this name, '' when it can"
+    if not folder.strip():
+        return 'it is empty'
+    if folder[0] == '.':
+        return 'such folders are hidden'
+    if '\0' in folder:
+        return 'it holds a NUL'
+    if len(folder.encode('utf-8', 'surrogateescape')) > 255:
+        return 'it is too long'
+    if folder.lower() in _side_files:
+        return 'files of that name are left out'
+    return 'parts have such names' if _part_names.get(folder.casefold()) in ('', 'train', 'rest') else ''
 
 
 def _write(images, folder, by_class):

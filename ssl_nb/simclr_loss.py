@@ -1,4 +1,4 @@
-"""NT-Xent from its definition to four lines, checked against the paper in naive loops, and what its value means
+"""NT-Xent from its definition to five lines, checked against the paper in naive loops, and what its value means
 
 Docs: https://ssl-nb.github.io/ssl_nb/simclr_loss.html.md"""
 
@@ -10,6 +10,7 @@ __all__ = ['similarities', 'positives', 'nt_xent_from', 'check_batch', 'nt_xent'
 
 # %% ../nbs/02_simclr_loss.ipynb #6c5223bb
 import contextlib
+import math
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +19,9 @@ from torch import Tensor
 # %% ../nbs/02_simclr_loss.ipynb #c5b0c0fd
 def _full_precision(device):
     "Outside of any autocast"
-    return (
-        torch.autocast(device.type, enabled=False)
-        if torch.amp.is_autocast_available(device.type)
-        else contextlib.nullcontext()
-    )
+    if not torch.amp.is_autocast_available(device.type):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 def similarities(
@@ -55,19 +54,18 @@ def nt_xent_from(
     pos: Tensor,  # (M,M) from `positives`
 ) -> Tensor:  # scalar; NaN when an id stands alone
     "NT-Xent from similarities: mean over all ordered pairs of views of one image"
-    n_pos = pos.sum(1)
-    return (s.logsumexp(1) - s.masked_fill(~pos, 0).sum(1) / n_pos).mean()
+    right = s.masked_fill(~pos, 0).sum(1) / pos.sum(1)
+    return (s.logsumexp(1) - right).mean()
 
 # %% ../nbs/02_simclr_loss.ipynb #a3cd2c5b
 def check_batch(z: Tensor, ids: Tensor):
-    "Refuse NaN and images with a single view; on a GPU this waits for the device, so a training loop leaves it out"
+    "Refuse NaN and images with a single view; a training loop leaves it out, as it waits for the device"
     if not torch.isfinite(z).all():
         raise ValueError("z holds NaN or infinite values; lower the learning rate or look at the images")
     alone = (positives(ids).sum(1) == 0).nonzero()[:, 0]
     if len(alone):
-        raise ValueError(
-            f"image {ids[alone[0]].item()} has only one view here, so there is nothing to recognise; give every id at least twice"
-        )
+        what = f"image {ids[alone[0]].item()} has only one view here, so there is nothing to recognise"
+        raise ValueError(f"{what}; give every id at least twice")
 
 # %% ../nbs/02_simclr_loss.ipynb #af6a9e3e
 def nt_xent(
@@ -97,8 +95,6 @@ def chance(
     n_views: int = 2,  # >= 2
 ) -> tuple:  # (loss, accuracy)
     "Loss and contrastive accuracy of a network that knows nothing"
-    import math
-
     m = n * n_views - 1
     return math.log(m), (n_views - 1) / m
 
@@ -111,7 +107,7 @@ def alignment(z: Tensor, ids: Tensor) -> Tensor:
 
 # %% ../nbs/02_simclr_loss.ipynb #3e1620ee
 def uniformity(z: Tensor) -> Tensor:
-    "Log of the mean Gaussian potential of all pairs on the sphere; 0 when collapsed, towards -4 when spread out"
+    "Log of the mean Gaussian potential of all pairs on the sphere; 0 when collapsed, near -4 when spread out"
     return torch.pdist(F.normalize(z.float(), dim=1)).pow(2).mul(-2).exp().mean().log()
 
 # %% ../nbs/02_simclr_loss.ipynb #16d6d402

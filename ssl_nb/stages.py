@@ -31,6 +31,29 @@ from .runs import about, check_images, check_out, check_same, read_settings, run
 from .settings import all_params, asked, is_own_code
 from .training import read_history
 
+# %% ../nbs/stages.ipynb #3a339ed0
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .augment import augmentation
+from .core import SslNbError
+from .data import DATASETS, ImageData, Source, load_data, part_of
+from ssl_nb.encoders import (
+    Encoder,
+    body_of,
+    features,
+    fit_weights,
+    make_encoder,
+    pixel_statistics,
+    read_weights,
+)
+from .runs import about, check_images, check_out, check_same, read_settings, run_state, start_run
+from .settings import all_params, asked, is_own_code
+from .training import read_history
+
 # %% ../nbs/stages.ipynb #f2f951d8
 def load_encoder(
     run: str | Path,  # A run folder, or a `model.safetensors`
@@ -60,19 +83,20 @@ def _of_encoder(weights, info):
 # %% ../nbs/stages.ipynb #9ac8fc1a
 def data_of(
     settings: dict,  # Of a run
-    data: Source | None = None,  # Other data
+    data: Source | None = None,  # Other data, or code of one's own that made the run's, named again
 ) -> ImageData:
     "The images that a run was made from, or other data read in the same way"
     how = settings['image_size'], settings.get('bad_files') or 'refuse'
-    if data is not None:
-        return load_data(data, *how)
     name = settings['data']
-    if is_own_code(name):
+    named_again = is_own_code(name) and str(data) == name
+    if data is not None and not named_again:
+        return load_data(data, *how)
+    if is_own_code(name) and not named_again:
         raise SslNbError(f"the images of this run come from code of your own; name it again: --data {name}")
-    if name and name not in _named and not Path(name).exists():
+    if not named_again and name and name not in DATASETS and not Path(name).exists():
         raise SslNbError(
-            f"the run was made from '{name}', which is not found from here; "
-            "go to the folder where it was started, or name the images with --data"
+            f"the run was made from '{name}', which is not found from here; go to the folder where it was started, "
+            "import the code that registers it, or name the images with --data"
         )
     seed = settings.get('part_seed', settings.get('seed', 0))
     d = part_of(load_data(name, *how), settings.get('n_images'), settings.get('images_per_class'), seed)
