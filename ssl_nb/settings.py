@@ -387,91 +387,15 @@ def _live_signature(f):
 def _help_of(f):
     "The comments beside the parameters of a live function or class"
     try:
-        code = (
-            f.__init__ if inspect.isclass(f) else f
-        )  # in a notebook a class has no source, its methods have
-        source = _Source('', textwrap.dedent(inspect.getsource(code)))
-    except (OSError, TypeError, SyntaxError):
-        return {}
-    node = _function_node(source, f.__name__)
-    if node is None:
-        return {}
-    comments = _comments(source, node)
-    return {a.arg: comments.get(a.end_lineno, '') for a in [*node.args.args, *node.args.kwonlyargs]}
-
-# %% ../nbs/settings.ipynb #1b96088f
-def signature(
-    what,  # A `Maker`, a function or a class
-) -> tuple:  # ({name: `Param`}, annotation of `**options` or None)
-    "The parameters of a function, or of the `__init__` of a class"
-    if isinstance(what, functools.partial):
-        params, more = signature(getattr(what.func, 'maker', what.func))
-        return {n: p for n, p in params.items() if n not in what.keywords}, more
-    return _read_signature(what) if isinstance(what, Maker) else _live_signature(what)
-
-
-def _function_node(source, name):
-    "The function of that name, or the `__init__` of the class"
-    node = source.defs.get(name)
-    if isinstance(node, ast.ClassDef):
-        inits = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == '__init__']
-        bases = [b.id for b in node.bases if isinstance(b, ast.Name) and b.id in source.defs]
-        return inits[0] if inits else _function_node(source, bases[0]) if bases else None
-    return node
-
-
-def _read_signature(maker):
-    source = _source(maker.path)
-    node = _function_node(source, maker.name)
-    if node is None:
-        return {}, None
-    args = node.args.args[isinstance(source.defs[maker.name], ast.ClassDef) :]
-    defaults = [None] * (len(args) - len(node.args.defaults)) + node.args.defaults
-    pairs = [
-        *zip(args, defaults[-len(args) :] if args else []),
-        *zip(node.args.kwonlyargs, node.args.kw_defaults),
-    ]
-    comments = _comments(source, node)
-    params = {a.arg: _read_param(source, a, default, comments) for a, default in pairs}
-    kwarg = node.args.kwarg
-    return params, source.evaluate(kwarg.annotation) if kwarg and kwarg.annotation else None
-
-
-def _read_param(source, arg, default, comments):
-    annotation = source.evaluate(arg.annotation) if arg.annotation else object
-    value = _missing if default is None else source.evaluate(default)
-    return as_param(arg.arg, annotation, value, comments.get(arg.end_lineno, ''))
-
-
-def _live_signature(f):
-    init = f.__init__ if inspect.isclass(f) else f
-    try:
-        hints = get_type_hints(init, include_extras=True)
-        found = inspect.signature(f).parameters.values()
-    except (NameError, TypeError, ValueError):
-        return {}, None
-    help, params, more = _help_of(f), {}, None
-    for p in found:
-        annotation = hints.get(p.name, object)
-        if p.kind is p.VAR_KEYWORD:
-            more = annotation
-        elif p.kind is not p.VAR_POSITIONAL:
-            params[p.name] = as_param(p.name, annotation, p.default, help.get(p.name, ''))
-    return params, more
-
-
-def _help_of(f):
-    "The comments beside the parameters of a live function or class"
-    try:
-        code = (
-            f.__init__ if inspect.isclass(f) else f
-        )  # in a notebook a class has no source, its methods have
+        code = f.__init__ if inspect.isclass(f) else f  # in a notebook a class has no source, its methods have
         source = _Source('', textwrap.dedent(inspect.getsource(code)))
     except (OSError, TypeError, SyntaxError):
         return {}
     node = _function_node(source, code.__name__)
-    args = [*node.args.args, *node.args.kwonlyargs] if node else []
-    return {a.arg: source.comments.get(a.end_lineno, '') for a in args}
+    if node is None:
+        return {}
+    comments = _comments(source, node)
+    return {a.arg: comments.get(a.end_lineno, '') for a in [*node.args.args, *node.args.kwonlyargs]}
 
 # %% ../nbs/settings.ipynb #8a790e10
 class Registry(dict):

@@ -13,30 +13,7 @@ import hashlib
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-
-from .augment import augmentation
-from .core import SslNbError
-from .data import ImageData, Source, _named, load_data, part_of
-from ssl_nb.encoders import (
-    Encoder,
-    body_of,
-    features,
-    fit_weights,
-    make_encoder,
-    pixel_statistics,
-    read_weights,
-)
-from .runs import about, check_images, check_out, check_same, read_settings, run_state, start_run
-from .settings import all_params, asked, is_own_code
-from .training import read_history
-
-# %% ../nbs/stages.ipynb #3a339ed0
-import hashlib
-from pathlib import Path
-
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .augment import augmentation
 from .core import SslNbError
