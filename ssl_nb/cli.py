@@ -7,7 +7,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/cli.html.md"""
 # %% auto #0
 __all__ = ['COMMANDS', 'Command', 'command', 'make_parser', 'parse', 'open_run', 'main']
 
-# %% ../nbs/cli.ipynb #a4e048e6
+# %% ../nbs/cli.ipynb #704c1735
 import argparse
 import inspect
 import os
@@ -57,7 +57,7 @@ from ssl_nb.settings import (
     stage_params,
 )
 
-# %% ../nbs/cli.ipynb #f8756ada
+# %% ../nbs/cli.ipynb #58ba02dd
 @dataclass(frozen=True)
 class Command:
     "What `ssl_nb NAME` does"
@@ -84,7 +84,7 @@ def command(
 
     return keep
 
-# %% ../nbs/cli.ipynb #e8a7109a
+# %% ../nbs/cli.ipynb #dde21004
 class _Parser(argparse.ArgumentParser):
     "A parser that answers a mistake with one line"
 
@@ -116,7 +116,7 @@ def _add_flags(parser, params):
         if not p.required and p.kind != 'object':
             _add_flag(parser, p)
 
-# %% ../nbs/cli.ipynb #0a082919
+# %% ../nbs/cli.ipynb #664671f1
 def _said(argv, p):
     "What `argv` says for a setting, before it is parsed"
     flags = ('--' + p.name.replace('_', '-'), '--' + p.name)
@@ -144,7 +144,7 @@ def _stage_flags(parser, stages, argv):
 
 _network = Param('encoder', help='the network of the run, when it is one of your own', registry=())
 
-# %% ../nbs/cli.ipynb #e68cd38a
+# %% ../nbs/cli.ipynb #ba973660
 def _signature_flags(parser, f):
     "The parameters of a function as arguments and flags"
     kinds = inspect.signature(f).parameters
@@ -181,7 +181,7 @@ def make_parser(argv=()) -> argparse.ArgumentParser:
 
 _with_switch = dict(probe='all arms at growing numbers of labels (sizes, draws, semi-up-to)')
 
-# %% ../nbs/cli.ipynb #95a8a3fb
+# %% ../nbs/cli.ipynb #93142d4f
 def parse(argv) -> dict:
     "The arguments of a command line, and the `command`, or a clear error"
     argv = _with_model(list(argv))
@@ -215,7 +215,7 @@ def _with_model(argv):
     i = words.index('--model')
     return [words[0], str(shipped_model(words[i + 1])), *words[1:i], *words[i + 2 :]]
 
-# %% ../nbs/cli.ipynb #8745c508
+# %% ../nbs/cli.ipynb #9658fa66
 def _typed(c, given):
     "The arguments of a command that is no stage, as their types; what was left out is as the function has it"
     params = signature(c.run)[0]
@@ -244,7 +244,7 @@ def open_run(
 
     return load_run(run, load_encoder(run, encoder).body)
 
-# %% ../nbs/cli.ipynb #04eab839
+# %% ../nbs/cli.ipynb #21a9fc20
 def _call(name, given):
     "Check and run one command"
     c = COMMANDS[name]
@@ -310,7 +310,7 @@ def _again(argv):
     resumes = argv and argv[0] in ('demo', *stage_names()) and '--resume' not in argv
     return shlex.join(['ssl_nb', *argv, *(['--resume'] if resumes else [])])
 
-# %% ../nbs/cli.ipynb #931e5de3
+# %% ../nbs/cli.ipynb #91d3b146
 def _check_new(stage, **given):
     "Of a stage that makes a run from images"
     s = resolve(stage, **given)
@@ -361,7 +361,7 @@ def _check_data(name):
     if name is not None:
         convert(name, peek('data:load_data')['data'])
 
-# %% ../nbs/cli.ipynb #8b25d780
+# %% ../nbs/cli.ipynb #1751524f
 def _check_demo(out=None, force=False, resume=False, **given):
     check_demo(Path(out or 'runs/demo'), force, resume, given)
 
@@ -402,7 +402,7 @@ def _say_probe(m):
 def _metrics(out):
     return read_json(Path(out.path) / 'metrics.json')
 
-# %% ../nbs/cli.ipynb #636b4e6e
+# %% ../nbs/cli.ipynb #dd7fbf6e
 @command(
     'what data there is, or what is in a folder: counts, sizes, broken files, copies',
     check=lambda name, out, csv, **_: (_check_data(name), _check_file(out), _check_file(csv)),
@@ -464,7 +464,7 @@ def _presets(
             if k not in (*CONTROLS, 'preset') and params[k].kind != 'object':
                 print(f"{k} = {v}")
 
-# %% ../nbs/cli.ipynb #9c454206
+# %% ../nbs/cli.ipynb #7881159a
 @command(
     'learn a representation from images without labels',
     'pretrain',
@@ -517,7 +517,7 @@ def _curve(run, given):
             print(f'{what:24}' + ''.join(f'{text:>14}' for text in cells))
     print(f"figure: {out.path / 'curve.png'}")
 
-# %% ../nbs/cli.ipynb #68a0557e
+# %% ../nbs/cli.ipynb #bdd91ba8
 @command(
     'train the encoder on with few labels, beside the same baselines',
     'finetune',
@@ -571,7 +571,7 @@ def _deepcluster(**given):
 
     _say_clusters(deepcluster(**given))
 
-# %% ../nbs/cli.ipynb #2689f163
+# %% ../nbs/cli.ipynb #30671aa0
 def _say_clusters(out):
     "Sizes, the look out, and the scores where there are labels"
     m = _metrics(out)
@@ -593,7 +593,7 @@ def _cluster_scores(m):
     names = dict(acc='accuracy (Hungarian)', nmi='NMI', ari='ARI', purity='purity')
     return ', '.join(f'{what} {m[k]:.3f}' for k, what in names.items())
 
-# %% ../nbs/cli.ipynb #501e673c
+# %% ../nbs/cli.ipynb #1e95ab03
 def _check_evaluate(run, data, **_):
     if not Path(run).is_file():
         read_settings(run)
@@ -666,7 +666,7 @@ def _say_evaluated_clusters(e, quiet, verbose):
         for c, row in zip(e['classes'], e['contingency']):
             print(f'{c:{w}}' + ''.join(f'{n:7,}' for n in row))
 
-# %% ../nbs/cli.ipynb #66cd60fc
+# %% ../nbs/cli.ipynb #ee383d93
 def _check_predict(run, csv, json, **_):
     _check_model(run)
     if csv and json:
@@ -730,7 +730,7 @@ def _csv(rows, file):
         following = (v for t in r['top'][1:] for v in t)
         w.writerow([r['file'], r['class'], r['probability'], int(r['inverted']), *following])
 
-# %% ../nbs/cli.ipynb #6af5f344
+# %% ../nbs/cli.ipynb #2595b73b
 @command('write representations as a table with file names', check=_check_model)
 def _embed(
     run: str,  # Run folder, or a model.safetensors
@@ -776,7 +776,7 @@ def _export(
     print(f"{e['part']}: {shape} -> {e['output']}; differs from PyTorch by {e['difference']:.1g}")
     print(f"file: {e['path']}")
 
-# %% ../nbs/cli.ipynb #918f643d
+# %% ../nbs/cli.ipynb #32a48d50
 def _check_report(run, out, **_):
     for one in run:
         read_settings(one)
