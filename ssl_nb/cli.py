@@ -182,7 +182,7 @@ def make_parser(argv=()) -> argparse.ArgumentParser:
 _with_switch = dict(probe='all arms at growing numbers of labels (sizes, draws, semi-up-to)')
 
 # %% ../nbs/cli.ipynb #93142d4f
-def parse(argv) -> dict:
+def parse(argv) -> argparse.Namespace:
     "The arguments of a command line, and the `command`, or a clear error"
     argv = _with_model(list(argv))
     if argv and not argv[0].startswith('-') and argv[0] not in COMMANDS:
@@ -191,7 +191,8 @@ def parse(argv) -> dict:
     args, rest = top.parse_known_args(argv)
     if rest:
         raise _too_much(top, args.command, rest)
-    return {k: v for k, v in vars(args).items() if k != 'model'}
+    vars(args).pop('model', None)
+    return args
 
 
 def _too_much(top, command, rest):
@@ -261,13 +262,13 @@ def _call(name, given):
         sys.stdout.reconfigure(errors='backslashreplace')
     c.run(**given)
 
-
+# %% ../nbs/cli.ipynb #51aaebfa
 # exit status: 0, 1 (the machine failed), 2 (bad input), 75 (time is up, call again), 130 (interrupted)
 def main(argv=None) -> int:
     "The command `ssl_nb`"
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
-        given = parse(argv)
+        given = vars(parse(argv))
         name = given.pop('command')
         if name is None:
             make_parser().print_help()
@@ -340,7 +341,7 @@ def _check_probe(run, label_curve=False, **given):
         raise SslNbError(f"{flag} is for the label curve; say --label-curve, too")
     _check_on_run(stage, run, **given)
 
-
+# %% ../nbs/cli.ipynb #df827e4f
 def _check_model(run, out=None, **_):
     "Of what reads a run folder or a file"
     if not Path(run).is_file():
@@ -485,7 +486,7 @@ def _pretrain(**given):
         print(f"look out: {m['verdict']}")
     print(f"run: {run.path}   next: ssl_nb {'probe' if knn else 'cluster'} {run.path}")
 
-
+# %% ../nbs/cli.ipynb #7abf4364
 @command(
     'how good is a representation with few labels, beside honest baselines',
     'curve',
@@ -549,7 +550,7 @@ def _semi(run, encoder=None, **given):
     _say_probe(_metrics(out))
     print(f'run: {out.path}')
 
-
+# %% ../nbs/cli.ipynb #3cebc2e0
 @command(
     'clusters of a representation, without labels',
     'cluster',
@@ -625,7 +626,7 @@ def _evaluate(
     if not quiet:
         _say_report(e) if verbose else _say_classes(e)
 
-
+# %% ../nbs/cli.ipynb #f02ed91c
 def _say_classes(e):
     w = max(map(len, e['classes'])) + 2
     print(f"{'class':{w}} precision  recall     f1  images")
@@ -702,7 +703,7 @@ def _predict(
             file=sys.stderr,
         )
 
-
+# %% ../nbs/cli.ipynb #a6c244a2
 def _say_rows(rows):
     w, c = (max(len(shown(r[k])) for r in rows) for k in ('file', 'class'))
     for r in rows:

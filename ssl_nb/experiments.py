@@ -779,12 +779,12 @@ def _kept(work, settings):
     return out
 
 
-def keep_pictures(run, to):
+def keep_pictures(run, to, which='*.png'):
     "Copy a run's pictures beside the records, with few colours to keep them small"
     from PIL import Image
 
     to.mkdir(parents=True, exist_ok=True)
-    for f in sorted(Path(run).glob('*.png')):
+    for f in sorted(Path(run).glob(which)):
         with Image.open(f) as im, atomic_path(to / f.name) as p:
             im.convert('RGB').quantize(128).save(p, 'PNG', optimize=True)
 
