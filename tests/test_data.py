@@ -516,7 +516,12 @@ def _written(t, im):
             append_images=[other],
             **(dict(lossless=True) if kind == 'webp' else {}),
         )
-    # which EXIF takes back
+    _turned(t, im)
+
+
+def _turned(t, im):
+    "The picture in each way that EXIF takes back"
+    save = lambda im, name, **kw: im.save(t / name, **kw)
     turns = [
         None,
         'FLIP_LEFT_RIGHT',
@@ -642,6 +647,10 @@ def test_pictures_that_cost_a_line(digits):
         with mock_patch('os.scandir', side_effect=PermissionError(13, 'Permission denied')):
             with ExceptionExpected(SslNbError, 'cannot read .*permission denied'):
                 load_data(t)
+
+
+def test_classes_that_many_systems_take_for_one(digits):
+    x = digits.train.x
     with tempfile.TemporaryDirectory() as t:
         t = Path(t)
         for c in ('Cat', 'dog', 'cat'):
