@@ -363,6 +363,20 @@ def test_a_folder_with_files_that_are_no_images(digits):
             load_data(t, bad_files='skip')
 
 
+def _faulty(rows):
+    "Tables with a fault, and what is said about it"
+    return (
+        (rows, 'first line'),
+        (['name;class', *rows], "it begins with 'name;class'"),
+        (['file,label', *rows, '99.png,two'], '99.png .not there'),
+        (['file,label', *rows[:-1]], '19.png .not in labels.csv'),
+        (['file,label', *rows, '3.png,two'], 'line 22: 3.png stands there twice'),
+        (['file,label', *rows, ',two'], 'line 22: there should be'),
+        (['file,label,split', '1.png,a,tset'], 'split = tset'),
+        (['file,label,split', '1.png,a,test', '2.png,a'], 'for some images'),
+    )
+
+
 def test_a_labels_csv(digits):
     x = digits.train.x
     with tempfile.TemporaryDirectory() as t:
@@ -392,16 +406,7 @@ def test_a_labels_csv(digits):
         for head, apart in (('File, Label ', ','), (' label;FILE', ';'), ('file\tlabel', '\t')):
             turn = 1 - 2 * ('FILE' in head)
             same(load_data(table(head, *(apart.join(r.split(',')[::turn]) for r in rows))).sha256, a.sha256)
-        for lines, why in (
-            (rows, 'first line'),
-            (['name;class', *rows], "it begins with 'name;class'"),
-            (['file,label', *rows, '99.png,two'], '99.png .not there'),
-            (['file,label', *rows[:-1]], '19.png .not in labels.csv'),
-            (['file,label', *rows, '3.png,two'], 'line 22: 3.png stands there twice'),
-            (['file,label', *rows, ',two'], 'line 22: there should be'),
-            (['file,label,split', '1.png,a,tset'], 'split = tset'),
-            (['file,label,split', '1.png,a,test', '2.png,a'], 'for some images'),
-        ):
+        for lines, why in _faulty(rows):
             with ExceptionExpected(SslNbError, why):
                 load_data(table(*lines))
         c, _ = _loud(table('file,label', *rows, '99.png,two'), bad_files='skip')
@@ -747,6 +752,20 @@ class _Cifar:
         self.data, self.targets = np.zeros((n, 32, 32, 3), np.uint8), [i % 10 for i in range(n)]
 
 
+def _write_archive(path):
+    "Twelve cats and dogs to learn from and two to test with, all the same grey"
+    jpg = io.BytesIO()
+    Image.fromarray(np.full((32, 32, 3), 90, np.uint8)).save(jpg, 'jpeg')
+    jpg = jpg.getvalue()
+    with tarfile.open(path, 'w:xz') as tar:
+        for part, n in (('train', 12), ('test', 2)):
+            for c in ('cat', 'dog'):
+                for i in range(n):
+                    info = tarfile.TarInfo(f'{part}/{c}/{i:04}.jpg')
+                    info.size = len(jpg)
+                    tar.addfile(info, io.BytesIO(jpg))
+
+
 def test_cifar10_in_two_forms():
     with (
         tempfile.TemporaryDirectory() as t,
@@ -760,16 +779,7 @@ def test_cifar10_in_two_forms():
             not (Path(t) / 'cifar-10-batches-py').exists()
             and (Path(t) / 'c' / 'cifar-10-batches-py').exists()
         )
-        jpg = io.BytesIO()
-        Image.fromarray(np.full((32, 32, 3), 90, np.uint8)).save(jpg, 'jpeg')
-        jpg = jpg.getvalue()
-        with tarfile.open(t + '/cifar10-jpeg.tar.xz', 'w:xz') as tar:
-            for part, n in (('train', 12), ('test', 2)):
-                for c in ('cat', 'dog'):
-                    for i in range(n):
-                        info = tarfile.TarInfo(f'{part}/{c}/{i:04}.jpg')
-                        info.size = len(jpg)
-                        tar.addfile(info, io.BytesIO(jpg))
+        _write_archive(t + '/cifar10-jpeg.tar.xz')
         d = load_data('cifar10')
         same(
             (d.name, d.classes, [len(d.train), len(d.valid), len(d.test)]),
