@@ -318,7 +318,7 @@ def test_read_files(digits):
             read_files(d, 8, 13)
 
 
-def test_a_folder_with_files_that_are_no_images(digits):
+def test_no_name_and_one_image(digits):
     x = digits.train.x
     with ExceptionExpected(SslNbError, 'empty name'):
         load_data(' ')
@@ -326,6 +326,10 @@ def test_a_folder_with_files_that_are_no_images(digits):
         str(ImageData('one', to_images(x[:1], [0], ['a'])))[:42],
         'one: train 1 image of 1x8x8, 1 class, sha25'[:42],
     )
+
+
+def test_a_folder_with_files_that_are_no_images(digits):
+    x = digits.train.x
     with tempfile.TemporaryDirectory() as t:
         t = Path(t) / 'photos'
         t.mkdir()
@@ -716,13 +720,26 @@ def test_the_cache(digits, monkeypatch):
                 damage(next(home.rglob(f'*.{kind}')))
                 same(_loud(t / 'photos', bad_files='skip')[0].sha256, d.sha256)
                 same(len(names()), 2)
+
+
+def test_what_a_killed_or_full_cache_leaves(digits, monkeypatch):
+    x = digits.train.x
+    monkeypatch.setattr(data_module, '_worth', (0, 0))
+    with tempfile.TemporaryDirectory() as t, mock_patch.dict(os.environ, SSL_NB_CACHE=t + '/cache'):
+        t = Path(t)
+        home = t / 'cache' / 'folders'
+        for c in 'ab':
+            (t / 'photos' / c).mkdir(parents=True)
+            for i in range(10):
+                Image.fromarray(x[i, 0].numpy()).save(t / 'photos' / c / f'{i}.png')
+        d = load_data(t / 'photos')
         gone, here = (
             home / f'.{platform.node()}.999999999.tmp-x',
             home / f'.{platform.node()}.{os.getpid()}.tmp-x',
         )
         gone.mkdir()
         here.mkdir()
-        (t / 'photos' / 'a' / 'new.png').unlink()
+        os.utime(t / 'photos' / 'a' / '1.png', (0, 0))
         same(_loud(t / 'photos')[0].sha256, d.sha256)
         assert here.exists() and not gone.exists()
         with mock_patch('ssl_nb.data.write_text', side_effect=OSError(28, 'No space left on device')):
