@@ -1,4 +1,4 @@
-"""Settings, run folders, records, errors, devices and the one figure style: what every other chapter stands on
+"""Errors, files, devices, a bar and the one figure style: what every other chapter stands on
 
 Docs: https://ssl-nb.github.io/ssl_nb/core.html.md"""
 

@@ -13,7 +13,6 @@ __all__ = ['ENCODERS', 'Network', 'small_cnn', 'resnet_small', 'resnet', 'Encode
 # %% ../nbs/encoders.ipynb #55adb56d
 import copy
 import json
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 

@@ -31,15 +31,16 @@ from .data import Batches, ImageData, Images, Source, load_data, part_of
 from .distributed import gather, join, own_rows, share, wait, world
 from ssl_nb.encoders import (
     ENCODERS,
-    Encoder,
     Network,
     feature_dim,
     features,
     fit_weights,
     is_builtin,
     knn_predict,
+    make_encoder,
+    pixel_statistics,
+    save_encoder,
 )
-from .encoders import make_encoder, pixel_statistics, save_encoder
 from ssl_nb.runs import (
     about,
     check_images,
@@ -60,10 +61,22 @@ from ssl_nb.settings import (
     Registry,
     Share,
     all_params,
+    asked,
+    is_own_code,
+    own_code_record,
+    resolve,
+    run_own_code,
 )
-from .settings import asked, is_own_code, own_code_record, resolve, run_own_code
-from .simclr_loss import alignment, barlow_twins, chance, contrastive_accuracy, nt_xent_from, positives
-from .simclr_loss import similarities, uniformity
+from ssl_nb.simclr_loss import (
+    alignment,
+    barlow_twins,
+    chance,
+    contrastive_accuracy,
+    nt_xent_from,
+    positives,
+    similarities,
+    uniformity,
+)
 from .stages import Run, data_name, load_encoder, load_run
 from ssl_nb.training import (
     OPTIMIZERS,
@@ -72,8 +85,9 @@ from ssl_nb.training import (
     make_learner,
     make_optimizer,
     optimizer_defaults,
+    pick_precision,
+    precision_name,
 )
-from .training import pick_precision, precision_name, read_history
 
 # %% ../nbs/03_pretrain.ipynb #eddc6db3
 def make_projector(

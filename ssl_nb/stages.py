@@ -13,7 +13,7 @@ import hashlib
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .augment import augmentation
 from .core import SslNbError

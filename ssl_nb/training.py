@@ -26,8 +26,9 @@ from torch import nn
 with warnings.catch_warnings():
     # torch's, about what fastai uses of it
     warnings.simplefilter('ignore', FutureWarning)
-    from fastai.callback import progress as _bars  # noqa: F401, they add `no_bar` and `lr_find`
-    from fastai.callback import schedule as _schedule
+    # these two add `no_bar` and `lr_find` to Learner
+    from fastai.callback import progress as _bars  # noqa: F401
+    from fastai.callback import schedule as _schedule  # noqa: F401
     from fastai.callback.core import Callback, CancelFitException, CancelStepException, CancelValidException
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner, Recorder
