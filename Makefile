@@ -8,16 +8,19 @@ VERSION := $(shell sed -n 's/^__version__ *= *"\(.*\)"/\1/p' ssl_nb/__init__.py)
 VENV_MADE := $(VENV)/.made
 INSTALLED := $(VENV)/.installed-$(VERSION)
 DEVELOPER := $(VENV)/.installed-dev-$(VERSION)
-PIP       := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-warn-script-location
+# Python compiles what it imports, when it first does; all of torch takes pip a minute
+PIP       := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-warn-script-location --no-compile
 
 export PYTHON
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint docs readme clean distclean
+.PHONY: help developer demo check test lint docs readme clean distclean
 
 help:
 	@echo "make demo       install ssl_nb into $(VENV) and run its demonstration (no download of data)"
 	@echo "make test       install what developers need, then run ruff and the tests; SSL_NB_DATA names a folder of data sets"
-	@echo "make lint       only ruff"
+	@echo "make check      what a change needs first, in two minutes: ruff, what is made from what, and the notebooks changed"
+	@echo "make lint       only ruff: rules and format"
+	@echo "make developer  only install what developers need"
 	@echo "make docs       build the documentation site in _docs"
 	@echo "make readme     write README.md from nbs/index.ipynb, and the cells with which notebooks open in Colab"
 	@echo "make clean      remove what was built; make distclean removes $(VENV) too; neither removes runs/"
@@ -38,6 +41,8 @@ $(DEVELOPER): pyproject.toml setup.py tools/git_hooks.sh | $(VENV_MADE)
 	@sh tools/git_hooks.sh $(VENV)
 	@touch $(INSTALLED) $@
 
+developer: $(DEVELOPER)
+
 # a report that is there is only named: nothing is installed or run again
 ifeq ($(wildcard $(RUN)/report.html),)
 $(RUN)/report.html: | $(INSTALLED)
@@ -46,12 +51,17 @@ endif
 demo: $(RUN)/report.html
 	@echo "the report is $(CURDIR)/$(RUN)/report.html"
 
+LINT = { $(BIN)/ruff check --quiet && $(BIN)/ruff format --check --quiet || { echo "run: ruff check --fix, ruff format"; false; }; }
+
 # ruff and the tests both run, so that one failing does not hide the other
+check: $(DEVELOPER)
+	@$(LINT); lint=$$?; $(BIN)/python -m pytest --changed $(PYTEST_FLAGS); tests=$$?; exit $$((tests > lint ? tests : lint))
+
 test: $(DEVELOPER)
-	@$(BIN)/ruff check; lint=$$?; $(BIN)/python -m pytest $(PYTEST_FLAGS); tests=$$?; exit $$((tests > lint ? tests : lint))
+	@$(LINT); lint=$$?; $(BIN)/python -m pytest $(PYTEST_FLAGS); tests=$$?; exit $$((tests > lint ? tests : lint))
 
 lint: $(DEVELOPER)
-	@$(BIN)/ruff check
+	@$(LINT)
 
 docs: $(DEVELOPER)
 	@$(BIN)/python tools/build_docs.py

@@ -1,4 +1,8 @@
-"Carries settings.ini and what the pages show of results/, records, pictures and models, which stand beside the package, into the wheel and the sdist."
+"""Carries into the wheel and the sdist what stands beside the package.
+
+That is settings.ini and what the pages show of results/: records, pictures and models.
+"""
+
 import shutil
 from pathlib import Path
 
@@ -6,6 +10,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 PACKAGE = "ssl_nb"
+CARRIED = ["*.json", "*.csv", "models/*", "pictures/**/*.png"]
 
 
 class BuildWithRecords(build_py):
@@ -13,12 +18,13 @@ class BuildWithRecords(build_py):
 
     def carried(self):
         "Pairs of a file beside the package and its place in the build"
-        names = ["settings.ini", *sorted(p.as_posix() for kind in ("*.json", "*.csv", "models/*", "pictures/**/*.png") for p in Path("results").glob(kind))]
-        return [(name, str(Path(self.build_lib, PACKAGE, name))) for name in names]
+        found = sorted(path.as_posix() for kind in CARRIED for path in Path("results").glob(kind))
+        return [(name, str(Path(self.build_lib, PACKAGE, name))) for name in ["settings.ini", *found]]
 
     def run(self):
         super().run()
-        if self.editable_mode: return  # there the files beside the package are read
+        if self.editable_mode:
+            return  # there the files beside the package are read
         for source, target in self.carried():
             Path(target).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)

@@ -1,4 +1,5 @@
 "What the benchmarks share: alternating rounds in one process, and the record that they write."
+
 import argparse
 import platform
 import sys
@@ -6,14 +7,21 @@ import time
 
 import torch
 
-from ssl_nb.core import about, keep_memory, summary, write_record
+from ssl_nb.core import keep_memory
+from ssl_nb.runs import about, summary, write_record
 
 
 def parser_of(description, peers=(), rounds=9):
     "What every benchmark can be told"
     parser = argparse.ArgumentParser(description=description)
-    if peers: parser.add_argument("peer", choices=peers, help="what to compare with")
-    parser.add_argument("--rounds", type=int, default=rounds, help=f"alternating rounds after one that does not count [{rounds}]")
+    if peers:
+        parser.add_argument("peer", choices=peers, help="what to compare with")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=rounds,
+        help=f"alternating rounds after one that does not count [{rounds}]",
+    )
     parser.add_argument("--images", type=int, default=512, help="images in a batch [512]")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads [2]")
     parser.add_argument("--results", default="results", help="where the record goes [results]")
@@ -23,7 +31,8 @@ def parser_of(description, peers=(), rounds=9):
 def read(parser):
     "The command line, checked; threads and memory are set"
     args = parser.parse_args()
-    if args.rounds < 1 or args.images < 2: sys.exit("--rounds should be 1 or more and --images 2 or more")
+    if args.rounds < 1 or args.images < 2:
+        sys.exit("--rounds should be 1 or more and --images 2 or more")
     torch.set_num_threads(args.threads)
     keep_memory()
     return args
@@ -50,34 +59,78 @@ def alternate(ours, peer, rounds):
 def _write(name, args, settings, seconds_, metrics, versions=(), extra=(), data="random uint8 images"):
     "A record; a round counts as a seed"
     known = about("cpu")
-    return write_record(args.results, dict(
-        name=name, stage="benchmark", command=" ".join(["python", f"benchmarks/{settings.pop('script')}", *([args.peer] if hasattr(args, "peer") else [])]),
-        preset=None, data=dict(name=data, n=args.images, sha256=None), settings=settings | dict(rounds=args.rounds, threads=args.threads),
-        seeds=list(range(args.rounds)), device=known["device"], threads=known["threads"], seconds=seconds_,
-        versions=known["versions"] | dict(versions), commit=known["commit"], dirty=known["dirty"], deviation=None, metrics=metrics,
-        extra=dict(extra, date=known["date"], machine=machine())))
+    return write_record(
+        args.results,
+        dict(
+            name=name,
+            stage="benchmark",
+            command=" ".join(
+                [
+                    "python",
+                    f"benchmarks/{settings.pop('script')}",
+                    *([args.peer] if hasattr(args, "peer") else []),
+                ]
+            ),
+            preset=None,
+            data=dict(name=data, n=args.images, sha256=None),
+            settings=settings | dict(rounds=args.rounds, threads=args.threads),
+            seeds=list(range(args.rounds)),
+            device=known["device"],
+            threads=known["threads"],
+            seconds=seconds_,
+            versions=known["versions"] | dict(versions),
+            commit=known["commit"],
+            dirty=known["dirty"],
+            deviation=None,
+            metrics=metrics,
+            extra=dict(extra, date=known["date"], machine=machine()),
+        ),
+    )
 
 
 def machine():
     "The processor in words"
     try:
-        with open("/proc/cpuinfo") as f: return next(line.partition(":")[2].strip() for line in f if line.startswith("model name"))
-    except (OSError, StopIteration): return platform.processor() or None
+        with open("/proc/cpuinfo") as f:
+            return next(line.partition(":")[2].strip() for line in f if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or None
 
 
 def write(name, args, ours, peer, peer_version, settings, data="random uint8 images"):
     "The record of a comparison: seconds of both and their ratio in each round"
     ratio = [b / a for a, b in zip(ours, peer)]
-    path = _write(name, args, settings, [a + b for a, b in zip(ours, peer)], dict(ours=ours, peer=peer, ratio=ratio), {args.peer: peer_version}, data=data)
+    path = _write(
+        name,
+        args,
+        settings,
+        [a + b for a, b in zip(ours, peer)],
+        dict(ours=ours, peer=peer, ratio=ratio),
+        {args.peer: peer_version},
+        data=data,
+    )
     middle = sorted(ratio)[len(ratio) // 2]
-    print(f"{name}: ours {1000 * sorted(ours)[len(ours) // 2]:.1f} ms, {args.peer} {1000 * sorted(peer)[len(peer) // 2]:.1f} ms, "
-          f"ratio {middle:.1f} (median), {min(ratio):.1f} to {max(ratio):.1f}, sd {summary(ratio)[1]:.2f}")
+    print(
+        f"{name}: ours {1000 * sorted(ours)[len(ours) // 2]:.1f} ms, "
+        f"{args.peer} {1000 * sorted(peer)[len(peer) // 2]:.1f} ms, "
+        f"ratio {middle:.1f} (median), {min(ratio):.1f} to {max(ratio):.1f}, sd {summary(ratio)[1]:.2f}"
+    )
     print(f"record: {path}")
 
 
 def write_parts(name, args, parts, rows, settings):
     "The record of variants `{name: [[seconds of each part] of each round]}`"
     totals = {k: [sum(r) for r in v] for k, v in rows.items()}
-    path = _write(name, args, settings, [sum(t) for t in zip(*totals.values())], totals, extra=dict(parts=dict(names=list(parts), seconds=rows)))
-    for k, v in totals.items(): print(f"{k:32} {1000 * sorted(v)[len(v) // 2]:7.1f} ms (median), {1000 * min(v):.1f} to {1000 * max(v):.1f}")
+    path = _write(
+        name,
+        args,
+        settings,
+        [sum(t) for t in zip(*totals.values())],
+        totals,
+        extra=dict(parts=dict(names=list(parts), seconds=rows)),
+    )
+    for k, v in totals.items():
+        print(
+            f"{k:32} {1000 * sorted(v)[len(v) // 2]:7.1f} ms (median), {1000 * min(v):.1f} to {1000 * max(v):.1f}"
+        )
     print(f"record: {path}")

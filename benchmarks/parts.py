@@ -2,9 +2,11 @@
 
     python benchmarks/parts.py
 
-Variants of one step (small_cnn, 512 images of 28x28) take turns. Each is the one before it and one thing more; "torch.compile alone" goes beyond the
-second only by that, and in the last, glibc gives freed memory back to the system, as it does unless told otherwise.
+Variants of one step (small_cnn, 512 images of 28x28) take turns. Each is the one before it and one thing more;
+"torch.compile alone" goes beyond the second only by that, and in the last, glibc gives freed memory back to the
+system, as it does unless told otherwise.
 """
+
 import json
 import os
 import subprocess
@@ -16,7 +18,9 @@ from torch import nn
 
 from common import parser_of, read, write_parts
 from ssl_nb.augment import Views, augmentation
-from ssl_nb.pretrain import NTXentLoss, SimCLR, make_encoder, make_optimizer, make_projector
+from ssl_nb.encoders import make_encoder
+from ssl_nb.pretraining import NTXentLoss, SimCLR, make_projector
+from ssl_nb.training import make_optimizer
 
 PARTS = ("views", "forward", "loss", "backward", "optimiser")
 VARIANTS = {  # name: (ReLU after the pool, channels last, bfloat16, compiled)
@@ -25,27 +29,35 @@ VARIANTS = {  # name: (ReLU after the pool, channels last, bfloat16, compiled)
     "+ channels last": (True, True, False, False),
     "+ bfloat16": (True, True, True, False),
     "+ torch.compile": (True, True, True, True),
-    "torch.compile alone": (True, False, False, True)}
+    "torch.compile alone": (True, False, False, True),
+}
 MEMORY = "+ bfloat16, memory given back"
 
 
 def variant(pool_first, last, half, compiled):
     "The network of a variant"
     torch.manual_seed(0)
-    enc = make_encoder("small_cnn", 1, 28, .5, .25)
+    enc = make_encoder("small_cnn", 1, 28, 0.5, 0.25)
     if not pool_first:
-        for block in list(enc.body)[:3]: block[2], block[3] = nn.ReLU(), nn.MaxPool2d(2)
+        for block in list(enc.body)[:3]:
+            block[2], block[3] = nn.ReLU(), nn.MaxPool2d(2)
     if not last:
         enc.memory_format = torch.contiguous_format
         enc = enc.to(memory_format=torch.contiguous_format)
     model = SimCLR(enc, make_projector("mlp", 256), torch.bfloat16 if half else None).train()
-    if compiled: model.compile()
+    if compiled:
+        model.compile()
     return model
 
 
 def stepper(model, x):
     "A call that does one step and gives the seconds of its parts"
-    views, gen, loss_func, opt = Views(augmentation(crop=.4, rotation=15, scale=.1)), torch.Generator().manual_seed(0), NTXentLoss(.2), make_optimizer(model)
+    views, gen, loss_func, opt = (
+        Views(augmentation(crop=0.4, rotation=15, scale=0.1)),
+        torch.Generator().manual_seed(0),
+        NTXentLoss(0.2),
+        make_optimizer(model),
+    )
     ids = torch.arange(len(x))
 
     def step():
@@ -62,6 +74,7 @@ def stepper(model, x):
         opt.zero_grad()
         t.append(time.perf_counter())
         return [b - a for a, b in zip(t, t[1:])]
+
     return step
 
 
@@ -79,7 +92,10 @@ def child(images, rounds):
         print(json.dumps(measure(step)), flush=True)
 
 
-def pixels(n): return torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+def pixels(n):
+    return torch.randint(
+        0, 256, (n, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
 
 
 def main():
@@ -88,19 +104,39 @@ def main():
         torch.set_num_threads(int(sys.argv[4]))
         return child(int(sys.argv[2]), int(sys.argv[3]))
     parser = parser_of(__doc__.splitlines()[0])
-    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which needs a C++ compiler and a minute")
+    parser.add_argument(
+        "--no-compile",
+        action="store_true",
+        help="leave out torch.compile, which needs a C++ compiler and a minute",
+    )
     args = read(parser)
     x = pixels(args.images)
-    steps = {name: stepper(variant(*how), x) for name, how in VARIANTS.items() if not (args.no_compile and how[-1])}
-    for step in steps.values(): measure(step)
-    other = subprocess.Popen([sys.executable, __file__, "child", str(args.images), str(args.rounds), str(args.threads)], stdin=subprocess.PIPE,
-                             stdout=subprocess.PIPE, text=True, env=os.environ | {"SSL_NB_KEEP_MEMORY": "0"})
+    steps = {
+        name: stepper(variant(*how), x) for name, how in VARIANTS.items() if not (args.no_compile and how[-1])
+    }
+    for step in steps.values():
+        measure(step)
+    other = subprocess.Popen(
+        [sys.executable, __file__, "child", str(args.images), str(args.rounds), str(args.threads)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"SSL_NB_KEEP_MEMORY": "0"},
+    )
     rows = {name: [] for name in (*steps, MEMORY)}
     for _ in range(args.rounds):
-        for name, step in steps.items(): rows[name].append(measure(step))
+        for name, step in steps.items():
+            rows[name].append(measure(step))
         print(file=other.stdin, flush=True)
         rows[MEMORY].append(json.loads(other.stdout.readline()))
-    write_parts("bench-step-parts", args, PARTS, rows, dict(script="parts.py", images=args.images, side=28, views=2, encoder="small_cnn", temperature=.2))
+    write_parts(
+        "bench-step-parts",
+        args,
+        PARTS,
+        rows,
+        dict(script="parts.py", images=args.images, side=28, views=2, encoder="small_cnn", temperature=0.2),
+    )
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

@@ -1,10 +1,14 @@
 """A whole SimCLR step on 28x28 images: views, encoder and projector, loss, backward, optimiser.
 
-    python benchmarks/step.py lightly     # lightly's views, a DataLoader (best of 0, 1 and 2 workers) and lightly's loss; needs lightly installed
+    python benchmarks/step.py lightly     # needs lightly installed
 
-Both arms train the same encoder object, with the same optimiser, memory format, precision and batch, and draw crop, flip, brightness and contrast of
-the same strengths. What differs is how the views are made and fed, and the loss. A DataLoader starts anew in each round, with workers that stay.
+Lightly's arm has lightly's views, a DataLoader (the best of 0, 1 and 2 workers) and lightly's loss.
+
+Both arms train the same encoder object, with the same optimiser, memory format, precision and batch, and draw crop,
+flip, brightness and contrast of the same strengths. What differs is how the views are made and fed, and the loss. A
+DataLoader starts anew in each round, with workers that stay.
 """
+
 import statistics
 
 import torch
@@ -12,23 +16,34 @@ import torch
 from common import alternate, arguments, seconds, write
 from ssl_nb.augment import Brightness, Compose, Contrast, Crop, Flip, Views
 from ssl_nb.data import Batches
-from ssl_nb.pretrain import NTXentLoss, SimCLR, make_encoder, make_optimizer, make_projector, pick_precision, simclr_step
+from ssl_nb.encoders import make_encoder
+from ssl_nb.pretraining import NTXentLoss, SimCLR, make_projector, simclr_step
+from ssl_nb.training import make_optimizer, pick_precision
 
-AREA, CHANGE, TEMPERATURE, STEPS = .5, .4, .2, 8
+AREA, CHANGE, TEMPERATURE, STEPS = 0.5, 0.4, 0.2, 8
 
 
 class Pictures(torch.utils.data.Dataset):
     "PIL images through a transform, as torchvision's own data sets give them"
-    def __init__(self, x, transform): self.x, self.transform = x.numpy(), transform
-    def __len__(self): return len(self.x)
+
+    def __init__(self, x, transform):
+        self.x, self.transform = x.numpy(), transform
+
+    def __len__(self):
+        return len(self.x)
+
     def __getitem__(self, i):
         from PIL import Image
+
         return self.transform(Image.fromarray(self.x[i, 0]))
 
 
 def ours(x, model, opt, batch):
     "One round by ssl_nb"
-    views, gen = Views(Compose(Crop(AREA), Flip(.5), Brightness(CHANGE), Contrast(CHANGE))), torch.Generator().manual_seed(0)
+    views, gen = (
+        Views(Compose(Crop(AREA), Flip(0.5), Brightness(CHANGE), Contrast(CHANGE))),
+        torch.Generator().manual_seed(0),
+    )
     batches, loss_func = Batches(x, batch_size=batch), NTXentLoss(TEMPERATURE)
 
     def round_():
@@ -36,6 +51,7 @@ def ours(x, model, opt, batch):
             simclr_step(model, xb, ids, views, loss_func, gen).backward()
             opt.step()
             opt.zero_grad()
+
     return round_
 
 
@@ -44,9 +60,19 @@ def lightly_arm(x, model, opt, batch, workers):
     from lightly.loss import NTXentLoss as Theirs
     from lightly.transforms.multi_view_transform import MultiViewTransform
     from torchvision import transforms as T
-    t = T.Compose([T.RandomResizedCrop(x.shape[-1], scale=(AREA, 1.)), T.RandomHorizontalFlip(), T.ColorJitter(CHANGE, CHANGE), T.ToTensor()])
+
+    t = T.Compose(
+        [
+            T.RandomResizedCrop(x.shape[-1], scale=(AREA, 1.0)),
+            T.RandomHorizontalFlip(),
+            T.ColorJitter(CHANGE, CHANGE),
+            T.ToTensor(),
+        ]
+    )
     data = Pictures(x, MultiViewTransform([t, t]))
-    loader = torch.utils.data.DataLoader(data, batch, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0)
+    loader = torch.utils.data.DataLoader(
+        data, batch, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0
+    )
     loss_func = Theirs(TEMPERATURE)
 
     def round_():
@@ -55,17 +81,38 @@ def lightly_arm(x, model, opt, batch, workers):
             loss_func(z0, z1).backward()
             opt.step()
             opt.zero_grad()
+
     return round_
+
+
+def images(n):
+    "Random grey images"
+    gen = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8, generator=gen)
+
+
+def settings(args, dtype, workers, trials):
+    "The settings of the record"
+    strengths = dict(crop=AREA, flip=0.5, brightness=CHANGE, contrast=CHANGE, temperature=TEMPERATURE)
+    return dict(script="step.py", images=args.images, side=28, views=2, steps=STEPS, **strengths) | dict(
+        encoder="small_cnn",
+        optimizer="adamw",
+        memory_format="channels_last",
+        precision=str(dtype or torch.float32).removeprefix("torch."),
+        workers=workers,
+        workers_tried={str(n): t for n, t in trials.items()},
+    )
 
 
 def main():
     "Measure and write the record"
     import lightly
+
     args = arguments(__doc__.splitlines()[0], ["lightly"])
-    x = torch.randint(0, 256, (STEPS * args.images, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    x = images(STEPS * args.images)
     torch.manual_seed(0)
     dtype = pick_precision()
-    model = SimCLR(make_encoder("small_cnn", 1, 28, .5, .25), make_projector("mlp", 256), dtype).train()
+    model = SimCLR(make_encoder("small_cnn", 1, 28, 0.5, 0.25), make_projector("mlp", 256), dtype).train()
     opt = make_optimizer(model)
     mine = ours(x, model, opt, args.images)
     theirs = {n: lightly_arm(x, model, opt, args.images, n) for n in (0, 1, 2)}
@@ -73,10 +120,9 @@ def main():
     trials = {n: [seconds(arm) for _ in range(3)][1:] for n, arm in theirs.items()}
     best = min(trials, key=lambda n: statistics.median(trials[n]))
     measured = alternate(mine, theirs[best], args.rounds)
-    write("bench-step-lightly", args, *measured, lightly.__version__, dict(
-        script="step.py", images=args.images, side=28, views=2, steps=STEPS, crop=AREA, flip=.5, brightness=CHANGE, contrast=CHANGE, temperature=TEMPERATURE,
-        encoder="small_cnn", optimizer="adamw", memory_format="channels_last", precision=str(dtype or torch.float32).removeprefix("torch."),
-        workers=best, workers_tried={str(n): t for n, t in trials.items()}))
+    how = settings(args, dtype, best, trials)
+    write("bench-step-lightly", args, *measured, lightly.__version__, how)
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

@@ -65,7 +65,7 @@ class Images:
     def shape(self) -> tuple:
         return tuple(self.x.shape[1:])
 
-# %% ../nbs/00_data.ipynb #c8471d08
+
 def checksum(
     *piles,  # `Images` or None
 ) -> str:  # hexadecimal SHA-256
@@ -572,7 +572,7 @@ def _files_in(root):
                 bad.append((path, kind))
     return sorted(files, key=lambda f: f.parts), bad
 
-
+# %% ../nbs/00_data.ipynb #87660c0a
 def _entry_kind(e):
     "'folder' or 'file', why an entry of a folder is none of these, or '' when it does not count"
     if e.name.startswith('.') or e.name.lower() in _side_files:
@@ -723,7 +723,7 @@ def _depths(seen):
             pass
     return {k: (_white(k, t), t) for k, t in sorted(tops.items())}
 
-# %% ../nbs/00_data.ipynb #d0white1
+
 def _whites(depths):
     return {k: w for k, (w, _) in depths.items()}
 
@@ -1035,7 +1035,7 @@ def _keep(form, stamp, root, chunks, finish):
         print(f"{what}, {advice}", file=sys.stderr)
         return _decode(chunks, finish)
 
-# %% ../nbs/00_data.ipynb #d0read01
+
 def _read(root, items, bad, size, mode, depths, bad_files):
     "(x (N,C,H,W), what it is) of a folder: from the cache, or decoded"
     whites = _whites(depths)
@@ -1132,7 +1132,7 @@ class Indexed(Protocol):
 
 Source = Annotated[str | Path | ImageData | Indexed, OneOf(DATASETS)]
 
-# %% ../nbs/00_data.ipynb #3649ef65
+
 def load_data(
     data: Source = 'digits',  # A name, a folder, a CSV, an array, a `Dataset`, (images, labels), FILE.py:NAME, ...
     image_size: Annotated[int, Ge(4)] | None = None,  # Scale images to this many pixels a side

@@ -8,7 +8,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/encoders.html.md"""
 __all__ = ['ENCODERS', 'Network', 'small_cnn', 'resnet_small', 'resnet', 'Encoder', 'pixel_statistics', 'make_encoder',
            'call_maker', 'is_builtin', 'feature_dim', 'features', 'fitting', 'raw_pixels', 'feature_matrix',
            'fresh_encoder', 'random_encoder', 'knn_predict', 'layer_groups', 'write_weights', 'read_weights',
-           'fit_weights', 'save_encoder', 'body_of']
+           'fit_weights', 'save_encoder', 'body_of', 'nearest_neighbours']
 
 # %% ../nbs/encoders.ipynb #55adb56d
 import copy
@@ -402,3 +402,45 @@ def body_of(
         )
     )
     return Encoder(made, arch, info['channels'], info['size'], options=options)
+
+# %% ../nbs/encoders.ipynb #ef289284
+def nearest_neighbours(
+    h,  # (N,D) features
+    k: int = 20,  # Neighbours of each, at most N-1
+    i=None,  # (M,) indices of the images that ask; all when left out
+    approximate: bool | None = None,  # Search a graph? Left out: where 100,000 or more ask on a CPU
+) -> tuple:  # (M,k) cosines and (M,k) indices, the most similar first, never the image itself
+    "The most similar images by cosine similarity"
+    x = F.normalize(torch.as_tensor(h).float(), dim=1)
+    i = torch.arange(len(x)) if i is None else torch.as_tensor(i)
+    k = min(k, len(x) - 1)
+    if approximate is None:
+        approximate = len(i) >= 100_000 and x.device.type == 'cpu'
+    if approximate:
+        return _search_graph(x, i, k)
+    found = []
+    for b in i.to(x.device).split(512):
+        s = x[b] @ x.T
+        s[torch.arange(len(b), device=x.device), b] = -2
+        found.append(s.topk(k, 1))
+    return torch.cat([f.values for f in found]).cpu(), torch.cat([f.indices for f in found]).cpu()
+
+
+def _search_graph(x, i, k, least=0.9):
+    "The same by faiss's HNSW; exactly after all when it misses more than a tenth of the neighbours of 200 images"
+    import faiss
+
+    index = faiss.IndexHNSWFlat(x.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efSearch = max(64, 2 * k)
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)  # more would build another graph each time
+    index.add(x.numpy())
+    faiss.omp_set_num_threads(threads)
+    s, j = map(torch.as_tensor, index.search(x[i].numpy(), k + 1))
+    own = j == i[:, None]
+    own[~own.any(1), -1] = True  # twins may have pushed an image out of its own list
+    s, j = s[~own].view(len(i), k), j[~own].view(len(i), k)
+    some = torch.randperm(len(i), generator=torch.Generator().manual_seed(0))[:200]
+    farthest = nearest_neighbours(x, k, i[some], approximate=False)[0][:, -1:]
+    recall = (s[some] >= farthest - 1e-6).float().mean()
+    return (s, j) if j.min() >= 0 and recall >= least else nearest_neighbours(x, k, i, approximate=False)

@@ -7,41 +7,39 @@ Docs: https://ssl-nb.github.io/ssl_nb/finetuning.html.md"""
 # %% auto #0
 __all__ = ['stop_rule', 'choose_by_folds', 'finetune']
 
-# %% ../nbs/finetuning.ipynb #80a16763
+# %% ../nbs/finetuning.ipynb #88abd91d
 import copy
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 
-with warnings.catch_warnings():
-    # torch's, about what fastai uses of it
-    warnings.simplefilter('ignore', FutureWarning)
 from .augment import augmentation
 from .augment import enlarge as enlarged
 from ssl_nb.classifier import (
     _accuracy,
     _labelled,
+    _run_of_stage,
     _trained_pictures,
     class_scores,
     save_classifier,
     train_classifier,
+    training_verdict,
 )
-from .core import SslNbError, pick_device, progress, unknown
+from .core import SslNbError, pick_device, progress, read_json, unknown, write_json
 from .data import Images, Source, split
 from .encoders import fresh_encoder
 from .figures import calibration
 from .probing import _frozen
 from .runs import finish_run, stage
 from .settings import Count, Natural, NonNegative, OptionsOf, Positive, Share
-from .stages import Run, begin_stage, labelled_data, load_run, start_stage
-from .training import pick_precision, write_history
+from .stages import Run, begin_stage, labelled_data, start_stage
+from .training import pick_precision
 
-# %% ../nbs/finetuning.ipynb #35d78bcf
+# %% ../nbs/finetuning.ipynb #92fd3ae4
 def stop_rule(
     stop: Literal['auto', 'valid', 'folds', 'fixed'],
     y,  # (N,) labels
@@ -52,9 +50,26 @@ def stop_rule(
     least = int(torch.bincount(y)[torch.unique(y)].min())
     if stop in ('valid', 'folds') and least < 2:
         raise SslNbError(f"stop = {stop} holds labels back, but a class has only {least}; use stop = fixed")
-    return stop if stop != 'auto' else 'valid' if least >= 50 else 'folds' if least >= 6 else 'fixed'
+    if stop != 'auto':
+        return stop
+    return 'valid' if least >= 50 else 'folds' if least >= 6 else 'fixed'
 
-# %% ../nbs/finetuning.ipynb #7353172f
+# %% ../nbs/finetuning.ipynb #5e6b5e78
+class _Scores:
+    "What was found for each name, in a file if there is one, so that it is found once"
+
+    def __init__(self, path=None):
+        self.path = path
+        self.found = read_json(path) if path and path.is_file() else {}
+
+    def get(self, name, find):
+        if name not in self.found:
+            self.found[name] = find()
+            if self.path:
+                write_json(self.path, self.found)
+        return self.found[name]
+
+# %% ../nbs/finetuning.ipynb #53343949
 def choose_by_folds(
     make,  # Returns a fresh copy of the encoder
     im: Images,  # The labelled images
@@ -63,23 +78,29 @@ def choose_by_folds(
     folds: int = 5,
     seed: int = 0,
     quiet=True,
+    kept=None,  # A file to keep what is found, and to go on from
     **how,  # Passed to `train_classifier`
 ) -> tuple:  # (best rate, {rate: cross-validated accuracy})
     "The `first_lr` with the best cross-validated accuracy inside the labels; the first of equals"
     from sklearn.model_selection import StratifiedKFold
 
     folds = min(folds, int(torch.bincount(im.y)[torch.unique(im.y)].min()))
-    cv = list(
-        StratifiedKFold(folds, shuffle=True, random_state=seed).split(np.zeros(len(im)), im.y.cpu().numpy())
-    )
-    bar, score = (progress(range(len(rates) * folds), f'{folds}-fold choice', quiet), {r: [] for r in rates})
-    for r in rates:
-        for a, b in cv:
-            model, _ = train_classifier(make(), im[a], augment, first_lr=r, seed=seed, **how)
+    cv = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    parts = list(cv.split(np.zeros(len(im)), im.y.cpu().numpy()))
+    scores, mean = _Scores(kept), {}
+    bar = progress(range(len(rates) * folds), f'{folds}-fold choice', quiet)
+
+    def score(rate, train_on, test_on):
+        model, _ = train_classifier(make(), im[train_on], augment, first_lr=rate, seed=seed, **how)
+        return _accuracy(model, im[test_on])
+
+    for rate in rates:
+        found = []
+        for n, part in enumerate(parts):
+            found.append(scores.get(f'first_lr {rate}, fold {n + 1}', lambda: score(rate, *part)))
             bar.update()
-            score[r].append((model.predict(im.x[b]) == im.y[b].cpu()).double().mean().item())
+        mean[rate] = float(np.mean(found))
     bar.close()
-    mean = {r: float(np.mean(v)) for r, v in score.items()}
     return max(mean, key=mean.get), mean
 
 # %% ../nbs/finetuning.ipynb #7fcc3042
@@ -100,7 +121,7 @@ def _larger(im, augment, copies, seed):
     x, i = enlarged(im.x, augment, copies, seed)
     return Images(x, im.y[i], im.classes)
 
-# %% ../nbs/finetuning.ipynb #b6ca44b9
+# %% ../nbs/finetuning.ipynb #fbd5c6c7
 @stage('finetune')
 def finetune(
     run: str | Path | Run,  # A run folder of pretraining
@@ -127,7 +148,7 @@ def finetune(
     seed: Natural = 0,  # Of the draw of labels and the training
     out: str | Path | None = None,  # Run folder; RUN/finetune when left out
     force: bool = False,  # Replace an earlier run in that folder
-    resume: bool = False,  # Start an unfinished run there again
+    resume: bool = False,  # Go on with an unfinished run there
     quiet: bool = False,  # No progress bar
     **options: Annotated[
         Any, OptionsOf(augmentation)
@@ -135,87 +156,62 @@ def finetune(
 ) -> Run:
     "Train a pretrained encoder on with few labels, beside honest baselines; writes a run folder"
     given = dict(locals())
-    t, dev = time.perf_counter(), pick_device(device)
+    started, dev = time.perf_counter(), pick_device(device)
     run, out = begin_stage('finetune', run, out, force, resume)
     d = labelled_data(run, data)
-    lab = _labelled(d.train, labels_per_class, seed)
+    labelled = _labelled(d.train, labels_per_class, seed)
     if leaky and not enlarge:
-        raise SslNbError(
-            "leaky splits after enlarging; say by how much with enlarge, for example --enlarge 10"
-        )
-    rule, draw = 'valid' if leaky else stop_rule(stop, lab.y), augmentation(**options)
-    start_stage('finetune', run, out, d, given, dev, n_labels=len(lab), stop=rule)
-    how = dict(
-        steps=steps,
-        batch_size=batch_size,
-        lr=lr,
-        weight_decay=weight_decay,
-        smoothing=smoothing,
-        mix=mix,
-        dtype=pick_precision('auto', dev),
-    )
-    part, valid = (
-        _hold_back(lab, valid_share, seed, draw, enlarge, leaky)
-        if rule == 'valid'
-        else (_larger(lab, draw, enlarge, seed), None)
-    )
-    view, found = None if enlarge else draw, {}
+        raise SslNbError("leaky splits after enlarging; say by how much, for example --enlarge 10")
+    rule, draw = 'valid' if leaky else stop_rule(stop, labelled.y), augmentation(**options)
+    start_stage('finetune', run, out, d, given, dev, n_labels=len(labelled), stop=rule)
+    how = {k: given[k] for k in ('steps', 'batch_size', 'lr', 'weight_decay', 'smoothing', 'mix', 'seed')}
+    how['dtype'] = pick_precision('auto', dev)
+    found = dict(stop=rule, n_labels=len(labelled), n_test=len(d.test))
     if rule == 'folds':
-        brief = how | dict(steps=min(steps, 300), checks=1)
-        if not quiet:
-            print(
-                'short trainings inside the labels choose how fast the first layers learn; --stop fixed does without',
-                file=sys.stderr,
-            )
-        first_lr, cv = choose_by_folds(
-            lambda: copy.deepcopy(run.encoder).to(dev),
-            lab,
-            view or draw,
-            sorted({0.03, 0.3, 1.0, first_lr}),
-            seed=seed,
-            quiet=quiet,
-            **brief,
-        )
-        found = dict(fold_accuracy={str(k): v for k, v in cv.items()})
-    fit = lambda enc, first, label: train_classifier(
-        enc.to(dev),
-        part,
-        view,
-        first_lr=first,
-        valid=valid,
-        patience=patience,
-        seed=seed,
-        quiet=quiet,
-        label=label,
-        **how,
+        first_lr, found['fold_accuracy'] = _chosen_by_folds(run, labelled, draw, first_lr, out, quiet, **how)
+    part, valid = _larger(labelled, draw, enlarge, seed), None
+    if rule == 'valid':
+        part, valid = _hold_back(labelled, valid_share, seed, draw, enlarge, leaky)
+    how |= dict(
+        im=part, valid=valid, augment=None if enlarge else draw, patience=patience, out=out, quiet=quiet
     )
-    model, rows = fit(copy.deepcopy(run.encoder), first_lr, 'fine-tuning')
-    write_history(out / 'history.csv', rows)
+    model, rows = train_classifier(copy.deepcopy(run.encoder).to(dev), first_lr=first_lr, **how)
     p = model.predict_proba(d.test.x)
-    scores = _frozen(run, d, lab, knn_k, seed, dev, quiet)[0] if baselines else {}
-    if baselines and run.encoder.arch != 'custom':
-        scores['supervised_acc'] = _accuracy(
-            fit(fresh_encoder(run.encoder, seed), 1.0, 'supervised from scratch')[0], d.test
-        )
+    scores = _beside(run, d, labelled, knn_k, dev, how) if baselines else {}
     save_classifier(model.cpu(), out / 'model.safetensors')
-    found |= dict(
-        stop=rule,
-        first_lr=first_lr,
-        n_labels=len(lab),
-        n_test=len(d.test),
-        steps_done=rows[-1]['step'],
-        ece=calibration(p, d.test.y)['ece'],
-    )
-    if valid is not None:
-        found |= dict(valid_acc=max(r['valid_accuracy'] for r in rows), n_valid=len(valid))
     if pictures:
         _trained_pictures(out, run, d, model, p, rows)
-    result = class_scores(d.test.y, p.argmax(1), d.classes)
-    finish_run(
-        out,
-        scores
-        | dict(finetune_acc=result['accuracy'], seconds=round(time.perf_counter() - t, 1))
-        | found
-        | result,
+    if valid is not None:
+        found |= dict(valid_acc=max(r['valid_accuracy'] for r in rows), n_valid=len(valid))
+    found |= dict(first_lr=first_lr, steps_done=int(rows[-1]['step']), verdict=training_verdict(rows))
+    found |= dict(ece=calibration(p, d.test.y)['ece']) | class_scores(d.test.y, p.argmax(1), d.classes)
+    scores |= dict(finetune_acc=found['accuracy'], seconds=round(time.perf_counter() - started, 1))
+    finish_run(out, scores | found)
+    return _run_of_stage(out, run)
+
+# %% ../nbs/finetuning.ipynb #b9877728
+def _chosen_by_folds(run, labelled, draw, first_lr, out, quiet, steps, **how):
+    "The rate at the input that cross-validation chooses, and the accuracy of each"
+    if not quiet:
+        says = 'short trainings inside the labels choose how fast the first layers learn'
+        print(f'{says}; --stop fixed does without', file=sys.stderr)
+    best, found = choose_by_folds(
+        lambda: copy.deepcopy(run.encoder),
+        labelled,
+        draw,
+        sorted({0.03, 0.3, 1.0, first_lr}),
+        quiet=quiet,
+        kept=out / 'parts' / 'folds.json',
+        steps=min(steps, 300),
+        checks=1,
+        **how,
     )
-    return load_run(out)
+    return best, {str(rate): accuracy for rate, accuracy in found.items()}
+
+
+def _beside(run, d, labelled, knn_k, dev, how):
+    "The other rows of the table"
+    scores = _frozen(run, d, labelled, knn_k, how['seed'], dev, how['quiet'])[0]
+    encoder = fresh_encoder(run.encoder, how['seed']).to(dev)
+    model, _ = train_classifier(encoder, label='supervised from scratch', name='supervised', **how)
+    return scores | dict(supervised_acc=_accuracy(model, d.test))

@@ -7,7 +7,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/probe.html.md"""
 # %% auto #0
 __all__ = ['ARMS', 'FEW_ARMS', 'LinearProbe', 'linear_probe', 'probe', 'plot_arms']
 
-# %% ../nbs/04_probe.ipynb #c9b23d87
+# %% ../nbs/04_probe.ipynb #4aa22094
 import time
 from pathlib import Path
 
@@ -21,9 +21,11 @@ from ssl_nb.classifier import (
     _accuracy,
     _labelled,
     _probe_pictures,
+    _run_of_stage,
     class_scores,
     save_classifier,
     train_supervised,
+    training_verdict,
 )
 from .core import SslNbError, class_colour, pick_device, progress
 from .data import Source
@@ -31,10 +33,10 @@ from .encoders import feature_matrix, features, fresh_encoder, knn_predict, rand
 from .figures import calibration, confusion
 from .runs import finish_run, stage
 from .settings import Count, Natural
-from .stages import Run, augmentation_of, begin_stage, labelled_data, load_run, start_stage
+from .stages import Run, augmentation_of, begin_stage, labelled_data, start_stage
 from .training import pick_precision
 
-# %% ../nbs/04_probe.ipynb #a856b991
+# %% ../nbs/04_probe.ipynb #e40e6d52
 class LinearProbe:
     "Logistic regression on standardised features; C is chosen inside the labelled images"
 
@@ -42,22 +44,24 @@ class LinearProbe:
         self.Cs, self.folds, self.seed = Cs, folds, seed
 
     def fit(self, h, y) -> 'LinearProbe':
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
         h, y = feature_matrix(h), np.asarray(y)
         if len(h) != len(y):
             raise SslNbError(f"{len(h)} features but {len(y)} labels")
         if len(np.unique(y)) < 2:
             raise SslNbError("all labels are of one class; a classifier needs two")
-        make = lambda C: make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
-        self.C_ = self._choose(make, h, y) if len(self.Cs) > 1 else self.Cs[0]
-        self.model_ = make(self.C_).fit(h, y)
+        self.C_ = self._choose(h, y) if len(self.Cs) > 1 else self.Cs[0]
+        self.model_ = self._model(self.C_).fit(h, y)
         self.classes_ = self.model_.classes_
         return self
 
-    def _choose(self, make, h, y):
+    def _model(self, C):
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
+
+    def _choose(self, h, y):
         "The C with the best cross-validated accuracy; on at most 5,000 images"
         from sklearn.model_selection import StratifiedKFold, cross_val_score
 
@@ -65,11 +69,11 @@ class LinearProbe:
         folds = min(self.folds, n[n > 0].min())
         if folds < 2:
             return self.Cs[len(self.Cs) // 2]
-        some = np.random.default_rng(self.seed).permutation(len(y))[:5000]
         if len(y) > 5000:
+            some = np.random.default_rng(self.seed).permutation(len(y))[:5000]
             h, y = h[some], y[some]
         cv = StratifiedKFold(folds, shuffle=True, random_state=self.seed)
-        return max(self.Cs, key=lambda C: cross_val_score(make(C), h, y, cv=cv).mean())
+        return max(self.Cs, key=lambda C: cross_val_score(self._model(C), h, y, cv=cv).mean())
 
     def predict(self, h) -> np.ndarray:
         return self.model_.predict(feature_matrix(h))
@@ -82,20 +86,24 @@ class LinearProbe:
 
     def as_linear(self) -> nn.Linear:
         "The same function as one linear layer, the standardisation folded in"
-        scale, lr = self.model_[0], self.model_[1]
-        W, b = lr.coef_, lr.intercept_
-        # two classes: scikit-learn keeps one row
-        if len(W) == 1:
-            W, b = np.vstack([-W, W]) / 2, np.r_[-b, b] / 2
-        W = W / scale.scale_
-        b = b - W @ scale.mean_
-        lin = nn.Linear(W.shape[1], W.shape[0])
-        with torch.no_grad():
-            lin.weight.copy_(torch.tensor(W))
-            lin.bias.copy_(torch.tensor(b))
-        return lin
+        return _linear_layer(*self.model_)
 
-# %% ../nbs/04_probe.ipynb #06aa9a93
+# %% ../nbs/04_probe.ipynb #ea9ebc90
+@torch.no_grad()
+def _linear_layer(scale, regression):
+    "One linear layer for a standardisation and a logistic regression"
+    W, b = regression.coef_, regression.intercept_
+    # two classes: scikit-learn keeps one row
+    if len(W) == 1:
+        W, b = np.vstack([-W, W]) / 2, np.r_[-b, b] / 2
+    W = W / scale.scale_
+    b = b - W @ scale.mean_
+    layer = nn.Linear(W.shape[1], W.shape[0])
+    layer.weight.copy_(torch.tensor(W))
+    layer.bias.copy_(torch.tensor(b))
+    return layer
+
+
 def linear_probe(
     h,  # (N,D) features of the labelled images
     y,  # (N,) their classes
@@ -105,40 +113,45 @@ def linear_probe(
     "A linear classifier on frozen features"
     return LinearProbe(Cs, seed=seed).fit(h, y)
 
-# %% ../nbs/04_probe.ipynb #70ded570
-def _frozen(run, d, lab, knn_k, seed, dev, quiet, baselines=True):
-    "Test accuracy of what trains no network, all at the same labels; the probe; and the features of the test images"
-    y, yt, K = lab.y, d.test.y, len(d.classes)
-    hits = lambda pred: (torch.as_tensor(pred) == yt).double().mean().item()
-    bar = progress(range(3 if baselines else 1), 'linear classifiers', quiet)
-    enc = run.encoder.to(dev)
-    h, ht = features(enc, lab, quiet=quiet), features(enc, d.test, quiet=quiet)
-    lp = linear_probe(h, y, seed=seed)
-    bar.update()
-    out = dict(linear_acc=lp.score(ht, yt), knn_acc=hits(knn_predict(h, y, ht, knn_k, n_classes=K)))
+# %% ../nbs/04_probe.ipynb #4542abde
+def _knn_accuracy(h, labelled, h_new, im, k):
+    voted = knn_predict(h, labelled.y, h_new, k, n_classes=len(im.classes))
+    return (voted == im.y).double().mean().item()
+
+
+def _probed(encoder, d, labelled, knn_k, seed, quiet):
+    "Scores of probe and neighbours; the probe; the features of the test images"
+    h, h_test = (features(encoder, im, quiet=quiet) for im in (labelled, d.test))
+    found = linear_probe(h, labelled.y, seed=seed)
+    scores = dict(
+        linear_acc=found.score(h_test, d.test.y), knn_acc=_knn_accuracy(h, labelled, h_test, d.test, knn_k)
+    )
     if d.valid is not None and d.valid.y is not None:
-        hv = features(enc, d.valid)
-        pred = lp.predict(hv)
-        out |= dict(
-            valid_linear_acc=lp.score(hv, d.valid.y),
-            valid_confusion=confusion(d.valid.y, pred, K).tolist(),
-            valid_knn_acc=(knn_predict(h, y, hv, knn_k, n_classes=K) == d.valid.y).double().mean().item(),
+        h_valid = features(encoder, d.valid)
+        counts = confusion(d.valid.y, found.predict(h_valid), len(d.classes))
+        scores |= dict(
+            valid_linear_acc=found.score(h_valid, d.valid.y),
+            valid_confusion=counts.tolist(),
+            valid_knn_acc=_knn_accuracy(h, labelled, h_valid, d.valid, knn_k),
         )
-    if not baselines:
-        bar.close()
-        return out, lp, ht
-    out['raw_linear_acc'] = linear_probe(raw_pixels(lab), y, seed=seed).score(raw_pixels(d.test), yt)
+    return scores, found, h_test
+
+
+def _frozen(run, d, labelled, knn_k, seed, dev, quiet, baselines=True):
+    "Scores of all that trains no network; the probe; the features of the test images"
+    bar = progress(range(3 if baselines else 1), 'linear classifiers', quiet)
+    scores, found, h_test = _probed(run.encoder.to(dev), d, labelled, knn_k, seed, quiet)
     bar.update()
-    if enc.arch != 'custom':
-        rnd = random_encoder(enc, d.train.x, seed).to(dev)
-        out['random_linear_acc'] = linear_probe(features(rnd, lab), y, seed=seed).score(
-            features(rnd, d.test), yt
-        )
-        bar.update()
+    if baselines:
+        encoder = random_encoder(run.encoder, d.train.x, seed).to(dev)
+        for name, see in (('raw', raw_pixels), ('random', lambda im: features(encoder, im))):
+            other = linear_probe(see(labelled), labelled.y, seed=seed)
+            scores[f'{name}_linear_acc'] = other.score(see(d.test), d.test.y)
+            bar.update()
     bar.close()
-    return out, lp, ht
+    return scores, found, h_test
 
-
+# %% ../nbs/04_probe.ipynb #ce0b276d
 ARMS = {
     'SimCLR + linear probe': 'linear_acc',
     'SimCLR + kNN': 'knn_acc',
@@ -148,7 +161,7 @@ ARMS = {
 }
 FEW_ARMS = {'fine-tuned + unlabelled': 'semi_acc', 'SimCLR + fine-tuning': 'finetune_acc'} | ARMS
 
-# %% ../nbs/04_probe.ipynb #e27b349d
+# %% ../nbs/04_probe.ipynb #a1bb2fab
 @stage('probe')
 def probe(
     run: str | Path | Run,  # A run folder of pretraining
@@ -160,50 +173,55 @@ def probe(
     supervised_steps: Count = 600,  # Steps of the supervised baseline
     supervised_batch: Count = 128,  # Images in each of them
     baselines: bool = True,  # Measure raw pixels, a random encoder and supervised training too
+    pictures: bool = True,  # Draw confusion, map, neighbours and so on
     device: str = 'auto',  # auto, cpu, cuda or mps
     seed: Natural = 0,  # Of the draw of labels and the baselines
     out: str | Path | None = None,  # Run folder; RUN/probe when left out
     force: bool = False,  # Replace an earlier run in that folder
-    resume: bool = False,  # Start an unfinished run there again
+    resume: bool = False,  # Go on with an unfinished run there
     quiet: bool = False,  # No progress bar
 ) -> Run:
     "Linear probe and kNN on few labels, beside three baselines; writes a run folder"
     given = dict(locals())
-    t, dev = time.perf_counter(), pick_device(device)
+    started, dev = time.perf_counter(), pick_device(device)
     run, out = begin_stage('probe', run, out, force, resume)
     d = labelled_data(run, data)
-    lab = _labelled(d.train, labels_per_class, seed)
-    start_stage('probe', run, out, d, given, dev, n_labels=len(lab))
-    scores, lp, ht = _frozen(run, d, lab, knn_k, seed, dev, quiet, baselines)
-    if baselines and run.encoder.arch != 'custom':
-        same = augmentation(**augmentation_of(run))
-        sup = train_supervised(
-            fresh_encoder(run.encoder, seed).to(dev),
-            lab,
-            same,
-            supervised_steps,
-            supervised_batch,
-            seed=seed,
-            quiet=quiet,
-            dtype=pick_precision('auto', dev),
-        )
-        scores['supervised_acc'] = _accuracy(sup, d.test)
-    model = Classifier(run.encoder.cpu(), lp.as_linear(), d.classes)
+    labelled = _labelled(d.train, labels_per_class, seed)
+    start_stage('probe', run, out, d, given, dev, n_labels=len(labelled))
+    scores, found, h_test = _frozen(run, d, labelled, knn_k, seed, dev, quiet, baselines)
+    if baselines:
+        scores |= _from_scratch(run, d, labelled, out, dev, given)
+    model = Classifier(run.encoder.cpu(), found.as_linear(), d.classes)
     save_classifier(model, out / 'model.safetensors')
     p = model.predict_proba(d.test.x)
-    pred = p.argmax(1)
-    before = (
-        {}
-        if run.encoder.arch == 'custom'
-        else {'random encoder': features(random_encoder(run.encoder, d.train.x), d.test)}
+    if pictures:
+        before = features(random_encoder(run.encoder, d.train.x), d.test)
+        _probe_pictures(out, d, {'random encoder': before, 'pretrained': h_test}, p)
+    scores |= dict(n_labels=len(labelled), n_test=len(d.test), C=found.C_)
+    scores |= class_scores(d.test.y, p.argmax(1), d.classes)
+    scores |= dict(ece=calibration(p, d.test.y)['ece'], seconds=round(time.perf_counter() - started, 1))
+    finish_run(out, dict(verdict='') | scores)
+    return _run_of_stage(out, run)
+
+# %% ../nbs/04_probe.ipynb #d83afe29
+def _from_scratch(run, d, labelled, out, dev, given):
+    "The supervised baseline: its accuracy, and what looks wrong in its training"
+    model, rows = train_supervised(
+        fresh_encoder(run.encoder, given['seed']).to(dev),
+        labelled,
+        augmentation(**augmentation_of(run)),
+        given['supervised_steps'],
+        given['supervised_batch'],
+        seed=given['seed'],
+        quiet=given['quiet'],
+        dtype=pick_precision('auto', dev),
+        out=out,
+        name='supervised',
     )
-    _probe_pictures(out, d, before | {'pretrained': ht}, p)
-    counts = dict(n_labels=len(lab), n_test=len(d.test), C=lp.C_, seconds=round(time.perf_counter() - t, 1))
-    finish_run(
-        out,
-        scores | counts | class_scores(d.test.y, pred, d.classes) | dict(ece=calibration(p, d.test.y)['ece']),
+    verdict = training_verdict(rows)
+    return dict(
+        supervised_acc=_accuracy(model, d.test), verdict=f'supervised baseline: {verdict}' if verdict else ''
     )
-    return load_run(out)
 
 # %% ../nbs/04_probe.ipynb #884eda64
 def plot_arms(

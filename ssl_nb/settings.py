@@ -238,6 +238,9 @@ class Maker:
     path: str
     name: str
 
+    def __call__(self, *args, **kw):
+        return _Unknown
+
     def __or__(self, other):
         return _Unknown | other
 

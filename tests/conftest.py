@@ -1,4 +1,7 @@
-"What the tests share: a copy of the tree to work in, the built site, the wheel and places with nothing else, and their order, quick ones first."
+"What the tests share: a copy of the tree, the built site, the wheel, small runs, warm processes, and their order."
+
+import functools
+import json
 import os
 import shutil
 import subprocess
@@ -7,32 +10,93 @@ import venv
 import zipfile
 from importlib.metadata import PathDistribution, distribution
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from filelock import FileLock
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
-ORDER = ["test_tree", "test_colab", "test_api", "test_cli", "test_notebooks", "test_site", "test_quarto", "test_wheel"]
 COLAB = ["ipython", "tensorboard"]
 NOT_SOURCE = {".git", ".venv", ".whl", "runs", "build", "dist", "_docs", "_proc", "_proc_site", "__pycache__"}
+CAN_FORK = sys.platform == "linux"  # elsewhere a fork of what has threads is not safe
 sys.path.insert(0, str(ROOT / "tools"))
-if "PYTEST_XDIST_WORKER" in os.environ: os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core, a thread a worker
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core, a thread a worker
 
 
 def tree_files():
-    "The files of the project, relative to its root: tracked or not ignored; without git all but what is known to be built"
-    git = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
-    if git.returncode: names = [path.relative_to(ROOT) for path in ROOT.rglob("*") if not NOT_SOURCE.intersection(path.relative_to(ROOT).parts)]
-    else: names = [Path(name) for name in git.stdout.split("\0") if name]
+    """The files of the project, relative to its root: tracked or not ignored
+
+    Without git all but what is known to be built."""
+    git = subprocess.run(
+        ["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+    )
+    if git.returncode:
+        names = [
+            path.relative_to(ROOT)
+            for path in ROOT.rglob("*")
+            if not NOT_SOURCE.intersection(path.relative_to(ROOT).parts)
+        ]
+    else:
+        names = [Path(name) for name in git.stdout.split("\0") if name]
     return sorted(name for name in set(names) if (ROOT / name).is_file())
+
+
+def surroundings(**more):
+    "The environment of a process that a test starts"
+    return {name: v for name, v in os.environ.items() if name not in ("IN_TEST", "PYTHONPATH")} | more
 
 
 def run(*command, cwd, **environment):
     "Run a command of this environment in `cwd`; returns the finished process with its output as text"
-    known = {name: value for name, value in os.environ.items() if name not in ("IN_TEST", "PYTHONPATH")}
     program = Path(sys.executable).parent / command[0]
-    return subprocess.run([program if program.exists() else command[0], *command[1:]], cwd=cwd, env=known | environment, capture_output=True, text=True)
+    words = [program if program.exists() else command[0], *command[1:]]
+    return subprocess.run(words, cwd=cwd, env=surroundings(**environment), capture_output=True, text=True)
+
+
+class WarmPython:
+    "A Python that forks a child for each job, when all that is slow to import has been imported; see warm.py"
+
+    def __init__(self, python):
+        self.process = subprocess.Popen(
+            [python, ROOT / "tests" / "warm.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=surroundings(),
+            text=True,
+        )
+        assert self.process.stdout.readline() == "ready\n", "warm.py did not start"
+
+    def run(self, kind, argv, cwd, **environment):
+        "Run a job of one `kind`; returns it as a finished process with its output as text"
+        with TemporaryDirectory() as folder:
+            out, err = Path(folder, "out"), Path(folder, "err")
+            job = dict(kind=kind, argv=[*map(str, argv)], cwd=str(cwd), env=surroundings(**environment))
+            print(json.dumps(job | dict(out=str(out), err=str(err))), file=self.process.stdin, flush=True)
+            status = int(self.process.stdout.readline())
+            return subprocess.CompletedProcess(
+                argv, status, *(file.read_text("utf-8") for file in (out, err))
+            )
+
+
+warm_python = functools.cache(
+    WarmPython
+)  # one for each program; all end with the tests, which close their input
+
+
+def command(*words, cwd, **environment):
+    "Run the command `ssl_nb` in a forked process; it says and leaves what one of its own would, 4 seconds earlier"
+    if not CAN_FORK:
+        return run("ssl_nb", *words, cwd=cwd, **environment)
+    return warm_python(sys.executable).run("command", ["ssl_nb", *words], cwd, **environment)
+
+
+def code(text, *words, cwd, **environment):
+    "Run Python code in a forked process"
+    if not CAN_FORK:
+        return run("python", "-c", text, *words, cwd=cwd, **environment)
+    return warm_python(sys.executable).run("code", ["-c", text, *words], cwd, **environment)
 
 
 def copy_tree(folder):
@@ -52,9 +116,12 @@ def tree(tmp_path):
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory):
-    "`once(name, make)` is a folder for all workers, which the first that asks fills by `make(folder)`, a finished process, while others wait"
+    """`once(name, make)` is a folder for all workers
+
+    The first that asks fills it by `make(folder)`, which returns a finished process, while the others wait."""
     shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ: shared = shared.parent
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
 
     def folder_of(name, make):
         folder, log = shared / name, shared / f"{name}.log"
@@ -65,52 +132,161 @@ def once(tmp_path_factory):
         text = log.read_text(encoding="utf-8")
         assert text.startswith("status 0\n"), text
         return folder
+
     return folder_of
 
 
 @pytest.fixture(scope="session")
 def built(once):
     "A copy of the project in which the site was built without Quarto"
-    return once("built", lambda folder: run("python", "tools/build_docs.py", "--offline", cwd=copy_tree(folder), PYTHONPATH=str(folder)))
+    build = ["python", "tools/build_docs.py", "--offline"]
+    return once("built", lambda folder: run(*build, cwd=copy_tree(folder), PYTHONPATH=str(folder)))
 
 
 @pytest.fixture(scope="session")
 def wheel(once):
     "A wheel built from an sdist of the tree, as a release is"
-    build = lambda folder: run("python", "-m", "build", "--no-isolation", "--outdir", "wheels", cwd=copy_tree(folder))
+    build = lambda folder: run(
+        "python", "-m", "build", "--no-isolation", "--outdir", "wheels", cwd=copy_tree(folder)
+    )
     return next((once("release", build) / "wheels").glob("*.whl"))
 
 
 def needed(requirements, extra, found):
     "Add to `found` the distributions that `requirements` lead to on this machine, as they are installed here"
     for requirement in map(Requirement, requirements or ()):
-        if requirement.marker and not requirement.marker.evaluate(dict(extra=extra)): continue
+        if requirement.marker and not requirement.marker.evaluate(dict(extra=extra)):
+            continue
         for key in ((requirement.name.lower(), e) for e in ("", *requirement.extras)):
-            if key in found: continue
+            if key in found:
+                continue
             found[key] = distribution(key[0])
             needed(found[key].requires, key[1], found)
     return found
 
 
 def make_alone(folder, wheel, extra):
-    "An environment of the wheel, what its metadata ask for, and what Colab has beside; all but the wheel is linked to: it takes gigabytes"
+    """An environment of the wheel, what its metadata ask for, and what Colab has beside
+
+    All but the wheel is linked to: it takes gigabytes."""
     venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
-    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).stdout.strip())
+    site = Path(
+        run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).stdout.strip()
+    )
     metadata = next(path for path in zipfile.Path(wheel).iterdir() if path.name.endswith(".dist-info"))
     for dist in needed([*PathDistribution(metadata).requires, *COLAB], extra, {}).values():
         for top in {Path(file).parts[0] for file in dist.files} - {"..", "__pycache__"}:
-            if not (site / top).exists(): (site / top).symlink_to(dist.locate_file(top))
-    return run("python", "-m", "pip", "--python", python, "install", "-qq", "--no-deps", "--no-index", "--no-compile", wheel, cwd=folder)
+            if not (site / top).exists():
+                (site / top).symlink_to(dist.locate_file(top))
+    install = ["pip", "--python", python, "install", "-qq", "--no-deps", "--no-index", "--no-compile", wheel]
+    return run("python", "-m", *install, cwd=folder)
 
 
 @pytest.fixture(scope="session")
 def alone(once, wheel):
-    "`alone(extra)` is the folder of programs of an environment with nothing but the wheel and what it needs, for one of its extras"
+    """`alone(extra)` is the folder of programs of an environment for one of the extras of the package
+
+    It has nothing but the wheel and what that needs."""
     return lambda extra="": once(f"alone{extra}", lambda folder: make_alone(folder, wheel, extra)) / "bin"
 
 
-def pytest_collection_modifyitems(items):
-    "Quick files first; a file without a place in ORDER comes before the notebooks"
-    place = {name: i for i, name in enumerate(ORDER)}
-    items.sort(key=lambda item: place.get(item.path.stem, ORDER.index("test_notebooks") - .5))
+# --- images and small runs that many tests begin with
+
+
+def digits():
+    "Real digits as arrays of 8x8 bytes, and their classes"
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    return (found.images * 15.9).astype("uint8"), found.target
+
+
+TINY = ["--epochs", "3", "--batch-size", "256", "--seed", "1", "--quiet"]
+
+
+@pytest.fixture(scope="session")
+def trained(once):
+    "A folder with one pretraining on the digits, `whole`, run to its end; tests copy it"
+
+    def make(folder):
+        folder.mkdir()
+        return run("ssl_nb", "pretrain", "--preset", "digits", *TINY, "--out", "whole", cwd=folder)
+
+    return once("trained", make)
+
+
+# --- which tests run, and in which order
+
+# What takes longest comes first, so that the workers end together; the rest follows file by file.
+LONGEST = [
+    "[cli.ipynb]",
+    "[05_deepcluster.ipynb]",
+    "[04_probe.ipynb]",
+    "[03_pretrain.ipynb]",
+    "[06_report.ipynb]",
+    "[08_semi.ipynb]",
+    "[13_distributed.ipynb]",
+    "[few_labels.ipynb]",
+    "[own_code.ipynb]",
+    "[start.ipynb]",
+    "test_a_killed_reproduce",
+    "test_few_labels_and_predictions",
+    "test_clusters_of_a_flat_folder",
+    "test_an_interrupted_loop",
+    "test_a_label_curve",
+    "test_a_run_of_an_earlier_version",
+    "test_scikit_learn_has_nothing",
+    "test_every_stage_runs",
+    "test_wheel_runs_alone",
+    "test_site_in_a_browser",
+    "test_a_compiled_run",
+    "test_calls_and_names_under_mypy",
+    "[00_data.ipynb]",
+    "[01_augment.ipynb]",
+    "test_notebook_runs",
+]
+UNITS = [
+    "test_tree",
+    "test_style",
+    "test_colab",
+    "test_results",
+    "test_workflows",
+    "test_data",
+    "test_augment",
+]
+
+
+def pytest_addoption(parser):
+    "The option of `make check`"
+    parser.addoption(
+        "--changed", action="store_true", help="unit tests, and the notebooks changed since main"
+    )
+
+
+def changed_files():
+    "Names of the files that differ from where this branch left main, committed or not, and of new ones"
+    git = lambda *words: subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout
+    base = git("merge-base", "HEAD", "main").strip() or "HEAD"
+    return {
+        *git("diff", "--name-only", base).splitlines(),
+        *git("ls-files", "-o", "--exclude-standard").splitlines(),
+    }
+
+
+def is_wanted(item, changed):
+    "Whether a test is one of those that `make check` runs"
+    path = getattr(item, "callspec", None) and item.callspec.params.get("path")
+    if item.path.stem == "test_notebooks":
+        return path.relative_to(ROOT).as_posix() in changed
+    return item.path.stem in UNITS or item.path.relative_to(ROOT).as_posix() in changed
+
+
+def pytest_collection_modifyitems(config, items):
+    "The longest first; with `--changed` only what a change asks for"
+    if config.getoption("--changed"):
+        changed = changed_files()
+        config.hook.pytest_deselected(items=[item for item in items if not is_wanted(item, changed)])
+        items[:] = [item for item in items if is_wanted(item, changed)]
+    rank = lambda item: next((i for i, name in enumerate(LONGEST) if name in item.name), len(LONGEST))
+    items.sort(key=rank)

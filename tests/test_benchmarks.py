@@ -1,47 +1,78 @@
 "The benchmarks run and write their record; how fast they were is not tested."
+
 import importlib
 import json
 
 import pytest
 from PIL import Image
 
-from conftest import ROOT, run
+from conftest import ROOT, code
 from ssl_nb.cli import parse
 
+SCRIPT = """
+import os, runpy, sys
+del sys.argv[0]
+sys.path[0] = os.path.dirname(sys.argv[0])
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
 
-@pytest.mark.parametrize("script, peer, images, names", [
-    ("views.py", "torchvision", 8, ["bench-views-torchvision"]), ("folders.py", "torchvision", 60, ["bench-folders", "bench-folders-photos"]),
-    ("views.py --colour", "torchvision", 8, ["bench-colour-torchvision"]),
-    ("kmeans.py", "sklearn", 200, ["bench-kmeans", "bench-kmeans-torch"])])
+
+def benchmark(script, *words, cwd):
+    "Run a benchmark in a forked process"
+    return code(SCRIPT, ROOT / "benchmarks" / script, *words, cwd=cwd)
+
+
+@pytest.mark.parametrize(
+    "script, peer, images, names",
+    [
+        ("views.py", "torchvision", 8, ["bench-views-torchvision"]),
+        ("folders.py", "torchvision", 60, ["bench-folders", "bench-folders-photos"]),
+        ("views.py --colour", "torchvision", 8, ["bench-colour-torchvision"]),
+        ("kmeans.py", "sklearn", 200, ["bench-kmeans", "bench-kmeans-torch"]),
+    ],
+)
 def test_benchmark_writes_its_record(script, peer, images, names, tmp_path):
     script, *flags = script.split()
-    done = run("python", str(ROOT / "benchmarks" / script), *flags, peer, "--rounds", "2", "--images", str(images), "--results", str(tmp_path), cwd=tmp_path)
+    words = [*flags, peer, "--rounds", "2", "--images", images, "--results", tmp_path]
+    done = benchmark(script, *words, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert {f.name for f in tmp_path.iterdir()} == {f"{n}.json" for n in names}
     for name in names:
         record = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
         times = record["metrics"]
-        assert len(times["ours"]) == len(times["peer"]) == 2 and all(seconds > 0 for seconds in times["ours"] + times["peer"])
-        assert times["ratio"] == pytest.approx([peer / ours for ours, peer in zip(times["ours"], times["peer"])])
+        assert len(times["ours"]) == len(times["peer"]) == 2 and all(
+            seconds > 0 for seconds in times["ours"] + times["peer"]
+        )
+        assert times["ratio"] == pytest.approx(
+            [peer / ours for ours, peer in zip(times["ours"], times["peer"])]
+        )
         assert str(tmp_path) not in json.dumps(record)
 
 
 def test_parts_of_the_step(tmp_path):
-    done = run("python", str(ROOT / "benchmarks" / "parts.py"), "--rounds", "2", "--images", "8", "--results", str(tmp_path), "--no-compile", cwd=tmp_path)
+    words = ["--rounds", "2", "--images", "8", "--results", tmp_path, "--no-compile"]
+    done = benchmark("parts.py", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads((tmp_path / "bench-step-parts.json").read_text(encoding="utf-8"))
     parts = record["extra"]["parts"]
-    assert parts["names"] == ["views", "forward", "loss", "backward", "optimiser"] and len(record["metrics"]) == 5
+    assert (
+        parts["names"] == ["views", "forward", "loss", "backward", "optimiser"]
+        and len(record["metrics"]) == 5
+    )
     for name, totals in record["metrics"].items():
         assert totals == pytest.approx([sum(r) for r in parts["seconds"][name]]) and min(totals) > 0
 
 
 def test_scale(tmp_path):
-    done = run("python", str(ROOT / "benchmarks" / "scale.py"), "--images", "2500", "--results", str(tmp_path), cwd=tmp_path)
+    done = benchmark("scale.py", "--images", "2500", "--results", tmp_path, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads((tmp_path / "bench-scale.json").read_text(encoding="utf-8"))
     metrics = {name: values[0] for name, values in record["metrics"].items()}
-    assert record["data"]["n"] == 2500 and record["settings"]["cache_bytes"] > 2500 * 64 * 64 * 3 and min(metrics.values()) > 0
+    assert (
+        record["data"]["n"] == 2500
+        and record["settings"]["cache_bytes"] > 2500 * 64 * 64 * 3
+        and min(metrics.values()) > 0
+    )
     assert metrics["again"] < metrics["first"] and done.stdout.count("train 1,800, valid 200, test 500") == 3
 
 
@@ -54,23 +85,50 @@ def own_images(monkeypatch):
 def test_emoji_are_laid_out_by_category(own_images, tmp_path):
     package, emoji = tmp_path / "package", []
     (package / "img" / "google" / "64").mkdir(parents=True)
-    for i, (name, category) in enumerate([("a", "Food & Drink"), ("b/c", "Food & Drink"), ("d", "Food & Drink"), ("e", "Flags"), ("f", "Flags"),
-                                          ("tone", "Component"), ("missing", "Flags")]):
+    for i, (name, category) in enumerate(
+        [
+            ("a", "Food & Drink"),
+            ("b/c", "Food & Drink"),
+            ("d", "Food & Drink"),
+            ("e", "Flags"),
+            ("f", "Flags"),
+            ("tone", "Component"),
+            ("missing", "Flags"),
+        ]
+    ):
         emoji.append(dict(short_name=name, category=category, image=f"{i}.png"))
-        if name != "missing": Image.new("RGBA", (64, 64), (40 * i, 0, 90, 255)).save(package / "img" / "google" / "64" / f"{i}.png")
+        if name != "missing":
+            Image.new("RGBA", (64, 64), (40 * i, 0, 90, 255)).save(
+                package / "img" / "google" / "64" / f"{i}.png"
+            )
     (package / "emoji.json").write_text(json.dumps(emoji))
     for _ in range(2):  # a second time in place of the first
         own_images.lay_out(package, tmp_path)
-        assert sorted(p.relative_to(tmp_path).as_posix() for n in ("emoji", "new") for p in (tmp_path / n).rglob("*.png")) == [
-            "emoji/Flags/e.png", "emoji/Food & Drink/a.png", "emoji/Food & Drink/d.png", "new/b-c.png", "new/f.png"]
+        assert sorted(
+            p.relative_to(tmp_path).as_posix()
+            for n in ("emoji", "new")
+            for p in (tmp_path / n).rglob("*.png")
+        ) == [
+            "emoji/Flags/e.png",
+            "emoji/Food & Drink/a.png",
+            "emoji/Food & Drink/d.png",
+            "new/b-c.png",
+            "new/f.png",
+        ]
 
 
 def test_walk_keeps_what_was_done_and_ends_where_a_command_fails(own_images, tmp_path, monkeypatch, capsys):
-    for words in own_images.commands().values(): assert parse(words).command == words[0]
+    for words in own_images.commands().values():
+        assert parse(words).command == words[0]
     (tmp_path / "emoji").mkdir()
     Image.new("L", (64, 64), 90).save(tmp_path / "emoji" / "one.png")
     monkeypatch.setattr(own_images, "WALK", dict(look=["data", "emoji"], wrong=["data", "nowhere"]))
-    with pytest.raises(SystemExit, match="ended with 2"): own_images.walk(tmp_path)
+    with pytest.raises(SystemExit, match="ended with 2"):
+        own_images.walk(tmp_path)
     said = json.loads((tmp_path / "said.json").read_text())
-    assert list(said) == ["look"] and "1 image" in said["look"]["output"] and said["look"]["command"] == "ssl_nb data emoji"
+    assert (
+        list(said) == ["look"]
+        and "1 image" in said["look"]["output"]
+        and said["look"]["command"] == "ssl_nb data emoji"
+    )
     assert "nowhere" in capsys.readouterr().out

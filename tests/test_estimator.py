@@ -1,7 +1,8 @@
 "The transformer as scikit-learn sees it: its own checks, and a pickle that is opened by another process."
+
 import json
 
-from conftest import ROOT, run
+from conftest import ROOT, code, run
 
 CHECKS = """
 import json, warnings
@@ -30,7 +31,8 @@ print('the same')
 
 
 def test_scikit_learn_has_nothing_to_object(tmp_path):
-    checked = run("python", "-c", CHECKS, cwd=tmp_path, PYTHONPATH=str(ROOT), SCIPY_ARRAY_API="1")  # without the first, a check is skipped
+    whole = dict(PYTHONPATH=str(ROOT), SCIPY_ARRAY_API="1")  # without the latter, a check is skipped
+    checked = run("python", "-c", CHECKS, cwd=tmp_path, **whole)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     results = json.loads(checked.stdout.splitlines()[-1])
     assert [result for result in results if result[1] != "passed"] == []
@@ -39,8 +41,8 @@ def test_scikit_learn_has_nothing_to_object(tmp_path):
 
 
 def test_a_pickle_is_opened_by_another_process(tmp_path):
-    fitted = run("python", "-c", FIT, cwd=tmp_path, PYTHONPATH=str(ROOT))
+    fitted = code(FIT, cwd=tmp_path)
     assert fitted.returncode == 0, fitted.stderr
-    opened = run("python", "-c", OPEN, cwd=tmp_path, PYTHONPATH=str(ROOT))
+    opened = code(OPEN, cwd=tmp_path)
     assert opened.stdout == "the same\n", opened.stdout + opened.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["fitted.pickle"]  # no run folder stays behind

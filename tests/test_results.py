@@ -1,5 +1,10 @@
-"Published numbers: each on a page comes out of its record, and the prose of the first page and of the report holds none that was typed."
+"""Published numbers: each on a page comes out of its record.
+
+The prose of the first page and of the report holds none that was typed.
+"""
+
 import html
+import importlib
 import json
 import re
 
@@ -7,14 +12,32 @@ import nbformat
 import pytest
 
 from conftest import ROOT
-from ssl_nb.core import percent, read_record
-from ssl_nb.report import CLAIMS, result
+from ssl_nb.runs import percent, read_record
 
-SPAN = re.compile(r'<span class="result" title="[^"]*" data-record="([^"]+)" data-metric="([^"]+)" data-digits="(\d+)">([^<]*)</span>')
+SPAN = re.compile(
+    r'<span class="result" title="[^"]*" data-record="([^"]+)" data-metric="([^"]+)" data-digits="(\d+)">([^<]*)</span>'
+)
 TYPED = re.compile(r"±|\d\s*(?:%|per cent|percent)|(?<![\d.])0?\.\d{2,}")
 # what write-ups say of themselves; anything else with a per cent or ± has to come from a record
-SOURCED = {"index.ipynb": [], "06_report.ipynb": [
-    "98 % validation accuracy", "More than 70 % without a label", "the 30-40 % that it expects", "F1 above 0.60 for every class"]}
+SOURCED = {
+    "index.ipynb": [],
+    "06_report.ipynb": [
+        "98 % validation accuracy",
+        "More than 70 % without a label",
+        "the 30-40 % that it expects",
+        "F1 above 0.60 for every class",
+    ],
+}
+
+
+def reporting():
+    "The module, which takes seconds to import"
+    return importlib.import_module("ssl_nb.reporting")
+
+
+def writeups():
+    "The module, which takes seconds to import"
+    return importlib.import_module("ssl_nb.writeups")
 
 
 def cells(path, kind):
@@ -27,7 +50,8 @@ def texts(path):
     for cell in cells(path, "code"):
         for output in cell.outputs:
             for kind in ("text/html", "text/markdown"):
-                if kind in output.get("data", {}): yield "".join(output["data"][kind])
+                if kind in output.get("data", {}):
+                    yield "".join(output["data"][kind])
 
 
 def published(text):
@@ -40,34 +64,56 @@ def test_published_numbers_are_those_of_their_records(path):
     found = [number for text in texts(path) for number in published(text)]
     assert sum(text.count('class="result"') for text in texts(path)) == len(found)
     for record, metric, digits, text in found:
-        assert published(result(record, metric, int(digits), ROOT / "results")) == [(record, metric, digits, text)], f"{path.name}: run it again"
+        assert published(reporting().result(record, metric, int(digits), ROOT / "results")) == [
+            (record, metric, digits, text)
+        ], f"{path.name}: run it again"
     if path.name == "06_report.ipynb":
-        wanted = {of for claim in CLAIMS for of in (claim["same"], claim["best"]) if (ROOT / "results" / f"{of[0]}.json").is_file()}
+        wanted = {
+            of
+            for claim in writeups().CLAIMS
+            for of in (claim["same"], claim["best"])
+            if (ROOT / "results" / f"{of[0]}.json").is_file()
+        }
         assert wanted <= {number[:2] for number in found}
 
 
 def test_a_wrong_number_is_found():
-    right = result("mnist-few-10", "semi_acc", folder=ROOT / "results")
+    right = reporting().result("mnist-few-10", "semi_acc", folder=ROOT / "results")
     assert len(published(right)) == 1 and published(right)[0][:3] == ("mnist-few-10", "semi_acc", "1")
     assert published(right.replace("99.", "98.")) != published(right)
 
 
 def test_claims_name_metrics_that_their_records_have():
-    for claim in CLAIMS:
+    for claim in writeups().CLAIMS:
         for name, metric in (claim["same"], claim["best"]):
-            if (ROOT / "results" / f"{name}.json").is_file(): assert metric in read_record(name, ROOT / "results")["metrics"]
+            if (ROOT / "results" / f"{name}.json").is_file():
+                assert metric in read_record(name, ROOT / "results")["metrics"]
         assert (ROOT / "nbs" / claim["page"]).is_file()
 
 
 def typed(prose, sourced=()):
     "Numbers in prose that look like results and are in no sourced phrase"
-    for phrase in sourced: prose = prose.replace(phrase, "")
-    return [match[0] for match in TYPED.finditer(re.sub(r"```.*?```|`[^`]*`|\{[^{}]*\}", "", prose, flags=re.S))]
+    for phrase in sourced:
+        prose = prose.replace(phrase, "")
+    return [
+        match[0] for match in TYPED.finditer(re.sub(r"```.*?```|`[^`]*`|\{[^{}]*\}", "", prose, flags=re.S))
+    ]
 
 
-@pytest.mark.parametrize("prose, found", [
-    ("it reaches 97.1 %", ["1 %"]), ("97 ± 1", ["±"]), ("an NMI of 0.71", ["0.71"]), ("5 per cent", ["5 per cent"]), ("five per cent", []),
-    ("Python 3.11, 1,234.56", []), ("`--crop 0.25` and 64x64 images", []), ("{mnist-few-10: semi_acc}", []), ("it claims 98 % of it", [])])
+@pytest.mark.parametrize(
+    "prose, found",
+    [
+        ("it reaches 97.1 %", ["1 %"]),
+        ("97 ± 1", ["±"]),
+        ("an NMI of 0.71", ["0.71"]),
+        ("5 per cent", ["5 per cent"]),
+        ("five per cent", []),
+        ("Python 3.11, 1,234.56", []),
+        ("`--crop 0.25` and 64x64 images", []),
+        ("{mnist-few-10: semi_acc}", []),
+        ("it claims 98 % of it", []),
+    ],
+)
 def test_typed_numbers_are_found(prose, found):
     assert typed(prose, ["98 % of"]) == found
 
@@ -75,7 +121,11 @@ def test_typed_numbers_are_found(prose, found):
 @pytest.mark.parametrize("name", SOURCED)
 def test_prose_has_no_typed_results(name):
     prose = "\n".join(cell.source for cell in cells(ROOT / "nbs" / name, "markdown"))
-    prose += "\n".join(part for cell in cells(ROOT / "nbs" / name, "code") for part in re.findall(r"tell\((.*)", cell.source, flags=re.S))
+    prose += "\n".join(
+        part
+        for cell in cells(ROOT / "nbs" / name, "code")
+        for part in re.findall(r"tell\((.*)", cell.source, flags=re.S)
+    )
     prose = " ".join(prose.split())
     assert not typed(prose, SOURCED[name])
     assert all(phrase in prose for phrase in SOURCED[name])
@@ -84,6 +134,15 @@ def test_prose_has_no_typed_results(name):
 @pytest.mark.parametrize("name", ["index", "start", "few_labels", "clusters"])
 def test_tables_hold_what_the_records_say_today(name):
     records = [json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "results").glob("*.json")]
-    today = {percent(values) for record in records for values in record["metrics"].values() if isinstance(values[0], float)}
-    shown = {number for text in texts(ROOT / "nbs" / f"{name}.ipynb") for number in re.findall(r"\d+\.\d ± \d+\.\d %", text)}
+    today = {
+        percent(values)
+        for record in records
+        for values in record["metrics"].values()
+        if isinstance(values[0], float)
+    }
+    shown = {
+        number
+        for text in texts(ROOT / "nbs" / f"{name}.ipynb")
+        for number in re.findall(r"\d+\.\d ± \d+\.\d %", text)
+    }
     assert shown and not shown - today, "run the notebook again"

@@ -1,14 +1,15 @@
 "What must hold between the files of the project: notebooks, modules, README and settings in step."
+
 import ast
 import json
 import re
 import tomllib
 from importlib.metadata import version
 
-import colab
 import pytest
 import yaml
 
+import colab
 import ssl_nb
 from conftest import ROOT, run, tree_files
 
@@ -24,7 +25,8 @@ def texts():
     "Name and text of every text file of the project"
     for name in tree_files():
         data = (ROOT / name).read_bytes()
-        if b"\0" not in data: yield name.as_posix(), data.decode("utf-8")
+        if b"\0" not in data:
+            yield name.as_posix(), data.decode("utf-8")
 
 
 def is_generated(text):
@@ -34,6 +36,7 @@ def is_generated(text):
 
 # --- notebooks and what is made from them
 
+
 def package(folder):
     "The package's Python files in `folder`, by name"
     return {path.name: path.read_text(encoding="utf-8") for path in (folder / "ssl_nb").glob("*.py")}
@@ -41,12 +44,15 @@ def package(folder):
 
 def test_modules_are_exported_from_the_notebooks(tree):
     for path in (tree / "ssl_nb").glob("*.py"):
-        if is_generated(path.read_text(encoding="utf-8")): path.unlink()  # so that a module without a notebook is noticed
+        if is_generated(path.read_text(encoding="utf-8")):
+            path.unlink()  # so that a module without a notebook is noticed
     exported = run("nbdev-export", cwd=tree)
     assert exported.returncode == 0, exported.stderr
     was, now = package(ROOT), package(tree)
     assert sorted(was) == sorted(now)
-    assert [name for name in was if was[name] != now[name]] == [], "run nbdev-export, or carry the edit back with nbdev-update"
+    assert [name for name in was if was[name] != now[name]] == [], (
+        "run nbdev-export, or carry the edit back with nbdev-update"
+    )
 
 
 def test_notebooks_are_clean(tree):
@@ -77,7 +83,8 @@ SHOWING = re.compile(r"(show|plot|draw|print|display|fig)(_|$)|(head|describe|su
 def code_cells(path):
     "Number, directives, source and outputs of each code cell of a notebook"
     for i, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
-        if cell["cell_type"] != "code": continue
+        if cell["cell_type"] != "code":
+            continue
         source = "".join(cell["source"])
         directives = dict(re.findall(r"^#\| *([\w-]+):? *(.*)$", source, re.M))
         yield i, directives, source, cell["outputs"]
@@ -90,25 +97,31 @@ def statements(source):
 
 def called(node):
     "Name of the function that expression `node` calls, if it is a call"
-    if not isinstance(node, ast.Call): return None
+    if not isinstance(node, ast.Call):
+        return None
     return getattr(node.func, "attr", getattr(node.func, "id", ""))
 
 
 def must_show(source):
     """Whether running a cell must leave an output
 
-    It does when it prints or draws by a call at its top level, or ends in an expression that is no call; `;` at the end takes it back."""
+    It does when it prints or draws by a call at its top level, or ends in an expression that is no call.
+    `;` at the end takes it back."""
     body = statements(source)
-    if not body or source.rstrip().endswith(";"): return False
+    if not body or source.rstrip().endswith(";"):
+        return False
     values = [node.value for node in body if isinstance(node, ast.Expr)]
-    if any(SHOWING.match(called(value) or "") and called(value) != "show_doc" for value in values): return True
+    if any(SHOWING.match(called(value) or "") and called(value) != "show_doc" for value in values):
+        return True
     return isinstance(body[-1], ast.Expr) and not isinstance(body[-1].value, ast.Call)
 
 
 def is_shown(directives):
     "Whether readers see a cell and its output"
     hidden = {"hide", "default_exp", "export", "exporti", "exports"} & directives.keys()
-    return not (hidden or "false" in (directives.get("eval"), directives.get("output"), directives.get("include")))
+    return not (
+        hidden or "false" in (directives.get("eval"), directives.get("output"), directives.get("include"))
+    )
 
 
 def lacks_output(directives, source, outputs):
@@ -116,10 +129,24 @@ def lacks_output(directives, source, outputs):
     return is_shown(directives) and not outputs and ("slow" in directives or must_show(source))
 
 
-@pytest.mark.parametrize("source, shows", [
-    ("x", True), ("x.shape", True), ("f'{x}'", True), ("print(x)", True), ("show_images(x)", True), ("ax = f()\nax.plot(x)", True), ("df.head()", True),
-    ("x = 1", False), ("test_eq(x, 1)", False), ("assert x", False), ("plot(x);", False), ("from a import b", False), ("learner.fit(1)", False),
-])
+@pytest.mark.parametrize(
+    "source, shows",
+    [
+        ("x", True),
+        ("x.shape", True),
+        ("f'{x}'", True),
+        ("print(x)", True),
+        ("show_images(x)", True),
+        ("ax = f()\nax.plot(x)", True),
+        ("df.head()", True),
+        ("x = 1", False),
+        ("test_eq(x, 1)", False),
+        ("assert x", False),
+        ("plot(x);", False),
+        ("from a import b", False),
+        ("learner.fit(1)", False),
+    ],
+)
 def test_rule_for_cells_that_must_show_something(source, shows):
     assert must_show(source) == shows
     assert lacks_output({}, source, []) == shows
@@ -135,8 +162,15 @@ def complaints(outputs):
 
 @each_notebook
 def test_no_warning_is_shown(path):
-    assert complaints([dict(output_type="stream", name="stdout", text=["x"]), dict(output_type="stream", name="stderr", text=["a", "b"])]) == ["ab"]
-    assert [f"cell {i}: {said}" for i, _, _, outputs in code_cells(path) for said in complaints(outputs)] == []
+    assert complaints(
+        [
+            dict(output_type="stream", name="stdout", text=["x"]),
+            dict(output_type="stream", name="stderr", text=["a", "b"]),
+        ]
+    ) == ["ab"]
+    assert [
+        f"cell {i}: {said}" for i, _, _, outputs in code_cells(path) for said in complaints(outputs)
+    ] == []
 
 
 @each_notebook
@@ -147,19 +181,30 @@ def test_cells_carry_their_output(path):
 
 @each_notebook
 def test_no_cell_carries_an_error(path):
-    assert [f"cell {i}" for i, _, _, outputs in code_cells(path) if any(o["output_type"] == "error" for o in outputs)] == []
+    assert [
+        f"cell {i}"
+        for i, _, _, outputs in code_cells(path)
+        if any(o["output_type"] == "error" for o in outputs)
+    ] == []
 
 
 def mixes_imports(directives, source):
     "Whether nbdev, which runs cells with imports when it builds the site, would run other statements along with them"
-    if directives.get("eval") == "false" or {"export", "exports", "exporti"} & directives.keys(): return False
+    if directives.get("eval") == "false" or {"export", "exports", "exporti"} & directives.keys():
+        return False
     body = statements(source)
-    return any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body) and any(isinstance(node, (ast.Expr, ast.Assign)) for node in body)
+    return any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body) and any(
+        isinstance(node, (ast.Expr, ast.Assign)) for node in body
+    )
 
 
 @each_notebook
 def test_imports_stand_in_cells_of_their_own(path):
-    assert [f"cell {i}: {source}" for i, directives, source, _ in code_cells(path) if mixes_imports(directives, source)] == []
+    assert [
+        f"cell {i}: {source}"
+        for i, directives, source, _ in code_cells(path)
+        if mixes_imports(directives, source)
+    ] == []
 
 
 @each_notebook
@@ -173,7 +218,9 @@ FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.S)
 
 def doubled_backslashes(prose):
     "TeX commands in the formulas of a prose cell that were escaped once too often"
-    return [command for formula in FORMULA.findall(prose) for command in re.findall(r"\\\\[a-zA-Z]+", formula)]
+    return [
+        command for formula in FORMULA.findall(prose) for command in re.findall(r"\\\\[a-zA-Z]+", formula)
+    ]
 
 
 def test_reading_of_formulas():
@@ -184,28 +231,50 @@ def test_reading_of_formulas():
 @each_notebook
 def test_formulas_are_escaped_once(path):
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    assert [found for cell in cells if cell["cell_type"] == "markdown" for found in doubled_backslashes("".join(cell["source"]))] == []
+    assert [
+        found
+        for cell in cells
+        if cell["cell_type"] == "markdown"
+        for found in doubled_backslashes("".join(cell["source"]))
+    ] == []
 
 
 def figure_faults(directives, outputs):
-    "What is wrong with the captions (one for each picture) and alternative texts (one for each output, or one for all) of a cell"
+    """What is wrong with the captions and alternative texts of a cell
+
+    There is a caption for each picture, and a text for each output or one for all."""
     pictures = sum("image/png" in output.get("data", {}) for output in outputs)
     for key, count in (("fig-cap", pictures), ("fig-alt", len(outputs))):
-        try: value = yaml.safe_load(directives.get(key, ""))
-        except yaml.YAMLError: value = {}
+        try:
+            value = yaml.safe_load(directives.get(key, ""))
+        except yaml.YAMLError:
+            value = {}
         texts = value if isinstance(value, list) else [value]
-        if pictures and not value: yield f"no #| {key}:"
-        elif value and not all(isinstance(text, str) for text in texts): yield f'#| {key}: has a colon or another mark of YAML, write it in ""'
-        elif any(re.search(r"['`$*\[\]\\]", text) for text in texts if text): yield f"#| {key}: has a mark that Quarto reads as markup"
-        elif value and len(texts) != count and not (key == "fig-alt" and isinstance(value, str)): yield f"#| {key}: has {len(texts)} texts for {count}"
+        if pictures and not value:
+            yield f"no #| {key}:"
+        elif value and not all(isinstance(text, str) for text in texts):
+            yield f'#| {key}: has a colon or another mark of YAML, write it in ""'
+        elif any(re.search(r"['`$*\[\]\\]", text) for text in texts if text):
+            yield f"#| {key}: has a mark that Quarto reads as markup"
+        elif value and len(texts) != count and not (key == "fig-alt" and isinstance(value, str)):
+            yield f"#| {key}: has {len(texts)} texts for {count}"
 
 
-@pytest.mark.parametrize("caption, alt, outputs, fault", [
-    ("One.", "A cat.", 1, None), (None, None, 0, None), (None, "A cat.", 1, "no #| fig-cap:"), ("One.", None, 1, "no #| fig-alt:"),
-    ("One: two.", "A cat.", 1, 'has a colon or another mark of YAML, write it in ""'), ('"One: two."', "A cat.", 1, None),
-    ("One $x$.", "A cat.", 1, "has a mark that Quarto reads as markup"), ("One.", "Two.", 2, "has 1 texts for 2"),
-    ('["One.", "Two."]', '["A cat.", "A dog."]', 2, None), ('["One.", "Two."]', '["A cat."]', 2, "has 1 texts for 2"),
-])
+@pytest.mark.parametrize(
+    "caption, alt, outputs, fault",
+    [
+        ("One.", "A cat.", 1, None),
+        (None, None, 0, None),
+        (None, "A cat.", 1, "no #| fig-cap:"),
+        ("One.", None, 1, "no #| fig-alt:"),
+        ("One: two.", "A cat.", 1, 'has a colon or another mark of YAML, write it in ""'),
+        ('"One: two."', "A cat.", 1, None),
+        ("One $x$.", "A cat.", 1, "has a mark that Quarto reads as markup"),
+        ("One.", "Two.", 2, "has 1 texts for 2"),
+        ('["One.", "Two."]', '["A cat.", "A dog."]', 2, None),
+        ('["One.", "Two."]', '["A cat."]', 2, "has 1 texts for 2"),
+    ],
+)
 def test_rule_for_figures(caption, alt, outputs, fault):
     directives = {key: value for key, value in (("fig-cap", caption), ("fig-alt", alt)) if value}
     found = list(figure_faults(directives, [{"data": {"image/png": ""}}] * outputs))
@@ -214,85 +283,163 @@ def test_rule_for_figures(caption, alt, outputs, fault):
 
 @each_notebook
 def test_figures_have_a_caption_and_a_text_in_their_place(path):
-    faults = {f"cell {i}": list(figure_faults(directives, outputs)) for i, directives, _, outputs in code_cells(path) if is_shown(directives)}
+    faults = {
+        f"cell {i}": list(figure_faults(directives, outputs))
+        for i, directives, _, outputs in code_cells(path)
+        if is_shown(directives)
+    }
     assert {cell: lines for cell, lines in faults.items() if lines} == {}
 
 
 # --- modules
 
-ORDER = ["core", "data", "folders", "augment", "simclr_loss", "distributed", "pretrain", "probe", "deepcluster", "semi", "export", "estimator", "ablation",
-         "protocol", "report", "cli"]
-WITHOUT_FASTAI = ["core", "data", "folders", "augment", "simclr_loss", "distributed", "deepcluster"]
+ORDER = (
+    "core settings runs data folders augment simclr_loss distributed encoders training stages figures classifier "
+    "probing finetuning pretraining deepclustering scan semisupervised exporting estimator protocol reporting "
+    "writeups experiments cli"
+).split()
+WITHOUT_FASTAI = "core settings runs data folders augment simclr_loss distributed encoders".split()
 
 
 def imported(tree):
     "Names that the import statements anywhere in `tree` ask for; our own package is written as a dot"
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import): yield from (re.sub(r"^ssl_nb\b\.?", ".", alias.name) for alias in node.names)
+        if isinstance(node, ast.Import):
+            yield from (re.sub(r"^ssl_nb\b\.?", ".", alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             module = re.sub(r"^ssl_nb\b\.?", ".", "." * node.level + (node.module or ""))
-            if module == ".": yield from ("." + alias.name for alias in node.names)
-            else: yield module
+            if module == ".":
+                yield from ("." + alias.name for alias in node.names)
+            else:
+                yield module
 
 
 def own_imports(path):
     "Our modules that the module at `path` imports; `*` is the whole package"
-    names = [name[1:].split(".")[0] or "*" for name in imported(ast.parse(path.read_text(encoding="utf-8"))) if name.startswith(".")]
+    names = [
+        name[1:].split(".")[0] or "*"
+        for name in imported(ast.parse(path.read_text(encoding="utf-8")))
+        if name.startswith(".")
+    ]
     return {name for name in names if name == "*" or name in ORDER}
+
+
+def named(tree):
+    "Our modules that the strings of `tree` name as `module:name` or `ssl_nb.module`; docstrings are prose"
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield from re.findall(r"^(\w+):\w+$|\bssl_nb\.(\w+)", node.value)
+
+
+def own_names(path):
+    "Our modules that the strings of the module at `path` name"
+    found = named(ast.parse(path.read_text(encoding="utf-8")))
+    return {name for pair in found for name in pair if name in ORDER}
 
 
 def module_level(node):
     "Statements that run when a module is imported"
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)): continue
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            continue
         yield child
         yield from module_level(child)
 
 
-@pytest.mark.parametrize("code, names", [
-    ("import ssl_nb.data", [".data"]), ("import ssl_nb", ["."]), ("from ssl_nb import probe", [".probe"]), ("from . import probe, cli", [".probe", ".cli"]),
-    ("from .core import *", [".core"]), ("from ssl_nb.core import x", [".core"]), ("import fastai.vision.all", ["fastai.vision.all"]),
-    ("import ssl_nbx", ["ssl_nbx"]), ("def f():\n    from ssl_nb import cli", [".cli"]),
-])
+@pytest.mark.parametrize(
+    "code, names",
+    [
+        ("import ssl_nb.data", [".data"]),
+        ("import ssl_nb", ["."]),
+        ("from ssl_nb import probe", [".probe"]),
+        ("from . import probe, cli", [".probe", ".cli"]),
+        ("from .core import *", [".core"]),
+        ("from ssl_nb.core import x", [".core"]),
+        ("import fastai.vision.all", ["fastai.vision.all"]),
+        ("import ssl_nbx", ["ssl_nbx"]),
+        ("def f():\n    from ssl_nb import cli", [".cli"]),
+    ],
+)
 def test_reading_of_imports(code, names):
     assert list(imported(ast.parse(code))) == names
+
+
+@pytest.mark.parametrize(
+    "code, names",
+    [
+        ("f('augment:augmentation')", ["augment"]),
+        ("import_module('ssl_nb.cli')", ["cli"]),
+        ("f('a: probing')", []),
+        ("def f():\n    'see probing:probe'", []),
+    ],
+)
+def test_reading_of_names_in_strings(code, names):
+    assert ["".join(pair) for pair in named(ast.parse(code))] == names
 
 
 def test_every_module_has_a_place_in_the_order():
     assert sorted(path.stem for path in MODULES) == sorted(ORDER)
 
 
+def lower(path):
+    "The modules that the one at `path` may import and name; `cli` also the whole package"
+    if path.stem == "simclr_loss":
+        return set()
+    return {*ORDER[: ORDER.index(path.stem)], *(["*"] if path.stem == "cli" else [])}
+
+
 @each_module
 def test_imports_run_one_way(path):
-    allowed = set() if path.stem == "simclr_loss" else set(ORDER[:ORDER.index(path.stem)]) | ({"*"} if path.stem == "cli" else set())
-    assert own_imports(path) - allowed == set()
+    assert own_imports(path) - lower(path) == set()
+
+
+@each_module
+def test_names_in_strings_run_one_way(path):
+    assert own_names(path) - lower(path) - {path.stem} == set()
 
 
 @pytest.mark.parametrize("name", WITHOUT_FASTAI)
 def test_basic_modules_do_without_fastai(name):
     module = ast.parse((ROOT / "ssl_nb" / f"{name}.py").read_text(encoding="utf-8"))
-    names = [found for node in module_level(module) if isinstance(node, (ast.Import, ast.ImportFrom)) for found in imported(node)]
+    names = [
+        found
+        for node in module_level(module)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for found in imported(node)
+    ]
     assert [found for found in names if found.split(".")[0] == "fastai"] == []
 
 
 # --- addresses, paths and numbers that stand in one place
 
 METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-MACHINE_PATH = re.compile(r"(?<![\w.~:/+-])/(?:" + "|".join(["work", "home", "root", "tmp", "Users"]) + r")/\w")
+MACHINE_PATH = re.compile(
+    r"(?<![\w.~:/+-])/(?:" + "|".join(["work", "home", "root", "tmp", "Users"]) + r")/\w"
+)
 
 
 def written_by_hand(name, text):
     "`text` of a file without what tools make: the two cells with which a notebook opens in Colab"
-    if not name.endswith(".ipynb"): return text
+    if not name.endswith(".ipynb"):
+        return text
     return "".join("".join(cell["source"]) for cell in json.loads(text)["cells"] if not colab.kind(cell))
 
 
 def test_addresses_stand_in_pyproject_alone():
-    repository, site = (METADATA["project"]["urls"][name].split("//")[1] for name in ("Repository", "Documentation"))
+    repository, site = (
+        METADATA["project"]["urls"][name].split("//")[1] for name in ("Repository", "Documentation")
+    )
     address = re.compile("|".join(map(re.escape, [repository.split("/", 1)[1], site.split("/")[0]])))
     made = {"pyproject.toml", "README.md"}
     hand = {name: written_by_hand(name, text) for name, text in texts()}
-    found = [name for name, text in hand.items() if address.search(text) and name not in made and not (name.startswith("ssl_nb/") and is_generated(text))]
+    found = [
+        name
+        for name, text in hand.items()
+        if address.search(text)
+        and name not in made
+        and not (name.startswith("ssl_nb/") and is_generated(text))
+    ]
     assert found == [], "write {repository} or {documentation} in prose"
 
 
@@ -302,15 +449,24 @@ def test_what_is_written_by_hand():
     assert written_by_hand("a.ipynb", text) == "pip install y" and written_by_hand("a.py", text) == text
 
 
-@pytest.mark.parametrize("text, is_path", [
-    ('"/ho' + 'me/me/x"', True), (" /tm" + "p/x", True), ("https://x.org/ho" + "me/x", False), ("~/wo" + "rk/x", False), ("/content/x", False),
-])
+@pytest.mark.parametrize(
+    "text, is_path",
+    [
+        ('"/ho' + 'me/me/x"', True),
+        (" /tm" + "p/x", True),
+        ("https://x.org/ho" + "me/x", False),
+        ("~/wo" + "rk/x", False),
+        ("/content/x", False),
+    ],
+)
 def test_reading_of_machine_paths(text, is_path):
     assert bool(MACHINE_PATH.search(text)) == is_path
 
 
 def test_no_file_names_a_path_of_one_machine():
-    assert [f"{name}: {found[0]}" for name, text in texts() for found in [MACHINE_PATH.search(text)] if found] == []
+    assert [
+        f"{name}: {found[0]}" for name, text in texts() for found in [MACHINE_PATH.search(text)] if found
+    ] == []
 
 
 def test_the_version_stands_everywhere():

@@ -1,4 +1,8 @@
-"The workflows of GitHub Actions are sound as far as can be told from here: what they call is there, and they ask for little."
+"""The workflows of GitHub Actions are sound as far as can be told from here.
+
+What they call is there, and they ask for little.
+"""
+
 import re
 
 import pytest
@@ -20,9 +24,15 @@ def step_faults(step):
     "What is wrong with a step, or with a job that is a whole workflow"
     uses, command = step.get("uses", ""), step.get("run", "")
     if uses.startswith("./"):
-        if not (ROOT / uses).is_file(): yield f"no such workflow: {uses}"
-    elif uses and not PINNED.match(uses): yield f"not pinned by its major version: {uses}"
-    yield from (f"no such make target: {target}" for target in re.findall(r"\bmake ([\w-]+)", command) if target not in TARGETS)
+        if not (ROOT / uses).is_file():
+            yield f"no such workflow: {uses}"
+    elif uses and not PINNED.match(uses):
+        yield f"not pinned by its major version: {uses}"
+    yield from (
+        f"no such make target: {target}"
+        for target in re.findall(r"\bmake ([\w-]+)", command)
+        if target not in TARGETS
+    )
     paths = re.findall(r"(?<![\w./-])((?:\.ci|tools|tests|benchmarks|ssl_nb|nbs)/[\w./-]+)", command)
     yield from (f"no such file: {path}" for path in paths if not (ROOT / path).exists())
 
@@ -30,12 +40,17 @@ def step_faults(step):
 def workflow_faults(text):
     "One line for each fault of the workflow `text`"
     flow = yaml.safe_load(text)
-    yield from (f"no {key}" for key in ("name", True, "permissions", "concurrency") if key not in flow)  # YAML reads `on` as true
-    if flow.get("permissions") != {"contents": "read"}: yield "more than reading is permitted to every job"
+    yield from (
+        f"no {key}" for key in ("name", True, "permissions", "concurrency") if key not in flow
+    )  # YAML reads `on` as true
+    if flow.get("permissions") != {"contents": "read"}:
+        yield "more than reading is permitted to every job"
     for name, job in flow["jobs"].items():
-        if "uses" not in job and "timeout-minutes" not in job: yield f"{name} has no timeout"
+        if "uses" not in job and "timeout-minutes" not in job:
+            yield f"{name} has no timeout"
         yield from (f"{name} needs {other}" for other in needs(job) if other not in flow["jobs"])
-        for step in [job, *job.get("steps", [])]: yield from step_faults(step)
+        for step in [job, *job.get("steps", [])]:
+            yield from step_faults(step)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -58,12 +73,21 @@ jobs:
 """
 
 
-@pytest.mark.parametrize("part, instead, fault", [
-    ("", "", None), ("make test", "make tests", "no such make target: tests"), ("tools/readme.py", "tools/gone.py", "no such file: tools/gone.py"),
-    ("checkout@v5", "checkout@main", "not pinned by its major version: actions/checkout@main"),
-    ("test.yml", "gone.yml", "no such workflow: ./.github/workflows/gone.yml"), ("needs: a", "needs: [a, c]", "b needs c"),
-    ("timeout-minutes: 1, ", "", "a has no timeout"), ("concurrency: {group: x}\n", "", "no concurrency"),
-    ("contents: read", "contents: write", "more than reading is permitted to every job"),
-])
+@pytest.mark.parametrize(
+    "part, instead, fault",
+    [
+        ("", "", None),
+        ("make test", "make tests", "no such make target: tests"),
+        ("tools/readme.py", "tools/gone.py", "no such file: tools/gone.py"),
+        ("checkout@v5", "checkout@main", "not pinned by its major version: actions/checkout@main"),
+        ("test.yml", "gone.yml", "no such workflow: ./.github/workflows/gone.yml"),
+        ("needs: a", "needs: [a, c]", "b needs c"),
+        ("timeout-minutes: 1, ", "", "a has no timeout"),
+        ("concurrency: {group: x}\n", "", "no concurrency"),
+        ("contents: read", "contents: write", "more than reading is permitted to every job"),
+    ],
+)
 def test_faults_of_workflows_are_found(part, instead, fault):
-    assert list(workflow_faults(SOUND.replace(part, instead) if part else SOUND)) == ([fault] if fault else [])
+    assert list(workflow_faults(SOUND.replace(part, instead) if part else SOUND)) == (
+        [fault] if fault else []
+    )

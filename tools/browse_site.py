@@ -1,7 +1,9 @@
 """Faults of a built site that only a browser sees: `python tools/browse_site.py _docs` prints a line for each.
 
-Headless Chromium opens every page over a local server, from which nothing else can be reached, and uses the search and the theme switch.
+Headless Chromium opens every page over a local server, from which nothing else can be reached, and uses the search
+and the theme switch.
 """
+
 import os
 import shutil
 import sys
@@ -13,12 +15,17 @@ from threading import Thread
 
 from check_site import RAW_MARKUP
 
-try: from playwright.sync_api import Error, sync_playwright
-except ImportError: sync_playwright = None
+try:
+    from playwright.sync_api import Error, sync_playwright
+except ImportError:
+    sync_playwright = None
 
 WIDTHS = [1280, 390]  # pixels: a laptop, a phone
 PROGRAMS = ["chromium", "chromium-browser", "google-chrome"]
-HOW_TO_INSTALL = "install it with `apt-get install chromium` or `python -m playwright install chromium`, or name one in CHROMIUM"
+HOW_TO_INSTALL = (
+    "install it with `apt-get install chromium` or `python -m playwright install chromium`, "
+    "or name one in CHROMIUM"
+)
 TIMEOUT = 60_000  # milliseconds: a busy machine is slow, too
 
 BROKEN_IMAGES = """async () => {
@@ -29,9 +36,11 @@ BROKEN_IMAGES = """async () => {
 SIDEWAYS = """() => {
   const room = document.documentElement.clientWidth, needed = document.documentElement.scrollWidth;
   if (needed <= room) return null;
-  const inBox = e => e.parentElement && (getComputedStyle(e.parentElement).overflowX !== 'visible' || inBox(e.parentElement));
+  const boxed = e => getComputedStyle(e).overflowX !== 'visible';
+  const inBox = e => e.parentElement && (boxed(e.parentElement) || inBox(e.parentElement));
   const right = e => e.getBoundingClientRect().right;
-  const widest = [...document.body.querySelectorAll('*')].filter(e => !inBox(e)).reduce((a, b) => right(b) >= right(a) ? b : a, document.body);
+  const free = [...document.body.querySelectorAll('*')].filter(e => !inBox(e));
+  const widest = free.reduce((a, b) => right(b) >= right(a) ? b : a, document.body);
   return `${needed} px, by <${widest.tagName.toLowerCase()}> ${widest.textContent.trim().slice(0, 40)}`.trim();
 }"""
 SHOWN_TEXT = """() => {
@@ -52,34 +61,49 @@ class NoBrowser(Exception):
 def find_browser(playwrights_own):
     "Path of a Chromium: the one that CHROMIUM names, else one on PATH, else playwright's own"
     named = os.environ.get("CHROMIUM")
-    if named and not shutil.which(named): raise NoBrowser(f"CHROMIUM={named} is no program")
+    if named and not shutil.which(named):
+        raise NoBrowser(f"CHROMIUM={named} is no program")
     found = next(filter(None, map(shutil.which, [named] if named else [*PROGRAMS, playwrights_own])), None)
-    if not found: raise NoBrowser(f"no Chromium found: {HOW_TO_INSTALL}")
+    if not found:
+        raise NoBrowser(f"no Chromium found: {HOW_TO_INSTALL}")
     return found
 
 
 @contextmanager
 def open_browser():
     "A headless Chromium that reaches this machine alone, as playwright's Browser"
-    if sync_playwright is None: raise NoBrowser("playwright is missing: install it with `pip install playwright`")
+    if sync_playwright is None:
+        raise NoBrowser("playwright is missing: install it with `pip install playwright`")
     with sync_playwright() as playwright:
         path = find_browser(playwright.chromium.executable_path)
-        options = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--disable-background-networking", "--disable-component-update"]
-        try: browser = playwright.chromium.launch(executable_path=path, args=options, timeout=TIMEOUT)
-        except Error as error: raise NoBrowser(f"{path} does not start: {error.message.splitlines()[0]}") from None
-        try: yield browser
-        finally: browser.close()
+        options = [
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            "--disable-background-networking",
+            "--disable-component-update",
+        ]
+        try:
+            browser = playwright.chromium.launch(executable_path=path, args=options, timeout=TIMEOUT)
+        except Error as error:
+            raise NoBrowser(f"{path} does not start: {error.message.splitlines()[0]}") from None
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 @contextmanager
 def served(folder):
     "Address at which the files of `folder` are served"
+
     class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *args): pass
+        def log_message(self, *args):
+            pass
+
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
-        try: yield f"http://127.0.0.1:{server.server_port}/"
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
         finally:
             server.shutdown()
             thread.join()
@@ -89,13 +113,25 @@ def served(folder):
 def opened(browser, address):
     "A fresh tab, and the list to which whatever goes wrong in it is added"
     seen = []
-    def note(url, why): seen.append(f"request failed: {url.removeprefix(address)} ({why})")
+
+    def note(url, why):
+        seen.append(f"request failed: {url.removeprefix(address)} ({why})")
+
     with browser.new_context(viewport={"width": WIDTHS[0], "height": 900}) as context:
         page = context.new_page()
         page.set_default_timeout(TIMEOUT)
-        page.on("console", lambda m: seen.append(f"console: {m.text}") if m.type == "error" and "Failed to load resource" not in m.text else None)
+        page.on(
+            "console",
+            lambda m: (
+                seen.append(f"console: {m.text}")
+                if m.type == "error" and "Failed to load resource" not in m.text
+                else None
+            ),
+        )
         page.on("pageerror", lambda error: seen.append(f"script: {error.message}"))
-        page.on("requestfailed", lambda r: note(r.url, r.failure) if r.failure != "net::ERR_ABORTED" else None)  # aborted: we went on
+        page.on(
+            "requestfailed", lambda r: note(r.url, r.failure) if r.failure != "net::ERR_ABORTED" else None
+        )  # aborted: we went on
         page.on("response", lambda r: note(r.url, r.status) if r.status >= 400 else None)
         yield page, seen
 
@@ -108,48 +144,62 @@ def page_faults(page):
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         needed = page.evaluate(SIDEWAYS)
-        if needed: yield f"scrolls sideways at {width} px: {needed}"
+        if needed:
+            yield f"scrolls sideways at {width} px: {needed}"
     page.set_viewport_size({"width": WIDTHS[0], "height": 900})
 
 
 def search_faults(page, word):
     "Faults of the search on the loaded `page`, whose result for `word` should lead to the section of that name"
     box, results = page.locator("#quarto-search input"), page.locator(".smalldocs-search-results")
-    if not box.count(): return ["has no search"]
+    if not box.count():
+        return ["has no search"]
     box.fill(word)
     results.locator(".search-result, .search-none").first.wait_for()
     result = results.locator(f".search-result[href$='#{word}']")
-    if not result.count(): return [f"search does not find {word}"]
-    with page.expect_navigation(): result.first.click()
+    if not result.count():
+        return [f"search does not find {word}"]
+    with page.expect_navigation():
+        result.first.click()
     return [] if page.locator(f"[id='{word}']").count() else [f"search finds {word} where it is not"]
 
 
 def theme_faults(page, next_url):
-    "Faults of the theme switch on the loaded `page`: it should change the colours, also those of the page at `next_url`"
+    "Faults of the theme switch on the loaded `page`: it should change its colours and those of the page at `next_url`"
     switch, before = page.locator(".quarto-color-scheme-toggle"), page.evaluate(BACKGROUND)
-    if not switch.count(): return ["has no theme switch"]
+    if not switch.count():
+        return ["has no theme switch"]
     switch.first.click()
-    try: page.wait_for_function(f"{BACKGROUND} !== {before!r}", timeout=5_000)
-    except Error: return ["the theme switch changes nothing"]
+    try:
+        page.wait_for_function(f"{BACKGROUND} !== {before!r}", timeout=5_000)
+    except Error:
+        return ["the theme switch changes nothing"]
     after = page.evaluate(BACKGROUND)
     page.goto(next_url)
     return [] if page.evaluate(BACKGROUND) == after else ["the theme is forgotten on the next page"]
 
 
 def faults(site, browser, word="nt_xent"):
-    "One line for each fault of the site in folder `site`; `word` is a section's name that the search of its first page should find"
+    """One line for each fault of the site in folder `site`
+
+    `word` is a section's name that the search of its first page should find."""
     names = sorted(path.relative_to(site).as_posix() for path in Path(site).rglob("*.html"))
-    if not names: return [f"{site}: has no pages"]
+    if not names:
+        return [f"{site}: has no pages"]
     first, found = "index.html" if "index.html" in names else names[0], []
     with served(site) as address, opened(browser, address) as (page, seen):
+
         def visit(name, look):
             try:
                 page.goto(address + name)
                 lines = list(look())
-            except Error as error: lines = [error.message.splitlines()[0]]
+            except Error as error:
+                lines = [error.message.splitlines()[0]]
             found.extend(f"{name}: {fault}" for fault in seen + lines)
             seen.clear()
-        for name in names: visit(name, lambda: page_faults(page))
+
+        for name in names:
+            visit(name, lambda: page_faults(page))
         visit(first, lambda: search_faults(page, word))
         visit(first, lambda: theme_faults(page, address + names[-1]))
     return found
@@ -157,6 +207,8 @@ def faults(site, browser, word="nt_xent"):
 
 if __name__ == "__main__":
     try:
-        with open_browser() as chromium: lines = faults(Path(sys.argv[1] if len(sys.argv) > 1 else "_docs"), chromium)
-    except NoBrowser as error: lines = [str(error)]
+        with open_browser() as chromium:
+            lines = faults(Path(sys.argv[1] if len(sys.argv) > 1 else "_docs"), chromium)
+    except NoBrowser as error:
+        lines = [str(error)]
     sys.exit("\n".join(lines) or 0)

@@ -1,4 +1,5 @@
 "What nbdev does, beyond its own steps, to each notebook on its way to a page (`doc_procs` in pyproject.toml)."
+
 import json
 import re
 from itertools import groupby
@@ -29,7 +30,8 @@ def notebook_path(path):
 def colab_url(path):
     "Where the notebook at `path` opens in Colab"
     config = get_config()
-    return f"https://colab.research.google.com/github/{config.user}/{config.repo}/blob/{config.branch}/{notebook_path(path)}"
+    at = f"{config.user}/{config.repo}/blob/{config.branch}/{notebook_path(path)}"
+    return f"https://colab.research.google.com/github/{at}"
 
 
 def source_url(path):
@@ -40,21 +42,27 @@ def source_url(path):
 
 def strip_execution(cell):
     "Drop execution times: with them Quarto leaves documented symbols out of its table of contents"
-    if cell.cell_type == "code": cell.metadata.pop("execution", None)
+    if cell.cell_type == "code":
+        cell.metadata.pop("execution", None)
 
 
 def fill_addresses(cell):
     "Fill the project's addresses into prose; code keeps its braces"
-    if cell.cell_type == "markdown": cell.source = filled(cell.source)
+    if cell.cell_type == "markdown":
+        cell.source = filled(cell.source)
 
 
 def source_once(cell):
     "Leave the signature out of a symbol's entry: its whole source stands below it"
-    if cell.cell_type != "code": return
+    if cell.cell_type != "code":
+        return
     cell.source = cell.source.replace('#| code-summary: "Exported source"', '#| code-summary: "Source"')
     for output in cell.get("outputs", []) if "show_doc(" in cell.source else []:
         text = output.get("data", {}).get("text/markdown")
-        if text: output["data"]["text/markdown"] = re.sub(r"\n```python\n.*?\n```\n", "", "".join(text), flags=re.S)
+        if text:
+            output["data"]["text/markdown"] = re.sub(
+                r"\n```python\n.*?\n```\n", "", "".join(text), flags=re.S
+            )
 
 
 TESTS = re.compile(r"^(assert|with ExceptionExpected|(for|with) .*: *(assert|test_)|test_\w+\()", re.M)
@@ -62,7 +70,14 @@ TESTS = re.compile(r"^(assert|with ExceptionExpected|(for|with) .*: *(assert|tes
 
 def folded_tests(cell):
     "Fold a cell that shows nothing and holds tests: a click away, and the page is half as long"
-    if cell.cell_type != "code" or cell.get("outputs") or "#|" in cell.source or cell.source.count("\n") < 2 or not TESTS.search(cell.source): return
+    if (
+        cell.cell_type != "code"
+        or cell.get("outputs")
+        or "#|" in cell.source
+        or cell.source.count("\n") < 2
+        or not TESTS.search(cell.source)
+    ):
+        return
     cell.source = f'#| code-fold: true\n#| code-summary: "tests"\n{cell.source}'
 
 
@@ -75,7 +90,9 @@ def symbol(cell):
 
 
 class docs_in_order(Processor):
-    "Several symbols of one cell: their entries in the order of the source and all above it; nbdev leaves them the other way round, the source after the first"
+    """Several symbols of one cell: their entries in the order of the source, and all above it
+
+    nbdev leaves them the other way round, the source after the first."""
 
     def begin(self):
         cells, notebook = list(self.nb.cells), json.loads(Path(self.nb.path_).read_text(encoding="utf-8"))
@@ -83,21 +100,33 @@ class docs_in_order(Processor):
         for at in range(len(cells) - 1, 0, -1):
             ours = DEFINED.findall(cells[at].source) if "exports" in cells[at].directives_ else []
             after = next((i for i in range(at + 1, len(cells)) if symbol(cells[i]) not in ours), len(cells))
-            if symbol(cells[at - 1]) in ours: cells[at:after] = [*cells[at + 1 : after], cells[at]]
+            if symbol(cells[at - 1]) in ours:
+                cells[at:after] = [*cells[at + 1 : after], cells[at]]
         runs = [(entries, list(run)) for entries, run in groupby(cells, lambda cell: bool(symbol(cell)))]
         place = lambda cell: names.index(symbol(cell)) if symbol(cell) in names else len(names)
-        self.nb.cells[:] = [cell for entries, run in runs for cell in (sorted(run, key=place) if entries else run)]
+        self.nb.cells[:] = [
+            cell for entries, run in runs for cell in (sorted(run, key=place) if entries else run)
+        ]
 
 
 class page_links(Processor):
-    "Put links in the place of the badge, which would be loaded from elsewhere, and one to the notebook; the first page goes without"
+    """Put links in the place of the badge, which would be loaded from elsewhere, and one to the notebook
+
+    The first page goes without."""
 
     def begin(self):
         cells, path = self.nb.cells, self.nb.path_
         at = next((i for i, cell in enumerate(cells) if cell.source.startswith(BADGE)), None)
-        if at is None: return
-        says = cells.pop(at).source.partition("\n\n")[2].replace(f"{addresses()['documentation']}/colab.html", "colab.ipynb")
-        if Path(path).name == get_config().readme_nb: return
+        if at is None:
+            return
+        says = (
+            cells.pop(at)
+            .source.partition("\n\n")[2]
+            .replace(f"{addresses()['documentation']}/colab.html", "colab.ipynb")
+        )
+        if Path(path).name == get_config().readme_nb:
+            return
         links = f"[Open in Colab]({colab_url(path)}) [Notebook]({source_url(path)})"
-        if len(says) > 400: says = f"<details><summary>What it takes to run it</summary>\n\n{says}\n\n</details>"
+        if len(says) > 400:
+            says = f"<details><summary>What it takes to run it</summary>\n\n{says}\n\n</details>"
         cells.insert(at, mk_cell(f"::: {{.page-links}}\n{links}\n\n{says}\n:::", "markdown"))

@@ -3,6 +3,7 @@
 python tools/figures.py           rewrites the notebooks whose figures are large
 python tools/figures.py --check   names them, exit status 1
 """
+
 import base64
 import io
 import json
@@ -17,7 +18,8 @@ ROOT = Path(__file__).parent.parent
 def small(png):
     "The same picture with a palette, or as it is where that is no smaller"
     image = Image.open(io.BytesIO(png))
-    if image.mode == "P": return png
+    if image.mode == "P":
+        return png
     out = io.BytesIO()
     image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return min(png, out.getvalue(), key=len)
@@ -25,20 +27,38 @@ def small(png):
 
 def pictures(notebook):
     "The bundles of outputs that hold a PNG"
-    return [output["data"] for cell in notebook["cells"] for output in cell.get("outputs", ()) if "image/png" in output.get("data", ())]
+    return [
+        output["data"]
+        for cell in notebook["cells"]
+        for output in cell.get("outputs", ())
+        if "image/png" in output.get("data", ())
+    ]
 
 
 def main(check):
     large = []
     for path in sorted((ROOT / "nbs").glob("*.ipynb")):
-        text = path.read_text(encoding="utf-8"); notebook = json.loads(text)
+        text = path.read_text(encoding="utf-8")
+        notebook = json.loads(text)
         for data in pictures(notebook):
-            png = base64.b64decode(data["image/png"]); less = small(png)
-            if len(less) < .9 * len(png): data["image/png"] = base64.b64encode(less).decode(); large.append(path.name)
+            png = base64.b64decode(data["image/png"])
+            less = small(png)
+            if len(less) < 0.9 * len(png):
+                data["image/png"] = base64.b64encode(less).decode()
+                large.append(path.name)
         if path.name in large and not check:
-            path.write_text(json.dumps(notebook, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    if check and large: print("large figures in", ", ".join(dict.fromkeys(large)), "- run python tools/figures.py", file=sys.stderr)
+            path.write_text(
+                json.dumps(notebook, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
+    if check and large:
+        print(
+            "large figures in",
+            ", ".join(dict.fromkeys(large)),
+            "- run python tools/figures.py",
+            file=sys.stderr,
+        )
     return int(check and bool(large))
 
 
-if __name__ == "__main__": sys.exit(main("--check" in sys.argv[1:]))
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))

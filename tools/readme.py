@@ -1,4 +1,5 @@
 "README.md from nbs/index.ipynb, with the addresses that stand in pyproject.toml. `--check` only compares."
+
 import json
 import re
 import sys
@@ -9,13 +10,17 @@ from docproc import BADGE, colab_url, filled
 
 NOTE = "<!-- made from nbs/index.ipynb by `make readme`: edit the notebook -->"
 COLAB_START = "start.ipynb"
-CALLOUT = re.compile(r"^::: *\{\.callout-(note|tip|important|warning|caution)[^}]*\}\n(.*?)\n:::$", re.S | re.M)
+CALLOUT = re.compile(
+    r"^::: *\{\.callout-(note|tip|important|warning|caution)[^}]*\}\n(.*?)\n:::$", re.S | re.M
+)
 HIDDEN = re.compile(r"^#\| *(hide\b|include: *false)", re.M)
 
 
 def alert(match):
     "A Quarto callout as an alert of GitHub"
-    lines = re.sub(r"^#+ +(.*)$", r"**\1**\n", match[2].strip(), count=1, flags=re.M).splitlines()  # an alert has no title of its own
+    lines = re.sub(
+        r"^#+ +(.*)$", r"**\1**\n", match[2].strip(), count=1, flags=re.M
+    ).splitlines()  # an alert has no title of its own
     return "\n".join([f"> [!{match[1].upper()}]", *(f"> {line}".rstrip() for line in lines)])
 
 
@@ -35,15 +40,19 @@ def prose(text):
 
 def table(html):
     "The data frame in `html` as a Markdown table"
-    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in re.findall(r"<tr.*?</tr>", html, re.S)]
+    rows = [
+        re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in re.findall(r"<tr.*?</tr>", html, re.S)
+    ]
     return "\n".join("| " + " | ".join(row) + " |" for row in [rows[0], ["---"] * len(rows[0]), *rows[1:]])
 
 
 def shown_output(output):
     "One output of a code cell as Markdown; pictures are left out"
     data = output.get("data", {})
-    if "image/png" in data: return ""
-    if 'class="dataframe"' in "".join(data.get("text/html", "")): return table("".join(data["text/html"]))
+    if "image/png" in data:
+        return ""
+    if 'class="dataframe"' in "".join(data.get("text/html", "")):
+        return table("".join(data["text/html"]))
     text = "".join(output.get("text") or data.get("text/plain", "")).rstrip()
     return f"```\n{text}\n```" if text else ""
 
@@ -65,7 +74,9 @@ def badges(config):
 def shown(cell):
     "Whether a reader of the page sees `cell`"
     source = "".join(cell["source"]).strip()
-    return bool(source) and not (HIDDEN.search(source) if cell["cell_type"] == "code" else source.startswith(("<!--", BADGE)))
+    return bool(source) and not (
+        HIDDEN.search(source) if cell["cell_type"] == "code" else source.startswith(("<!--", BADGE))
+    )
 
 
 def readme(nb, config):
@@ -81,8 +92,11 @@ def main():
     config = get_config()
     nb = json.loads((config.nbs_path / config.readme_nb).read_text(encoding="utf-8"))
     path, text = config.config_path / "README.md", readme(nb, config)
-    if "--check" not in sys.argv: path.write_text(text, encoding="utf-8")
-    elif not path.exists() or path.read_text(encoding="utf-8") != text: sys.exit("README.md is not in step with nbs/index.ipynb: run `make readme`")
+    if "--check" not in sys.argv:
+        path.write_text(text, encoding="utf-8")
+    elif not path.exists() or path.read_text(encoding="utf-8") != text:
+        sys.exit("README.md is not in step with nbs/index.ipynb: run `make readme`")
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

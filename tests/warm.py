@@ -1,0 +1,77 @@
+"""A process that has imported what is slow to import, and forks a child for every job that it reads.
+
+A line of its input is a job as JSON: what to run, its folder, environment and files for output. The answer is the
+child's exit status. A child ends as a process of its own would; it has only been spared some seconds of imports.
+"""
+
+import json
+import os
+import sys
+
+SLOW = [
+    "torch",
+    "torchvision",
+    "fastai.learner",
+    "matplotlib.pyplot",
+    "sklearn.linear_model",
+    "sklearn.manifold",
+]
+
+
+def next_job():
+    "Fork for every job and answer with the child's exit status; returns the job in a child, nothing at the end"
+    for line in sys.stdin:
+        job = json.loads(line)
+        child = os.fork()
+        if not child:
+            return job
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def settle(job):
+    "Give this process the job's files, folder, environment and arguments"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    for number, (name, mode) in enumerate(
+        [(os.devnull, os.O_RDONLY), (job["out"], flags), (job["err"], flags)]
+    ):
+        file = os.open(name, mode)
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(job["cwd"])
+    os.environ.clear()
+    os.environ.update(job["env"])
+    sys.argv = job["argv"]
+
+
+def main():
+    "Import, wait, and run what is asked for: the command `ssl_nb`, code, or a notebook"
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in SLOW:
+            __import__(name)
+    print("ready", flush=True)
+    job = next_job()
+    if not job:
+        return 0
+    settle(job)
+    if job["kind"] == "notebook":
+        from run_notebook import run_notebook
+
+        return run_notebook(*sys.argv[1:])
+    sys.path[0] = ""  # as for `python -c`
+    if job["kind"] == "code":
+        code = sys.argv.pop(1)
+        exec(code, {"__name__": "__main__"})
+        return 0
+    import matplotlib
+
+    from ssl_nb.cli import main as command
+
+    matplotlib.use("Agg")  # it was imported before the command could ask for that
+    return command()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
