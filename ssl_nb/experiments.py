@@ -1000,7 +1000,7 @@ def reproduce(
                 run_cell(work, s, v, key)
     return write_record(results, record_of(work, range(n)))
 
-
+# %% ../nbs/experiments.ipynb #7d916429
 def check_record(name, n, out, results):
     "Refuse before hours of work what could not be written after them"
     for folder in (out, results):
@@ -1036,7 +1036,7 @@ def reproduce_all(
     minutes=None,  # Begin nothing new after so many
     **given,  # Of `reproduce`
 ):
-    "Write the records behind a name one after the other; yields the file of each. Of several, those that are there are kept"
+    "Write the records behind a name and yield their files; of several, those that are there are kept"
     names = records_of(name, cpu_size)
     _time['up'] = None if minutes is None else time.monotonic() + 60 * minutes
     for name in names:

@@ -244,9 +244,6 @@ class Maker:
     def __ror__(self, other):
         return other | _Unknown
 
-    def __call__(self, *args, **kw):
-        return _Unknown
-
 # %% ../nbs/settings.ipynb #bc3e1f58
 @functools.lru_cache
 def _package():
