@@ -1,10 +1,12 @@
-"""The 20 nearest neighbours of each of 100,000 points of length 128: exact search in torch against the graph of faiss.
+"""The 20 nearest neighbours of each of 100,000 points of length 128.
+
+The exact search in torch against the graph of faiss (HNSW).
 
     python benchmarks/neighbours.py faiss
 
-Both stand behind `nearest_neighbours`, which takes the graph (HNSW) where 100,000 or more images ask on a
-CPU. The points lie around 100 directions, close to a space of 24 dimensions, as features do. The record holds
-how many true neighbours the graph finds, too.
+Both stand behind `nearest_neighbours`, which takes the graph where 100,000 or more images ask on a CPU. The points
+lie around 100 directions, close to a space of 24 dimensions, as features do. The record holds how many true
+neighbours the graph finds, too.
 """
 
 import torch

@@ -284,7 +284,7 @@ def main(argv=None) -> int:
     except (SslNbError, TimeUp, KeyboardInterrupt, OSError) as e:
         return _end(e, argv)
 
-
+# %% ../nbs/cli.ipynb #146db007
 def _end(e, argv):
     "Say in one line what ended a command, and the exit status"
     on = f"what was finished is kept, go on with: {_again(argv)}"
@@ -445,7 +445,7 @@ def _say_data_sets():
         "with a labels.csv (file,label), or with `unlabelled` inside"
     )
 
-
+# %% ../nbs/cli.ipynb #d514c045
 @command('the named settings, or all settings of one')
 def _presets(
     name=None,  # A preset
@@ -797,7 +797,7 @@ def _report(
     runs = [open_run(one, encoder) for one in run]
     print(f"report: {report(runs[0], out) if len(runs) == 1 else compare_runs(runs, out)}")
 
-
+# %% ../nbs/cli.ipynb #e9da6258
 def _check_reproduce(name, cpu_size, seeds, out, results, **_):
     names = records_of(name, cpu_size) if name is not None else []
     if len(names) == 1:

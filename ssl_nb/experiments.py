@@ -11,7 +11,7 @@ __all__ = ['LOOKS', 'SCORINGS', 'VALUES', 'MEASURES', 'RECORDS', 'GROUPS', 'EXTR
            'look', 'metrics_of', 'runs_of', 'all_metrics', 'record_of', 'reproduce', 'check_record', 'reproduce_all',
            'metric_text']
 
-# %% ../nbs/experiments.ipynb #5970681a
+# %% ../nbs/experiments.ipynb #2c519be0
 import sys
 import time
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ from ssl_nb.runs import (
 )
 from .settings import CONTROLS, Maker, Registry, _stage, all_params, resolve, stage_params
 
-# %% ../nbs/experiments.ipynb #396161bd
+# %% ../nbs/experiments.ipynb #d8b8df8c
 _demo_stages = ('pretrain', 'probe', 'cluster')
 
 
@@ -54,7 +54,7 @@ def stage_settings(
     common = {'device', 'seed', 'quiet', 'settings', 'preset'}
     return {k: v for k, v in given.items() if k in own | common}
 
-# %% ../nbs/experiments.ipynb #99ca0002
+# %% ../nbs/experiments.ipynb #f9a678ed
 def _on_digits(given):
     "The preset `digits` when neither data nor a preset is named"
     return given if given.get('preset') or given.get('data') else given | dict(preset='digits')
@@ -87,7 +87,7 @@ def _usual_k(data):
     wanted = len(data.classes) if is_labelled(data) else 10
     return max(2, min(wanted, len(all_images(data)) // 2))
 
-# %% ../nbs/experiments.ipynb #7fc2f4b3
+# %% ../nbs/experiments.ipynb #bd81053c
 def stage_function(name: str):
     "The function of a stage, imported only now"
     found = _stage(name)
@@ -118,7 +118,7 @@ def check_demo(out, force, resume, given) -> dict:  # The settings, with the pre
     check_same(out, {k: v for k, v in asked.items() if k not in controls and v not in (None, 'auto')})
     return given
 
-# %% ../nbs/experiments.ipynb #928d81cd
+# %% ../nbs/experiments.ipynb #b5e68eb2
 @dataclass(frozen=True)
 class Cell:
     "One run of a stage in an experiment"
@@ -135,7 +135,7 @@ def cell(stage, of=None, at=None, seeds=None, variants=None, **settings) -> Cell
     "A `Cell` in one line"
     return Cell(stage, of, at, settings, seeds, variants)
 
-# %% ../nbs/experiments.ipynb #5fdeccee
+# %% ../nbs/experiments.ipynb #aa5efd09
 @dataclass(frozen=True)
 class Experiment:
     "What `reproduce` runs for each seed, and what of it goes into the record"
@@ -159,7 +159,7 @@ class Experiment:
     pictures: str | None = None  # The cell whose pictures, of seed 0, go beside the records
     scored: str = ''  # How scorings.csv calls scores of clusters; may hold `{cell}` and `{variant}`
 
-# %% ../nbs/experiments.ipynb #afe5cac4
+# %% ../nbs/experiments.ipynb #836a17d9
 LOOKS = Registry('look at a run', given=('folder',))
 _curves = ('loss', 'chance_loss', 'accuracy', 'chance_accuracy', 'knn_accuracy')
 
@@ -193,7 +193,7 @@ def _some(found, n):
     step = -(-len(found) // n)
     return found[::-1][::step][::-1]
 
-# %% ../nbs/experiments.ipynb #bb427ec1
+# %% ../nbs/experiments.ipynb #4eca4ae3
 SCORINGS = Registry('scoring', given=('m',))
 VALUES = Registry('value', given=('m',))
 
@@ -235,7 +235,7 @@ def _loop_values(m):
         last_test_acc=scores[-1]['test_acc'],
     )
 
-# %% ../nbs/experiments.ipynb #67c4367f
+# %% ../nbs/experiments.ipynb #6ac44456
 MEASURES = Registry('measure', given=('run',))
 
 
@@ -274,7 +274,7 @@ def map_of_features(run, n=1000) -> dict:
     xy = {k: places.round(1).astype(float).tolist() for k, (places, _) in maps.items()}
     return dict(map=dict(xy=xy, y=test.y[maps['pretrained'][1]].tolist()))
 
-# %% ../nbs/experiments.ipynb #751db9d1
+# %% ../nbs/experiments.ipynb #227a7695
 @MEASURES.register('protocol')
 def traps(run, k=10, seed=0, steps=600, n_images=10_000, epochs=10) -> dict:
     "Every trap of the chapter on an honest protocol, done and not done"
@@ -296,7 +296,7 @@ def _trap_values(m):
 def _trap_scorings(m):
     return {f'k-means, start {i}': s for i, s in enumerate(m['clusters']['starts'])}
 
-# %% ../nbs/experiments.ipynb #b03493f1
+# %% ../nbs/experiments.ipynb #8abfc53a
 _linear = ('linear_acc', 'knn_acc', 'raw_linear_acc', 'random_linear_acc', 'supervised_acc')
 _probed = dict(
     cells=dict(pretrain=cell('pretrain'), probe=cell('probe', of='pretrain')),
@@ -317,7 +317,7 @@ RECORDS = {
     'fashion-linear-gpu': Experiment('fashion_mnist_gpu', 3, metrics=_linear, **_probed),
 }
 
-# %% ../nbs/experiments.ipynb #6ce31120
+# %% ../nbs/experiments.ipynb #4ea38e1d
 _others = {f't = {t:g}': dict(temperature=t) for t in (0.05, 0.1, 0.5, 1.0, 2.0)} | {
     'horizontal flips': dict(flip=0.5),
     'flips along both axes': dict(flip=0.5, flip_vertical=0.5),
@@ -342,7 +342,7 @@ RECORDS |= {
     'w1-cpu': Experiment('w1_cpu', says='20,000 digits and 10 epochs in place of 55,000 and 60', **_w1),
 }
 
-# %% ../nbs/experiments.ipynb #ec9b1b07
+# %% ../nbs/experiments.ipynb #c6d027e7
 _arms = ('finetune_acc', 'linear_acc', 'knn_acc', 'supervised_acc', 'random_linear_acc', 'raw_linear_acc')
 _all_arms = ('semi_acc', *_arms)
 _of_finetune = dict(
@@ -368,7 +368,7 @@ def _few_cells(labels, semi=True, variants=None):
     more = dict(semi=cell('semi', of='kept', at=f'{at}semi', variants=variants, **given))
     return out | (more if semi else {})
 
-# %% ../nbs/experiments.ipynb #0bf2c4e2
+# %% ../nbs/experiments.ipynb #4aa72a4e
 _few = dict(seeds=3, keep=True, stage='few')
 RECORDS |= {
     f'{name}-few-{k}': Experiment(
@@ -394,7 +394,7 @@ RECORDS['mnist-label-curve-cpu'] = Experiment(
     **(_few | dict(stage='curve')),
 )
 
-# %% ../nbs/experiments.ipynb #77329cf6
+# %% ../nbs/experiments.ipynb #d8094b32
 _no_change = dict(crop=1.0) | dict.fromkeys(
     ('rotation', 'translation', 'scale', 'shear', 'elastic', 'brightness', 'contrast', 'noise'), 0.0
 )
@@ -413,7 +413,7 @@ _w2 = dict(
 )
 _w2_arms = ('fresh', 'early', 'enlarged', 'plain', 'leaky')
 
-# %% ../nbs/experiments.ipynb #dd18eed6
+# %% ../nbs/experiments.ipynb #ec2f79a2
 RECORDS['mnist-500'] = Experiment(
     'mnist-500',
     seeds=3,
@@ -431,7 +431,7 @@ RECORDS['mnist-500'] = Experiment(
     shows=('pretrain', 'pretrain_enlarged', *_w2_arms),
 )
 
-# %% ../nbs/experiments.ipynb #16f97b86
+# %% ../nbs/experiments.ipynb #41c225a0
 _clusters = ('acc', 'nmi', 'ari', 'purity', 'min_class_f1')
 
 
@@ -461,7 +461,7 @@ RECORDS |= {
     for name in ('fashion', 'mnist')
 }
 
-# %% ../nbs/experiments.ipynb #e0edb21a
+# %% ../nbs/experiments.ipynb #73fe7b48
 RECORDS['fashion-cluster-ablation'] = Experiment(
     'fashion_cluster',
     seeds=2,
@@ -487,7 +487,7 @@ RECORDS['fashion-cluster-ablation'] = Experiment(
     says='4 epochs of pretraining and 3 of heads in place of 20 and 6, 2 seeds in place of 5',
 )
 
-# %% ../nbs/experiments.ipynb #d6d13125
+# %% ../nbs/experiments.ipynb #ed6d38e6
 _loop = dict(
     cells=dict(deepcluster=cell('deepcluster')),
     metrics=(*_clusters, 'stability', 'raw_stability', 'first_acc')
@@ -511,7 +511,7 @@ RECORDS |= {
     ),
 }
 
-# %% ../nbs/experiments.ipynb #a8ffdee0
+# %% ../nbs/experiments.ipynb #e0ed545c
 _w3 = dict(preset='cifar10', seeds=3, as_folder=500, keep=True)
 RECORDS['cifar10-linear'] = Experiment(metrics=_linear, **_probed, **_w3)
 RECORDS |= {
@@ -527,7 +527,7 @@ RECORDS |= {
     for k in (10, 50, 500)
 }
 
-# %% ../nbs/experiments.ipynb #5099cd8b
+# %% ../nbs/experiments.ipynb #75e80287
 _sets = {
     'all': {},
     'cutout-colour-noise-blur': dict(roi=1.0),
@@ -566,7 +566,7 @@ def _scaled(epochs, batches, widths):
 _scale = _scaled((2, 1, 4, 8), (128, 1024), (4, 8, 16))
 _scale_gpu = _scaled((100, 25, 50, 200), (128, 256, 1024, 2048), (16, 32, 64, 128))
 
-# %% ../nbs/experiments.ipynb #c6022493
+# %% ../nbs/experiments.ipynb #7c5035d3
 def _w4(end, preset, says, pairs, scale):
     "The records of write-up W4 in one size"
     base = dict(preset=preset, says=says)
@@ -604,7 +604,7 @@ _some_pairs = _pairs(('crop', 'colour', 'blur', 'noise', 'cutout'), False)
 RECORDS |= _w4('', 'w4', None, _pairs(_single, True), _scale_gpu)
 RECORDS |= _w4('-cpu', 'w4_cpu', _small, _some_pairs, _scale)
 
-# %% ../nbs/experiments.ipynb #cb748d5e
+# %% ../nbs/experiments.ipynb #26bd8cc8
 GROUPS = dict(
     w1=['w1'],
     w2=['mnist-500'],
@@ -624,7 +624,7 @@ def records_of(
     names = [n for g in GROUPS.values() for n in g] if name == 'all' else GROUPS.get(name, [name])
     return [f'{n}-cpu' if cpu_size and f'{n}-cpu' in RECORDS else n for n in names]
 
-# %% ../nbs/experiments.ipynb #645a739c
+# %% ../nbs/experiments.ipynb #94342cbd
 def params_of(stage: str) -> dict:  # {name: `Param`}
     "The settings of a stage or of a measure"
     return all_params(MEASURES[stage]) if stage in MEASURES else stage_params(_plain(stage))
@@ -651,7 +651,7 @@ def cell_settings(e: Experiment, name: str, variant: str, seed: int, given: dict
         mine |= {k: f(others) for k, f in computed.items()}
     return mine
 
-# %% ../nbs/experiments.ipynb #3f985e0a
+# %% ../nbs/experiments.ipynb #b3781f42
 class Work:
     "An experiment with its folders"
 
@@ -691,7 +691,7 @@ class Work:
         folders = [self.folder(seed, variant, name) for name in self.wanted(seed, variant)]
         return all(run_state(folder) == 'finished' for folder in folders)
 
-# %% ../nbs/experiments.ipynb #1198f3ec
+# %% ../nbs/experiments.ipynb #c0f39cca
 # When `reproduce --minutes` begins nothing new, by time.monotonic()
 _time = dict(up=None)
 
@@ -722,7 +722,7 @@ def _measure(name, run, out, settings, device):
     found = MEASURES[name](run, **every)
     finish_run(out, found | dict(seconds=round(time.perf_counter() - began, 1)))
 
-# %% ../nbs/experiments.ipynb #a9d62cb9
+# %% ../nbs/experiments.ipynb #43cc597d
 def run_cell(work: Work, seed, variant, name):
     "Run one cell of a seed, or go on with it, and note where it is"
     e, stage = work.e, work.e.cells[name].stage
@@ -750,7 +750,7 @@ def _note_scorings(work, seed, variant, name, folder):
     for what, scores in found.items():
         log_scoring(work.results, work.name, seed, prefix + what, scores)
 
-# %% ../nbs/experiments.ipynb #17ca7b46
+# %% ../nbs/experiments.ipynb #bf90b3ce
 def _encoder_file(results, preset, seed):
     return Path(results) / 'encoders' / f'{preset}-seed-{seed}.safetensors'
 
@@ -788,7 +788,7 @@ def keep_pictures(run, to, which='*.png'):
         with Image.open(f) as im, atomic_path(to / f.name) as p:
             im.convert('RGB').quantize(128).save(p, 'PNG', optimize=True)
 
-# %% ../nbs/experiments.ipynb #e83c7cfc
+# %% ../nbs/experiments.ipynb #9a75a461
 def values_of(work: Work, seed, variant, name) -> dict:
     "All numbers of a cell: its metrics.json, and what `VALUES` derives from it"
     m = read_json(work.folders[seed, variant, name] / 'metrics.json')
@@ -828,7 +828,7 @@ def metrics_of(work: Work, seed, variant, wanted) -> dict:
         raise SslNbError(f"record {work.name}: no run has {', '.join(missing)}")
     return {k: v for k, v in found.items() if v is not None}
 
-# %% ../nbs/experiments.ipynb #421baaad
+# %% ../nbs/experiments.ipynb #c5269236
 EXTRAS = Registry('extra', given=('work', 'seeds'))
 
 
@@ -870,7 +870,7 @@ def _variants(work, seeds):
     )
     return dict(variants={v: of(v, change) for v, change in work.e.variants.items()})
 
-# %% ../nbs/experiments.ipynb #09b4ba8d
+# %% ../nbs/experiments.ipynb #99e8c6af
 @EXTRAS.register('joined')
 def _joined(work, seeds):
     "How far the clusterings of several seeds agree, and the scores of all of them joined"
@@ -889,7 +889,7 @@ def _joined(work, seeds):
     log_scoring(work.results, work.name, 'all', f'{len(paths)} seeds joined', scores)
     return dict(agreement=agreement_between(found), joined=scores)
 
-# %% ../nbs/experiments.ipynb #b5a6a6d0
+# %% ../nbs/experiments.ipynb #0c2c20b0
 def runs_of(work: Work, seed) -> dict:
     "{name in the record: run folder} of the cells whose settings it holds"
     out = {}
@@ -929,7 +929,7 @@ def _extra(work, seeds):
             out[k] = [look(work, s, work.first, what) for s in seeds]
     return out
 
-# %% ../nbs/experiments.ipynb #0934faf9
+# %% ../nbs/experiments.ipynb #8d5d6ad6
 def all_metrics(work: Work, seeds) -> dict:
     "{metric: a value for each seed}; what a variant gave stands as METRIC@VARIANT"
     per_seed = []
@@ -973,7 +973,7 @@ def record_of(work: Work, seeds) -> dict:
         **{k: pick(k) for k in ('device', 'threads', 'versions', 'commit')},
     )
 
-# %% ../nbs/experiments.ipynb #516d1f0c
+# %% ../nbs/experiments.ipynb #908a499d
 def reproduce(
     name,  # A record
     seeds=None,  # How many; those of the declaration when left out
@@ -1000,7 +1000,7 @@ def reproduce(
                 run_cell(work, s, v, key)
     return write_record(results, record_of(work, range(n)))
 
-
+# %% ../nbs/experiments.ipynb #7d916429
 def check_record(name, n, out, results):
     "Refuse before hours of work what could not be written after them"
     for folder in (out, results):
@@ -1028,7 +1028,7 @@ def _as_folder(work):
                 raise
     return folder
 
-# %% ../nbs/experiments.ipynb #3954e093
+# %% ../nbs/experiments.ipynb #cd77c411
 def reproduce_all(
     name: str,  # A record, w1 to w5, or all
     seeds=None,  # How many; those of the declarations when left out
@@ -1036,7 +1036,7 @@ def reproduce_all(
     minutes=None,  # Begin nothing new after so many
     **given,  # Of `reproduce`
 ):
-    "Write the records behind a name one after the other; yields the file of each. Of several, those that are there are kept"
+    "Write the records behind a name and yield their files; of several, those that are there are kept"
     names = records_of(name, cpu_size)
     _time['up'] = None if minutes is None else time.monotonic() + 60 * minutes
     for name in names:

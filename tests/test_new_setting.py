@@ -15,9 +15,9 @@ from pathlib import Path
 from ssl_nb.cli import main
 from ssl_nb.core import SslNbError
 from ssl_nb.probing import probe
-small = '--data digits --image-size 16 --n-images 60 --batch-size 30 --epochs 1 --quiet --out run'.split()
+small = '--data digits --image-size 16 --n-images 200 --batch-size 100 --epochs 1 --quiet --out run'.split()
 assert main(['pretrain', *small]) == 0
-quick = '--labels-per-class 2 --no-baselines --quiet --new-one 8'.split()
+quick = '--labels-per-class 2 --no-baselines --no-pictures --quiet --new-one 8'.split()
 assert main(['probe', 'run', *quick]) == 0
 assert json.loads(Path('run/probe/settings.json').read_text())['new_one'] == 8
 Path('run/probe/metrics.json').unlink()  # as if it had been interrupted
