@@ -38,7 +38,7 @@ from ssl_nb.core import (
     write_text,
 )
 from .data import Batches, Images, Source, load_data, part_of, show_images
-from .encoders import feature_dim, features, make_encoder
+from .encoders import feature_dim, features, make_encoder, pixel_statistics
 from .figures import plot_confusion, plot_map, show_neighbours, tsne
 from ssl_nb.runs import (
     about,
@@ -51,7 +51,7 @@ from ssl_nb.runs import (
     start_run,
 )
 from .settings import Count, Natural, OptionsOf, Positive, Share, asked
-from .stages import Run, _statistics, data_name, load_run
+from .stages import Run, data_name, load_run
 from ssl_nb.training import (
     Augment,
     TrainingCallback,
@@ -356,7 +356,7 @@ def cluster_net(
 ) -> Classifier:
     "An untrained `small_cnn` and a head of two layers"
     torch.manual_seed(seed)
-    enc = make_encoder('small_cnn', x.shape[1], x.shape[2], *_statistics(x), dim=feature_dim)
+    enc = make_encoder('small_cnn', x.shape[1], x.shape[2], *pixel_statistics(x), dim=feature_dim)
     names = [f'cluster {c}' for c in range(n_clusters)]
     return Classifier(enc, make_head([feature_dim, hidden, n_clusters]), names).eval()
 

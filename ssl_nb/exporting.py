@@ -25,7 +25,7 @@ from .stages import Run, load_encoder
 # %% ../nbs/09_export.ipynb #1a7c2299
 def _table(run, data, bad_files):
     "(encoder, names, labels or None, (N,C,H,W) uint8)"
-    enc = load_encoder(run.path if isinstance(run, Run) else run)
+    enc = load_encoder(getattr(run, 'path', run), getattr(run, 'body', None))
     if isinstance(data, (str, Path)) and Path(data).exists() and Path(data).suffix.lower() != '.csv':
         x, files, _ = read_files(data, enc.size, enc.channels, bad_files)
         root = Path(data)
@@ -112,7 +112,7 @@ def to_onnx(
     out: str | Path | None = None,  # The file; model.onnx in the run folder when left out
     part: Literal[
         'auto', 'classifier', 'encoder'
-    ] = 'auto',  # `'classifier'`, `'encoder'`, or the former where there is one
+    ] = 'auto',  # What to write; the classifier where there is one
     tolerance: float = 1e-4,  # Largest difference between ONNX and PyTorch, > 0
 ) -> dict:  # path, part, input, output, classes, difference
     "Write the network as ONNX with a free batch size, and check that it computes the same"
@@ -120,7 +120,7 @@ def to_onnx(
     if part not in ('auto', 'classifier', 'encoder'):
         raise SslNbError(f"part = {part}; it should be auto, classifier or encoder")
     path = Path(run.path if isinstance(run, Run) else run)
-    model, part = _network(path, part)
+    model, part = _network(path, part, getattr(run, 'body', None))
     enc = model.model.encoder if part == 'classifier' else model
     out = Path(out or (path if path.is_dir() else path.parent) / 'model.onnx')
     _plain(enc)
@@ -171,7 +171,14 @@ def _difference(session, model, x):
     "The largest difference between what ONNX and PyTorch compute"
     with torch.no_grad():
         want = model(x).numpy()
-    return float(np.abs(session.run(None, {'x': x.numpy()})[0] - want).max())
+    try:
+        got = session.run(None, {'x': x.numpy()})[0]
+    except Exception as e:
+        raise SslNbError(
+            "the network has a batch size written into it, so ONNX cannot leave it free "
+            f"(in its code use x.shape[0] rather than len(x)): {' '.join(str(e).split())[:120]}"
+        ) from None
+    return float(np.abs(got - want).max())
 
 # %% ../nbs/09_export.ipynb #c4ffd6e8
 def _needs():
@@ -185,12 +192,12 @@ def _needs():
     return onnxruntime
 
 
-def _network(path, part):
+def _network(path, part, body):
     "The classifier or the encoder of a run, and which of them it is"
     if part != 'encoder':
         try:
-            return _Probabilities(load_classifier(classifier_folder(path))), 'classifier'
+            return _Probabilities(load_classifier(classifier_folder(path), body)), 'classifier'
         except SslNbError:
             if part == 'classifier':
                 raise
-    return load_encoder(path), 'encoder'
+    return load_encoder(path, body), 'encoder'

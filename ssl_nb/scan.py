@@ -455,7 +455,7 @@ def evaluate_clusters(
 ) -> dict:  # sizes, entropy, confident and verdict, and `label_scores` where there are labels
     "Cluster images with a saved network, and score the clusters where there are labels"
     path = Path(run.path if isinstance(run, Run) else run)
-    model = load_classifier(path).to(pick_device(device))
+    model = load_classifier(path, getattr(run, 'body', None)).to(pick_device(device))
     im = all_images(data_of(read_settings(run_of(path)), data))
     p = model.predict_proba(fitting(im.x, model.encoder))
     labels = p.argmax(1).numpy()

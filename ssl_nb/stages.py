@@ -9,6 +9,7 @@ __all__ = ['load_encoder', 'data_of', 'data_name', 'Run', 'load_run', 'augmentat
            'stage_out', 'begin_stage', 'start_stage', 'is_labelled', 'labelled_data']
 
 # %% ../nbs/stages.ipynb #3a339ed0
+import copy
 import hashlib
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from .training import read_history
 # %% ../nbs/stages.ipynb #f2f951d8
 def load_encoder(
     run: str | Path,  # A run folder, or a `model.safetensors`
-    body=None,  # The network, what makes it, or FILE.py:NAME, when it is one of your own
+    body=None,  # The network, what makes it, or FILE.py:NAME, when it is one of your own; it is copied
     device: str | torch.device = 'cpu',
 ) -> Encoder:
     "The encoder of a run, a plain `nn.Module`, in eval mode"
@@ -46,7 +47,8 @@ def load_encoder(
         why = '; the run is not finished' if Path(run).is_dir() else ''
         raise SslNbError(f"there is no encoder at {path}{why}")
     info, weights = read_weights(path)
-    enc = make_encoder(body_of(info, body, path), info['channels'], info['size'], **info['options'])
+    network = body_of(info, copy.deepcopy(body), path)
+    enc = make_encoder(network, info['channels'], info['size'], **info['options'])
     fit_weights(enc, _of_encoder(weights, info), path)
     return enc.to(device).eval()
 
@@ -237,6 +239,3 @@ def labelled_data(run: Run, data=None) -> ImageData:
             f"{d.train.shape[0]}; pretrain on images of the same kind"
         )
     return d
-
-
-_statistics = pixel_statistics
