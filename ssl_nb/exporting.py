@@ -25,7 +25,7 @@ from .stages import Run, load_encoder
 # %% ../nbs/09_export.ipynb #1a7c2299
 def _table(run, data, bad_files):
     "(encoder, names, labels or None, (N,C,H,W) uint8)"
-    enc = load_encoder(run.path if isinstance(run, Run) else run)
+    enc = run.encoder if isinstance(run, Run) else load_encoder(run)
     if isinstance(data, (str, Path)) and Path(data).exists() and Path(data).suffix.lower() != '.csv':
         x, files, _ = read_files(data, enc.size, enc.channels, bad_files)
         root = Path(data)
@@ -120,7 +120,7 @@ def to_onnx(
     if part not in ('auto', 'classifier', 'encoder'):
         raise SslNbError(f"part = {part}; it should be auto, classifier or encoder")
     path = Path(run.path if isinstance(run, Run) else run)
-    model, part = _network(path, part)
+    model, part = _network(run, part)
     enc = model.model.encoder if part == 'classifier' else model
     out = Path(out or (path if path.is_dir() else path.parent) / 'model.onnx')
     _plain(enc)
@@ -185,12 +185,14 @@ def _needs():
     return onnxruntime
 
 
-def _network(path, part):
+def _network(run, part):
     "The classifier or the encoder of a run, and which of them it is"
     if part != 'encoder':
         try:
-            return _Probabilities(load_classifier(classifier_folder(path))), 'classifier'
+            return _Probabilities(
+                load_classifier(classifier_folder(run), getattr(run, 'body', None))
+            ), 'classifier'
         except SslNbError:
             if part == 'classifier':
                 raise
-    return load_encoder(path), 'encoder'
+    return (run.encoder if isinstance(run, Run) else load_encoder(run)), 'encoder'
