@@ -33,7 +33,7 @@ from .encoders import feature_matrix, features, fresh_encoder, knn_predict, rand
 from .figures import calibration, confusion
 from .runs import finish_run, stage
 from .settings import Count, Natural
-from .stages import Run, augmentation_of, begin_stage, labelled_data, start_stage
+from .stages import Run, augmentation_of, begin_stage, labelled_data, load_run, start_stage
 from .training import pick_precision
 
 # %% ../nbs/04_probe.ipynb #e40e6d52

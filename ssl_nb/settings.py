@@ -238,9 +238,6 @@ class Maker:
     path: str
     name: str
 
-    def __call__(self, *args, **kw):
-        return _Unknown
-
     def __or__(self, other):
         return _Unknown | other
 
@@ -387,7 +384,9 @@ def _live_signature(f):
 def _help_of(f):
     "The comments beside the parameters of a live function or class"
     try:
-        code = f.__init__ if inspect.isclass(f) else f  # in a notebook a class has no source, its methods have
+        code = (
+            f.__init__ if inspect.isclass(f) else f
+        )  # in a notebook a class has no source, its methods have
         source = _Source('', textwrap.dedent(inspect.getsource(code)))
     except (OSError, TypeError, SyntaxError):
         return {}
