@@ -20,7 +20,7 @@ _HOMES = {
     "probing": "linear_probe probe",
     "reporting": "report",
     "runs": "shipped_model",
-    "scan": "evaluate_clusters",
+    "scan": "cluster_run evaluate_clusters",
     "semisupervised": "label_curve semi spread_labels",
     "simclr_loss": "nt_xent",
     "stages": "load_encoder load_run",
@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # what a type checker sees of API; a test holds the two in st
     from ssl_nb.probing import linear_probe as linear_probe, probe as probe
     from ssl_nb.reporting import report as report
     from ssl_nb.runs import shipped_model as shipped_model
-    from ssl_nb.scan import evaluate_clusters as evaluate_clusters
+    from ssl_nb.scan import cluster_run as cluster_run, evaluate_clusters as evaluate_clusters
     from ssl_nb.semisupervised import label_curve as label_curve, semi as semi
     from ssl_nb.semisupervised import spread_labels as spread_labels
     from ssl_nb.simclr_loss import nt_xent as nt_xent

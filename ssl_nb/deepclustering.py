@@ -579,7 +579,7 @@ class Decoder(nn.Sequential):
             nn.Sigmoid(),
         )
 
-
+# %% ../nbs/05_deepcluster.ipynb #666154ef
 def train_autoencoder(
     encoder,  # Trained in place
     x: Tensor,  # (N,C,H,W) uint8
@@ -770,7 +770,7 @@ def cluster_pictures(out, im, labels, closeness, h):
             xy, i = tsne(h)
             save_figure(plot_map(xy, labels[i]).figure, out / 'map.png')
 
-
+# %% ../nbs/05_deepcluster.ipynb #0311145f
 def plot_progress(rows, checks):
     "Loss and accuracy on pseudo-labels by epoch; stability and entropy by iteration; returns the figure"
     import matplotlib.pyplot as plt

@@ -6,7 +6,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/figures.html.md"""
 
 # %% auto #0
 __all__ = ['confusion', 'plot_confusion', 'calibration', 'plot_reliability', 'show_mistakes', 'tsne', 'plot_map', 'plot_maps',
-           'nearest', 'show_neighbours', 'plot_training']
+           'show_neighbours', 'plot_training']
 
 # %% ../nbs/figures.ipynb #b0a10f52
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .core import SslNbError, class_colour
 from .data import Images, few_labels, show_images
-from .encoders import feature_matrix
+from .encoders import feature_matrix, nearest_neighbours
 
 # %% ../nbs/figures.ipynb #44afdaca
 def confusion(y, pred, n: int) -> np.ndarray:
@@ -225,19 +225,6 @@ def plot_maps(
         plot_map(components, yi, classes, f'PCA, {title}', col[1])
     return fig
 
-# %% ../nbs/figures.ipynb #fbd751da
-def nearest(
-    h: Tensor,  # (N,D) features
-    i,  # Indices of the questions
-    k: int = 8,  # Neighbours of each, >= 1
-) -> Tensor:  # (len(i), k) indices, the most similar first, never the question itself
-    "The most similar images by cosine similarity"
-    h = F.normalize(torch.as_tensor(h).float(), dim=1)
-    i = torch.as_tensor(i)
-    s = h[i] @ h.T
-    s[torch.arange(len(i)), i] = -2
-    return s.topk(min(k, len(h) - 1), 1).indices
-
 # %% ../nbs/figures.ipynb #d1cb9487
 def show_neighbours(
     im: Images,
@@ -249,7 +236,7 @@ def show_neighbours(
     "A row for each question: the image, framed, then its nearest neighbours with their classes; returns the figure"
     if i is None:
         i = _one_each(im) if im.y is not None else torch.arange(min(8, len(im)))
-    rows = torch.cat([torch.as_tensor(i)[:, None], nearest(h, i, k)], 1)
+    rows = torch.cat([torch.as_tensor(i)[:, None], nearest_neighbours(h, k, i)[1]], 1)
     shown, ncols = rows.flatten(), rows.shape[1]
     names = None if im.y is None else [im.classes[c] for c in im.y[shown].tolist()]
     # wide enough for the longest name

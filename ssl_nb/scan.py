@@ -326,7 +326,7 @@ def _imitate(encoder, h, km, seed=0, n=20_000):
     names = [f'cluster {c}' for c in range(len(km.centers_))]
     return Classifier(encoder, LinearProbe((0.1,)).fit(h[i], km.labels_[i]).as_linear(), names).eval()
 
-
+# %% ../nbs/scan.ipynb #b0be7a0d
 def _scan(
     enc,  # Trained in place
     im,

@@ -739,7 +739,7 @@ def resolve(
     wanted = defaults | {k: v for k, v in named.items() if k in own} | given
     options = option_params(own, wanted)
     _check_given(stage, given, own, options, wanted)
-    defaults = {n: (base or {}).get(n, p.default) for n, p in options.items()}
+    defaults |= {n: (base or {}).get(n, p.default) for n, p in options.items()}
     values = defaults | named | given
     params = own | options
     out = {
