@@ -477,7 +477,6 @@ RECORDS['fashion-cluster-ablation'] = Experiment(
         'multi-crop': dict(local_views=2),
         'flips': dict(flip=0.5),
         'frozen encoder': dict(encoder_lr=0.0),
-        'more steps': dict(over=50, vote_rounds=5, balance=True, self_rounds=2),
     },
     variant_metrics=('acc@*', 'nmi@*', 'acc', 'nmi'),
     extra=('encoder', 'variant_seconds', 'changes'),
