@@ -1,9 +1,11 @@
-"""k-means of 60,000 points of length 256 in 10 clusters, 20 random starts: faiss and our own behind `ssl_nb.kmeans`, each against scikit-learn.
+"""k-means of 60,000 points of length 256 in 10 clusters, 20 random starts.
+
+Faiss and our own stand behind `ssl_nb.kmeans`; each is compared with scikit-learn.
 
     python benchmarks/kmeans.py sklearn
 
-The points are 10 overlapping directions, as features are. Both arms start from random points and stop when the objective hardly
-gets better; the objectives that they reach stand in the record, too.
+The points are 10 overlapping directions, as features are. Both arms start from random points and stop when the
+objective hardly gets better; the objectives that they reach stand in the record, too.
 """
 
 import numpy as np

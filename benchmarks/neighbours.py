@@ -1,9 +1,12 @@
-"""The 20 nearest neighbours of each of 100,000 points of length 128: the exact search in torch against the graph of faiss (HNSW).
+"""The 20 nearest neighbours of each of 100,000 points of length 128.
+
+The exact search in torch against the graph of faiss (HNSW).
 
     python benchmarks/neighbours.py faiss
 
-Both stand behind `nearest_neighbours`, which takes the graph where 100,000 or more images ask on a CPU. The points lie around 100
-directions, close to a space of 24 dimensions, as features do. The record holds how many true neighbours the graph finds, too.
+Both stand behind `nearest_neighbours`, which takes the graph where 100,000 or more images ask on a CPU. The points
+lie around 100 directions, close to a space of 24 dimensions, as features do. The record holds how many true
+neighbours the graph finds, too.
 """
 
 import torch
@@ -25,7 +28,10 @@ def points(n, seed=0):
 
 def recall(exact, graph):
     "The share of the true neighbours that were found"
-    found = [(a[:, :, None] == b[:, None]).any(2).float().mean(1) for a, b in zip(exact.split(4096), graph.split(4096))]
+    found = [
+        (a[:, :, None] == b[:, None]).any(2).float().mean(1)
+        for a, b in zip(exact.split(4096), graph.split(4096))
+    ]
     return torch.cat(found).mean().item()
 
 
@@ -51,7 +57,9 @@ def main():
         recall=recall(found[False], found[True]),
     )
     print(f"recall of the graph: {settings['recall']:.4f}")
-    write("bench-neighbours", args, *seconds, faiss.__version__, settings, "vectors around a hundred directions")
+    write(
+        "bench-neighbours", args, *seconds, faiss.__version__, settings, "vectors around a hundred directions"
+    )
 
 
 if __name__ == "__main__":

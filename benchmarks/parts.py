@@ -20,7 +20,7 @@ from common import parser_of, read, write_parts
 from ssl_nb.augment import Views, augmentation
 from ssl_nb.encoders import make_encoder
 from ssl_nb.pretraining import NTXentLoss, SimCLR, make_projector
-from ssl_nb.training import make_optimizer
+from ssl_nb.training import autocast, make_optimizer
 
 PARTS = ("views", "forward", "loss", "backward", "optimiser")
 VARIANTS = {  # name: (ReLU after the pool, channels last, bfloat16, compiled)
@@ -44,7 +44,8 @@ def variant(pool_first, last, half, compiled):
     if not last:
         enc.memory_format = torch.contiguous_format
         enc = enc.to(memory_format=torch.contiguous_format)
-    model = SimCLR(enc, make_projector("mlp", 256), torch.bfloat16 if half else None).train()
+    model = SimCLR(enc, make_projector("mlp", 256), NTXentLoss(0.2)).train()
+    model.precision = torch.bfloat16 if half else None
     if compiled:
         model.compile()
     return model
@@ -52,21 +53,18 @@ def variant(pool_first, last, half, compiled):
 
 def stepper(model, x):
     "A call that does one step and gives the seconds of its parts"
-    views, gen, loss_func, opt = (
-        Views(augmentation(crop=0.4, rotation=15, scale=0.1)),
-        torch.Generator().manual_seed(0),
-        NTXentLoss(0.2),
-        make_optimizer(model),
-    )
+    views, gen = Views(augmentation(crop=0.4, rotation=15, scale=0.1)), torch.Generator().manual_seed(0)
+    opt = make_optimizer(model)
     ids = torch.arange(len(x))
 
     def step():
         t = [time.perf_counter()]
         v, k = views(x, ids, gen)
         t.append(time.perf_counter())
-        z = model(v)
+        with autocast(model.precision):
+            z = model(v)
         t.append(time.perf_counter())
-        loss = loss_func(z, k)
+        loss = model.objective(z, k)
         t.append(time.perf_counter())
         loss.backward()
         t.append(time.perf_counter())

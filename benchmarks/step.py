@@ -18,7 +18,7 @@ from ssl_nb.augment import Brightness, Compose, Contrast, Crop, Flip, Views
 from ssl_nb.data import Batches
 from ssl_nb.encoders import make_encoder
 from ssl_nb.pretraining import NTXentLoss, SimCLR, make_projector, simclr_step
-from ssl_nb.training import make_optimizer, pick_precision
+from ssl_nb.training import autocast, make_optimizer, pick_precision
 
 AREA, CHANGE, TEMPERATURE, STEPS = 0.5, 0.4, 0.2, 8
 
@@ -38,24 +38,26 @@ class Pictures(torch.utils.data.Dataset):
         return self.transform(Image.fromarray(self.x[i, 0]))
 
 
-def ours(x, model, opt, batch):
+def ours(x, model, opt, batch, dtype):
     "One round by ssl_nb"
     views, gen = (
         Views(Compose(Crop(AREA), Flip(0.5), Brightness(CHANGE), Contrast(CHANGE))),
         torch.Generator().manual_seed(0),
     )
-    batches, loss_func = Batches(x, batch_size=batch), NTXentLoss(TEMPERATURE)
+    batches = Batches(x, batch_size=batch)
 
     def round_():
         for xb, ids in batches:
-            simclr_step(model, xb, ids, views, loss_func, gen).backward()
+            with autocast(dtype):
+                loss = simclr_step(model, xb, ids, views, gen)
+            loss.backward()
             opt.step()
             opt.zero_grad()
 
     return round_
 
 
-def lightly_arm(x, model, opt, batch, workers):
+def lightly_arm(x, model, opt, batch, workers, dtype):
     "One round by lightly"
     from lightly.loss import NTXentLoss as Theirs
     from lightly.transforms.multi_view_transform import MultiViewTransform
@@ -77,7 +79,8 @@ def lightly_arm(x, model, opt, batch, workers):
 
     def round_():
         for views in loader:
-            z0, z1 = model(torch.cat(views)).chunk(2)
+            with autocast(dtype):
+                z0, z1 = model(torch.cat(views)).chunk(2)
             loss_func(z0, z1).backward()
             opt.step()
             opt.zero_grad()
@@ -112,10 +115,12 @@ def main():
     x = images(STEPS * args.images)
     torch.manual_seed(0)
     dtype = pick_precision()
-    model = SimCLR(make_encoder("small_cnn", 1, 28, 0.5, 0.25), make_projector("mlp", 256), dtype).train()
+    model = SimCLR(
+        make_encoder("small_cnn", 1, 28, 0.5, 0.25), make_projector("mlp", 256), NTXentLoss(TEMPERATURE)
+    ).train()
     opt = make_optimizer(model)
-    mine = ours(x, model, opt, args.images)
-    theirs = {n: lightly_arm(x, model, opt, args.images, n) for n in (0, 1, 2)}
+    mine = ours(x, model, opt, args.images, dtype)
+    theirs = {n: lightly_arm(x, model, opt, args.images, n, dtype) for n in (0, 1, 2)}
     mine()
     trials = {n: [seconds(arm) for _ in range(3)][1:] for n, arm in theirs.items()}
     best = min(trials, key=lambda n: statistics.median(trials[n]))

@@ -10,9 +10,9 @@ import copy
 
 import torch
 import torch.nn.functional as F
-from common import alternate, read, parser_of, write
 from torch import nn
 
+from common import alternate, parser_of, read, write
 from ssl_nb.data import Images
 from ssl_nb.encoders import make_encoder
 from ssl_nb.training import Augment, RandomBatches, autocast, pick_precision, train, warmup_cosine

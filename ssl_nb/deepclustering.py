@@ -11,7 +11,7 @@ __all__ = ['KMeansResult', 'kmeans', 'cluster', 'contingency', 'match_clusters',
            'deepcluster', 'save_assignments', 'cluster_health', 'cluster_pictures', 'plot_progress', 'label_scores',
            'score_run', 'plot_quality']
 
-# %% ../nbs/05_deepcluster.ipynb #9e66e6f2
+# %% ../nbs/05_deepcluster.ipynb #18318458
 import inspect
 import time
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ from ssl_nb.training import (
     write_history,
 )
 
-# %% ../nbs/05_deepcluster.ipynb #51ec1241
+# %% ../nbs/05_deepcluster.ipynb #6ef72592
 @dataclass
 class KMeansResult:
     "Clusters: `labels_` (N,), `centers_` (k,D), `inertia_` (the objective), `repaired_` (empty clusters filled again)"
@@ -77,7 +77,7 @@ class KMeansResult:
         "How close each of the points that were clustered is to its centre"
         return (torch.as_tensor(x).cpu() * torch.as_tensor(self.centers_)[self.labels_]).sum(1)
 
-# %% ../nbs/05_deepcluster.ipynb #47ba5cdf
+# %% ../nbs/05_deepcluster.ipynb #c271ea2a
 def _faiss(x, k, n_init, seed, max_iter, spherical, init):
     import faiss
 
@@ -103,7 +103,7 @@ def _sklearn(x, k, n_init, seed, max_iter, spherical, init):
     start = dict(n_init=n_init) if init is None else dict(init=init, n_init=1)
     return KMeans(k, random_state=seed, max_iter=max_iter, tol=1e-6, **start).fit(x).cluster_centers_, 0
 
-# %% ../nbs/05_deepcluster.ipynb #cbfeb998
+# %% ../nbs/05_deepcluster.ipynb #a7af90b3
 def _lloyd(x, c, max_iter, spherical, tol=1e-6):
     "k-means from (R,k,D) starts side by side: (objective, centres, repaired) of each"
     c = c.clone()
@@ -144,7 +144,7 @@ def _round(x, c):
     means = sums / sizes.clamp(min=1)[:, None]
     return means.view(r, k, d), sizes.view(r, k), gain
 
-# %% ../nbs/05_deepcluster.ipynb #17132f76
+# %% ../nbs/05_deepcluster.ipynb #8faee0fd
 def _refill(x, c, new, empty):
     "Give empty clusters the images farthest from their centres; how many"
     far = torch.cat([torch.cdist(b, c).min(1).values for b in x.split(65536)]).topk(int(empty.sum())).indices
@@ -168,7 +168,7 @@ def _torch(x, k, n_init, seed, max_iter, spherical, init):
     _, centres, repaired = next(o for o in found if o[0] <= least + 1e-4 * abs(least))
     return centres.cpu().numpy(), repaired
 
-# %% ../nbs/05_deepcluster.ipynb #6054f0a3
+# %% ../nbs/05_deepcluster.ipynb #d3fa785c
 _backends = dict(faiss=_faiss, sklearn=_sklearn, torch=_torch)
 
 
@@ -199,7 +199,7 @@ def kmeans(
     labels, inertia = _nearest_centre(x, torch.as_tensor(centres).to(x))
     return KMeansResult(labels, centres, inertia, backend, repaired)
 
-# %% ../nbs/05_deepcluster.ipynb #47286bae
+# %% ../nbs/05_deepcluster.ipynb #77d26516
 def _points(h, k, keep=False):
     "Features as a float32 tensor, on the CPU unless `keep` leaves them where they are; or a clear error"
     h = torch.as_tensor(h).detach().float()
@@ -239,7 +239,7 @@ def _nearest_centre(x, c):
         total += near.values.double().square().sum().item()
     return torch.cat(labels).cpu().numpy(), total
 
-# %% ../nbs/05_deepcluster.ipynb #2dd78c18
+# %% ../nbs/05_deepcluster.ipynb #ec622986
 def cluster(
     h,  # (N,D) features
     k: int = 10,  # Clusters, 1..N
@@ -249,7 +249,7 @@ def cluster(
     "Clusters of features: spherical k-means, the best objective of `n_init` starts"
     return kmeans(h, k, n_init, seed)
 
-# %% ../nbs/05_deepcluster.ipynb #19d3cb4f
+# %% ../nbs/05_deepcluster.ipynb #66434384
 def contingency(y, labels) -> np.ndarray:
     "(classes, clusters) counts: scikit-learn's, with rows and columns for the numbers that do not occur"
     from sklearn.metrics.cluster import contingency_matrix
@@ -261,7 +261,7 @@ def contingency(y, labels) -> np.ndarray:
     counts[np.ix_(rows, columns)] = contingency_matrix(y, labels)
     return counts
 
-# %% ../nbs/05_deepcluster.ipynb #37ed32ec
+# %% ../nbs/05_deepcluster.ipynb #b677f608
 def match_clusters(
     y,  # (N,) true classes
     labels,  # (N,) clusters
@@ -278,7 +278,7 @@ def hungarian_accuracy(y, labels) -> float:
     c = contingency(y, labels)
     return sum(c[r, k] for k, r in match_clusters(y, labels).items()) / len(y)
 
-# %% ../nbs/05_deepcluster.ipynb #742dd58d
+# %% ../nbs/05_deepcluster.ipynb #3bf5d182
 def class_f1(y, labels) -> list:
     "The F1 of each class when clusters stand for the classes they are matched with; 0 for a class without a cluster"
     c = contingency(y, labels)
@@ -301,7 +301,7 @@ def clustering_scores(y, labels) -> dict:
         min_class_f1=min(class_f1(y, labels)),
     )
 
-# %% ../nbs/05_deepcluster.ipynb #90253ce0
+# %% ../nbs/05_deepcluster.ipynb #38fe5ee7
 def label_stability(
     before,
     after,  # (N,) clusters
@@ -311,14 +311,14 @@ def label_stability(
     before, after = np.asarray(before), np.asarray(after)
     return float(hungarian_accuracy(before, after)) if matched else float((before == after).mean())
 
-# %% ../nbs/05_deepcluster.ipynb #6fa82dd1
+# %% ../nbs/05_deepcluster.ipynb #799dbcc9
 def all_images(d) -> Images:
     "Train, validation and test images in one pile, in this order, then those without labels"
     parts = d.parts.values()
     y = torch.cat([p.y for p in parts]) if all(p.y is not None for p in parts) else None
     return Images(torch.cat([p.x for p in parts]), y, d.classes)
 
-# %% ../nbs/05_deepcluster.ipynb #d6296f54
+# %% ../nbs/05_deepcluster.ipynb #851ea148
 def show_clusters(
     im: Images,
     labels,  # (N,) clusters
@@ -346,7 +346,7 @@ def show_clusters(
         ax.text(-0.25, 0.5, text, transform=ax.transAxes, ha='right', va='center', fontsize=8)
     return fig
 
-# %% ../nbs/05_deepcluster.ipynb #d1b0c235
+# %% ../nbs/05_deepcluster.ipynb #0edad877
 def cluster_net(
     x: Tensor,  # (N,C,H,W) uint8 images, for their shape, mean and deviation
     n_clusters: int = 10,
@@ -360,7 +360,7 @@ def cluster_net(
     names = [f'cluster {c}' for c in range(n_clusters)]
     return Classifier(enc, make_head([feature_dim, hidden, n_clusters]), names).eval()
 
-# %% ../nbs/05_deepcluster.ipynb #a016ae22
+# %% ../nbs/05_deepcluster.ipynb #d7cce034
 def size_entropy(sizes) -> float:  # 0..1
     "How evenly images are spread over clusters: the entropy of the sizes, as a share of the largest possible"
     p = np.asarray(sizes, dtype=float)
@@ -393,7 +393,7 @@ def cluster_verdict(
         return f'other seeds give other clusters; {remedy}'
     return ''
 
-# %% ../nbs/05_deepcluster.ipynb #b802a2b1
+# %% ../nbs/05_deepcluster.ipynb #265d97f6
 def renumbered(
     labels,  # (N,) clusters, 0..k-1
     like,  # (N,) earlier clusters of the same images
@@ -404,7 +404,7 @@ def renumbered(
     free = iter(sorted(set(range(k)) - set(to.values())))
     return np.array([to[c] if c in to else next(free) for c in range(k)])[labels]
 
-# %% ../nbs/05_deepcluster.ipynb #0f9b6e54
+# %% ../nbs/05_deepcluster.ipynb #6ce18a55
 class ClusterLoop(TrainingCallback):
     "Cluster again and again, and train on the clusters, until they stand still. No argument takes labels"
 
@@ -444,7 +444,7 @@ class ClusterLoop(TrainingCallback):
     def stop(self):
         return self.settled
 
-# %% ../nbs/05_deepcluster.ipynb #d8054837
+# %% ../nbs/05_deepcluster.ipynb #6a0b320d
 @patch
 def recluster(
     self: ClusterLoop,
@@ -468,7 +468,7 @@ def use(self: ClusterLoop, labels):
     self.labels = np.asarray(labels)
     self.batches.y = torch.as_tensor(self.labels, device=self.batches.device).long()
 
-# %% ../nbs/05_deepcluster.ipynb #da0f63e4
+# %% ../nbs/05_deepcluster.ipynb #96cced50
 @patch
 def compare(self: ClusterLoop, iteration, labels, km):
     "What a new iteration begins with: how much has changed, and how the clusters look"
@@ -496,7 +496,7 @@ def compare(self: ClusterLoop, iteration, labels, km):
         write_history(Path(self.out) / 'iterations.csv', self.checks)
         write_text(Path(self.out) / 'log.txt', '\n'.join([*self.log, '']))
 
-# %% ../nbs/05_deepcluster.ipynb #b6b5b4ae
+# %% ../nbs/05_deepcluster.ipynb #e88b32f8
 @patch
 def measures(self: ClusterLoop):
     return dict(accuracy=(self.pred.argmax(1) == self.y).float().mean())
@@ -525,7 +525,7 @@ def _weights_file(out, name):
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f'{name}.safetensors'
 
-# %% ../nbs/05_deepcluster.ipynb #8d0ea4f3
+# %% ../nbs/05_deepcluster.ipynb #72b913eb
 def train_on_clusters(
     net: Classifier,  # Encoder and head, trained in place
     x: Tensor,  # (N,C,H,W) uint8 images
@@ -561,7 +561,7 @@ def train_on_clusters(
     net.eval()
     return loop
 
-# %% ../nbs/05_deepcluster.ipynb #eb7eb2c6
+# %% ../nbs/05_deepcluster.ipynb #10257c6a
 class Decoder(nn.Sequential):
     "Representation (N,dim) -> image (N,C,size,size) in 0..1: linear, then two convolutions on a growing grid"
 
@@ -611,7 +611,7 @@ def train_autoencoder(
     encoder.eval()
     return [row['loss'] for row in rows]
 
-# %% ../nbs/05_deepcluster.ipynb #5aabdaf0
+# %% ../nbs/05_deepcluster.ipynb #ea6e1aec
 @stage('deepcluster')
 def deepcluster(
     data: Source = 'digits',  # Images: a name, a folder, an array or tensor, a Dataset
@@ -681,7 +681,7 @@ def deepcluster(
     finish_run(out, found | dict(seconds=round(before + time.perf_counter() - began, 1)))
     return load_run(out)
 
-# %% ../nbs/05_deepcluster.ipynb #7000db22
+# %% ../nbs/05_deepcluster.ipynb #9a16132e
 def _check_images(im, n_clusters, name):
     "Refuse images in which there is nothing to find"
     if not 2 <= n_clusters <= len(im):
@@ -697,7 +697,7 @@ def _of_loop(given):
     takes = {*inspect.signature(train_on_clusters).parameters, *inspect.signature(ClusterLoop).parameters}
     return {k: v for k, v in given.items() if k in takes}
 
-# %% ../nbs/05_deepcluster.ipynb #dc82bcda
+# %% ../nbs/05_deepcluster.ipynb #cbf1580f
 def _keep_best(loop, out):
     "Copy the weights of the best and the last iteration; the number of the best"
     checks = loop.checks[1:] or loop.checks
@@ -733,7 +733,7 @@ def _finish_loop(loop, out, im, pictures, n_test):
     )
     return metrics | cluster_health(labels, loop.n_clusters, p, churn) | score_run(out, im, pictures, n_test)
 
-# %% ../nbs/05_deepcluster.ipynb #8f325457
+# %% ../nbs/05_deepcluster.ipynb #3904987d
 def save_assignments(out, labels, **more):
     "Write `assignments.npz`: the cluster of each image, and what else there is, whole or not at all"
     small = np.uint8 if labels.max() < 256 else np.int32
@@ -755,7 +755,7 @@ def cluster_health(
         sizes=sizes, entropy=size_entropy(sizes), confident=sure, verdict=cluster_verdict(sizes, churn, sure)
     )
 
-# %% ../nbs/05_deepcluster.ipynb #a0a7088a
+# %% ../nbs/05_deepcluster.ipynb #ff406c1e
 def cluster_pictures(out, im, labels, closeness, h):
     "central.png, random.png, map.png and neighbours.png; none of them looks at labels"
     import matplotlib.pyplot as plt
@@ -804,7 +804,7 @@ def _progress_picture(out, loop):
         figure_style()
         save_figure(plot_progress(loop.rows, loop.checks), out / 'progress.png')
 
-# %% ../nbs/05_deepcluster.ipynb #a565f583
+# %% ../nbs/05_deepcluster.ipynb #c415b937
 def label_scores(im, labels) -> dict:
     "`clustering_scores`, the F1 of each class, which cluster stands for which class, and the counts"
     y = im.y.numpy()
@@ -841,7 +841,7 @@ def score_run(
     more = (dict(scores=rounds) if rounds else {}) | (dict(step_scores=parts) if parts else {})
     return dict(cluster_acc=scores.pop('acc'), **scores) | more
 
-# %% ../nbs/05_deepcluster.ipynb #8c6c8276
+# %% ../nbs/05_deepcluster.ipynb #97dc0c51
 def _score_pictures(out, s, rounds):
     "confusion.png (clusters under the class they stand for) and, of a loop, quality.png"
     import matplotlib.pyplot as plt

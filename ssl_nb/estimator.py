@@ -57,9 +57,8 @@ def _guess(n):
         return side, side
     h = next(h for h in range(side, 0, -1) if n % h == 0)
     shape = (3, third, third) if 3 * third * third == n else (h, n // h)
-    warnings.warn(
-        f"{n} features are no square image; they are taken for {_text(shape)}, which may be wrong: give image_shape"
-    )
+    taken = f"they are taken for {_text(shape)}, which may be wrong: give image_shape"
+    warnings.warn(f"{n} features are no square image; {taken}")
     return shape
 
 
@@ -73,13 +72,11 @@ def _layout(n, seen, given):
         if len(given) not in (2, 3) or min(given) < 1:
             raise SslNbError("image_shape should be (H,W), (C,H,W) or (H,W,C), whole numbers of 1 or more")
     if seen and len(seen) > 3:
-        raise SslNbError(
-            f"images should be (N,H,W), (N,H,W,C) or (N,C,H,W), not (N,{','.join(map(str, seen))})"
-        )
+        found = ','.join(map(str, seen))
+        raise SslNbError(f"images should be (N,H,W), (N,H,W,C) or (N,C,H,W), not (N,{found})")
     if given and (math.prod(given) != n or seen not in (None, given)):
-        raise SslNbError(
-            f"image_shape = {_text(given)}, but the images have {_text(seen) if seen else f'{n} features'}"
-        )
+        found = _text(seen) if seen else f'{n} features'
+        raise SslNbError(f"image_shape = {_text(given)}, but the images have {found}")
     return seen or given or _guess(n)
 
 # %% ../nbs/11_estimator.ipynb #81f06c71
@@ -99,18 +96,16 @@ def _range(X, given):
 
 def _to_bytes(X, lo, hi):
     "Numbers as bytes: `lo` becomes 0 and `hi` 255, what lies outside is cut off"
-    low, high, tenth = float(X.min()), float(X.max()), (hi - lo) / 10
-    what = (
-        'are cut to'
-        if low < lo - tenth or high > hi + tenth
-        else 'are nearly black in'
-        if high < lo + tenth
-        else ''
-    )
+    low, high = float(X.min()), float(X.max())
+    tenth = (hi - lo) / 10
+    what = None
+    if low < lo - tenth or high > hi + tenth:
+        what = 'are cut to'
+    elif high < lo + tenth:
+        what = 'are nearly black in'
     if what:
-        warnings.warn(
-            f"pixels in {low:g}..{high:g} {what} {lo:g}..{hi:g}; are the images on the scale of pixel_range, or of those that fit saw?"
-        )
+        ask = 'are the images on the scale of pixel_range, or of those that fit saw?'
+        warnings.warn(f"pixels in {low:g}..{high:g} {what} {lo:g}..{hi:g}; {ask}")
     if X.dtype == np.uint8 and (lo, hi) == (0, 255):
         return X
     return np.rint((np.clip(X, lo, hi) - lo) * (255 / (hi - lo))).astype(np.uint8)
@@ -123,41 +118,40 @@ class SimCLRFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self,
         preset: str | None = None,  # A named set of settings
         *,
-        encoder: Network
-        | None = None,  # A name, a run to go on from, or any `nn.Module` (N,C,H,W) -> (N,D), which is copied
+        # A name, a run to go on from, or any `nn.Module` (N,C,H,W) -> (N,D), which is copied
+        encoder: Network | None = None,
         epochs: int | None = None,  # Passes over the images, >= 1
         batch_size: int | None = None,  # Images in a batch, >= 2
         temperature: float | None = None,  # Of NT-Xent, > 0
-        augmentation: Callable
-        | None = None,  # A callable on batches (N,C,H,W) in 0..1 in place of the built-in augmentation
-        options: dict
-        | None = None,  # Further settings of `pretrain`, {name: value}, for example dict(crop=.3, optimizer='lars')
-        image_shape: tuple
-        | None = None,  # How a row is read: (H,W), (C,H,W) or (H,W,C); a square when left out
-        image_size: int
-        | None = None,  # Scale images to this many pixels a side, >= 8; the preset's, else as they are, but square and 16 at least
-        pixel_range: tuple
-        | None = None,  # (black, white) of the numbers in X; from 0 or the smallest to the largest when left out
+        # A callable on batches (N,C,H,W) in 0..1 in place of the built-in augmentation
+        augmentation: Callable | None = None,
+        # Further settings of `pretrain`, {name: value}, for example dict(crop=.3, optimizer='lars')
+        options: dict | None = None,
+        # How a row is read: (H,W), (C,H,W) or (H,W,C); a square when left out
+        image_shape: tuple | None = None,
+        # Scale images to this many pixels a side, >= 8; the preset's, else as they are, but square and 16 at least
+        image_size: int | None = None,
+        # (black, white) of the numbers in X; from 0 or the smallest to the largest when left out
+        pixel_range: tuple | None = None,
         out: str | Path | None = None,  # Run folder to keep; none when left out
         device: str = 'auto',  # `'auto'`, `'cpu'`, `'cuda'` or `'mps'`
         random_state=None,  # Seed, `RandomState`, or None for another result each time
         verbose: bool = False,  # Show progress?
     ):
-        self.preset, self.encoder, self.epochs, self.batch_size, self.temperature = (
-            preset,
-            encoder,
-            epochs,
-            batch_size,
-            temperature,
-        )
-        self.augmentation, self.options, self.image_shape, self.image_size, self.pixel_range = (
-            augmentation,
-            options,
-            image_shape,
-            image_size,
-            pixel_range,
-        )
-        self.out, self.device, self.random_state, self.verbose = out, device, random_state, verbose
+        self.preset = preset
+        self.encoder = encoder
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.temperature = temperature
+        self.augmentation = augmentation
+        self.options = options
+        self.image_shape = image_shape
+        self.image_size = image_size
+        self.pixel_range = pixel_range
+        self.out = out
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
 
     def fit(
         self,
@@ -165,16 +159,16 @@ class SimCLRFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         y=None,  # Not looked at
     ) -> 'SimCLRFeatures':  # self, with encoder_, history_, image_shape_ and pixel_range_
         "Learn a representation"
-        x, dev = self._images(X, reset=True), pick_device(self.device)
+        x = self._images(X, reset=True)
+        dev = pick_device(self.device)
         given = self._settings(x)
         net = given.get('encoder')
         body = net.body if isinstance(net, Encoder) else net if isinstance(net, nn.Module) else None
-        with (
-            tempfile.TemporaryDirectory() as tmp,
-            torch.random.fork_rng(devices=[dev] if dev.type == 'cuda' else []),
-        ):
+        devices = [dev] if dev.type == 'cuda' else []
+        with tempfile.TemporaryDirectory() as tmp, torch.random.fork_rng(devices=devices):
             run = pretrain(x.numpy(), out=self.out or Path(tmp) / 'run', **given)
-            self.encoder_, self.history_ = load_encoder(run.path, body), run.history
+            self.encoder_ = load_encoder(run.path, body)
+            self.history_ = run.history
         self._n_features_out = feature_dim(self.encoder_)
         if verdict := health_verdict(self.history_[-1]):
             warnings.warn(f"pretraining: {verdict}", ConvergenceWarning)
@@ -186,20 +180,20 @@ class SimCLRFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     ) -> Any:  # (N,D) float32, an array unless `set_output` says otherwise
         "The representation of images"
         check_is_fitted(self)
-        dev, enc, x = pick_device(self.device), self.encoder_, self._images(X, reset=False)
-        return features(
-            enc if dev.type == 'cpu' else copy.deepcopy(enc).to(dev), x.numpy(), quiet=not self.verbose
-        ).numpy()
+        x = self._images(X, reset=False)
+        dev = pick_device(self.device)
+        encoder = self.encoder_
+        if dev.type != 'cpu':
+            encoder = copy.deepcopy(encoder).to(dev)
+        return features(encoder, x.numpy(), quiet=not self.verbose).numpy()
 
     def _images(self, X, reset):
         "Whatever scikit-learn takes as (N,C,H,W) uint8; what `fit` learns from it with `reset`"
         X, seen = _rows(X)
         X = validate_data(self, X, reset=reset, ensure_min_samples=2 if reset else 1)
         if reset:
-            self.image_shape_, self.pixel_range_ = (
-                _layout(X.shape[1], seen, self.image_shape),
-                _range(X, self.pixel_range),
-            )
+            self.image_shape_ = _layout(X.shape[1], seen, self.image_shape)
+            self.pixel_range_ = _range(X, self.pixel_range)
         x = to_images(_to_bytes(X, *self.pixel_range_).reshape(len(X), *(seen or self.image_shape_))).x
         if reset:
             self._fitted_to = tuple(x.shape[1:])
@@ -209,20 +203,17 @@ class SimCLRFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _settings(self, x):
         "What `pretrain` is called with"
-        own, options = self.get_params(deep=False), dict(self.options or {})
+        own = self.get_params(deep=False)
+        options = dict(self.options or {})
         if bad := next((k for k in options if k in own or k in ('data', 'seed', 'quiet', 'transform')), None):
             raise SslNbError(f"options holds {bad}, which SimCLRFeatures sets by a parameter of its own")
-        given = {k: own[k] for k in ('preset', 'encoder', 'epochs', 'batch_size', 'temperature')} | dict(
-            transform=self.augmentation
-        )
-        given = (
-            options
-            | {k: v for k, v in given.items() if v is not None}
-            | dict(image_size=self._size(x, options), device=self.device)
-        )
+        given = {k: own[k] for k in ('preset', 'encoder', 'epochs', 'batch_size', 'temperature')}
+        given['transform'] = self.augmentation
         if isinstance(self.encoder, nn.Module):
             given['encoder'] = copy.deepcopy(self.encoder)
-        return given | dict(quiet=not self.verbose, seed=_seed(self.random_state))
+        given = options | {k: v for k, v in given.items() if v is not None}
+        given['image_size'] = self._size(x, options)
+        return given | dict(device=self.device, quiet=not self.verbose, seed=_seed(self.random_state))
 
     def _size(self, x, options):
         "Pixels a side"
@@ -230,9 +221,8 @@ class SimCLRFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             return self.image_size
         if isinstance(self.encoder, Encoder):
             return self.encoder.size
-        return resolve('pretrain', self.preset, options.get('settings'))['image_size'] or max(
-            16, *x.shape[2:]
-        )
+        size = resolve('pretrain', self.preset, options.get('settings'))['image_size']
+        return size or max(16, *x.shape[2:])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -242,8 +232,6 @@ class SimCLRFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
 def _seed(random_state):
     "A whole number for `pretrain`"
-    return int(
-        random_state
-        if isinstance(random_state, numbers.Integral)
-        else check_random_state(random_state).randint(2**31 - 1)
-    )
+    if isinstance(random_state, numbers.Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))

@@ -24,26 +24,23 @@ from .stages import Run, load_encoder
 
 # %% ../nbs/09_export.ipynb #1a7c2299
 def _table(run, data, bad_files):
-    "(names, labels or None, (N,C,H,W) uint8)"
+    "(encoder, names, labels or None, (N,C,H,W) uint8)"
     enc = load_encoder(run.path if isinstance(run, Run) else run)
     if isinstance(data, (str, Path)) and Path(data).exists() and Path(data).suffix.lower() != '.csv':
         x, files, _ = read_files(data, enc.size, enc.channels, bad_files)
         root = Path(data)
-        return (enc, [f.relative_to(root).as_posix() if root.is_dir() else f.name for f in files], None, x)
+        names = [f.relative_to(root).as_posix() if root.is_dir() else f.name for f in files]
+        return enc, names, None, x
     d = load_data(data, enc.size, bad_files)
+    parts = d.parts.values()
     names = [f'{n}/{i}' for n, p in d.parts.items() for i in range(len(p))]
-    labels = (
-        None
-        if d.train.y is None
-        else [
-            d.classes[c] if c >= 0 else ''
-            for p in d.parts.values()
-            for c in (p.y.tolist() if p.y is not None else [-1] * len(p))
-        ]
-    )
-    return enc, names, labels, torch.cat([p.x for p in d.parts.values()])
+    labels = None
+    if d.train.y is not None:
+        numbers = [c for p in parts for c in (p.y.tolist() if p.y is not None else [-1] * len(p))]
+        labels = [d.classes[c] if c >= 0 else '' for c in numbers]
+    return enc, names, labels, torch.cat([p.x for p in parts])
 
-
+# %% ../nbs/09_export.ipynb #f5e0726a
 def embed(
     run: str | Path | Run,  # A run folder, or a `model.safetensors`
     data: Source,  # A folder or file of images, or whatever `load_data` takes
@@ -63,15 +60,16 @@ def embed(
     enc, names, labels, x = _table(run, data, bad_files)
     h = features(enc.to(pick_device(device)), x, quiet=quiet).numpy()
     if kind == '.npz':
+        columns = dict(name=np.array(names), h=h)
+        if labels is not None:
+            columns['label'] = np.array(labels)
         with atomic_path(out) as p, open(p, 'wb') as f:
-            np.savez_compressed(
-                f, name=np.array(names), h=h, **({} if labels is None else dict(label=np.array(labels)))
-            )
+            np.savez_compressed(f, **columns)
     if kind == '.parquet':
         _write_parquet(out, names, labels, h)
     return np.array(names), None if labels is None else np.array(labels), h
 
-
+# %% ../nbs/09_export.ipynb #92930550
 def _parquet():
     try:
         import pyarrow.parquet as pq
@@ -128,29 +126,10 @@ def to_onnx(
     _plain(enc)
     model.eval()
     name = 'probabilities' if part == 'classifier' else 'h'
-    x = torch.rand(3, enc.channels, enc.size, enc.size, generator=torch.Generator().manual_seed(0))
     with atomic_path(out) as p:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            torch.onnx.export(
-                model,
-                (x,),
-                str(p),
-                input_names=['x'],
-                output_names=[name],
-                dynamic_shapes=dict(x={0: torch.export.Dim('batch')})
-                if part == 'encoder'
-                else ({0: torch.export.Dim('batch')},),
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
-        session, worst = ort.InferenceSession(str(p), providers=['CPUExecutionProvider']), 0.0
-        for n in (1, 7):
-            x = torch.rand(n, enc.channels, enc.size, enc.size, generator=torch.Generator().manual_seed(n))
-            with torch.no_grad():
-                want = model(x).numpy()
-            worst = max(worst, float(np.abs(session.run(None, {'x': x.numpy()})[0] - want).max()))
+        _write_onnx(model, _random_images(enc, 3, seed=0), p, name)
+        session = ort.InferenceSession(str(p), providers=['CPUExecutionProvider'])
+        worst = max(_difference(session, model, _random_images(enc, n, seed=n)) for n in (1, 7))
         if not worst <= tolerance:
             raise SslNbError(
                 f"the ONNX file differs from PyTorch by {worst:.2g}, more than {tolerance:g}; it was not kept"
@@ -164,13 +143,43 @@ def to_onnx(
         difference=worst,
     )
 
+# %% ../nbs/09_export.ipynb #4f8d5824
+def _random_images(enc, n, seed):
+    "(n,C,H,W) that an encoder takes"
+    return torch.rand(n, enc.channels, enc.size, enc.size, generator=torch.Generator().manual_seed(seed))
 
+
+def _write_onnx(model, x, path, output):
+    "The network as ONNX, with a free number of images"
+    free = {0: torch.export.Dim('batch')}
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        torch.onnx.export(
+            model,
+            (x,),
+            str(path),
+            input_names=['x'],
+            output_names=[output],
+            dynamic_shapes=(free,),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+
+
+def _difference(session, model, x):
+    "The largest difference between what ONNX and PyTorch compute"
+    with torch.no_grad():
+        want = model(x).numpy()
+    return float(np.abs(session.run(None, {'x': x.numpy()})[0] - want).max())
+
+# %% ../nbs/09_export.ipynb #c4ffd6e8
 def _needs():
     "onnxruntime, or what to install"
     try:
         import onnx  # noqa: F401
         import onnxruntime
-        import onnxscript
+        import onnxscript  # noqa: F401
     except ImportError as e:
         raise SslNbError(f"ONNX needs {e.name}: pip install 'ssl_nb[export]'") from None
     return onnxruntime

@@ -21,11 +21,13 @@ from .encoders import feature_matrix
 # %% ../nbs/figures.ipynb #44afdaca
 def confusion(y, pred, n: int) -> np.ndarray:
     "(n,n) counts: row = true class, column = predicted"
-    return np.bincount(np.asarray(y) * n + np.asarray(pred), minlength=n * n).reshape(n, n)
+    from sklearn.metrics import confusion_matrix
+
+    return confusion_matrix(np.asarray(y), np.asarray(pred), labels=range(n))
 
 # %% ../nbs/figures.ipynb #64facc08
 def plot_confusion(
-    counts: np.ndarray,  # (n,n) from `confusion`
+    counts: np.ndarray,  # (R,C) from `confusion`
     classes: list,
     title: str = '',
     ax=None,
@@ -40,34 +42,24 @@ def plot_confusion(
     n = max(len(classes), len(columns))
     ax = ax or plt.subplots(figsize=(max(3.6, 0.42 * n + 0.9), max(3.2, 0.38 * n + 0.8)))[1]
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    # in more than 20 rows numbers cannot be read
     text = np.where(counts > 0, counts, '').astype(str) if n <= 20 else False
-    sns.heatmap(
-        share,
-        annot=text,
-        fmt='',
-        cmap='Blues',
-        vmin=0,
-        vmax=1,
-        cbar=False,
-        square=True,
-        linewidths=0.5,
-        linecolor='white',
-        xticklabels=columns,
-        yticklabels=classes,
-        annot_kws=dict(size=8),
-        ax=ax,
-    )
+    look = dict(cmap='Blues', vmin=0, vmax=1, cbar=False, square=True, linewidths=0.5, linecolor='white')
+    sns.heatmap(share, annot=text, fmt='', annot_kws=dict(size=8), ax=ax, **look)
     ax.set(xlabel=xlabel, ylabel='true', title=title)
-    ax.tick_params(length=0)
-    ax.tick_params(axis='y', rotation=0)
-    long = max(map(len, map(str, columns))) > 2
-    plt.setp(
-        ax.get_xticklabels(),
-        rotation=60 * long,
-        ha='right' if long else 'center',
-        rotation_mode='anchor' if long else None,
-    )
+    _name_ticks(ax, classes, columns)
     return ax
+
+
+def _name_ticks(ax, rows, columns):
+    "Names beside the rows and below the columns of a heat map, turned where they are long"
+    ax.set_yticks(np.arange(len(rows)) + 0.5, labels=rows, rotation=0)
+    if max(map(len, map(str, columns))) > 2:
+        how = dict(rotation=60, ha='right', rotation_mode='anchor')
+    else:
+        how = dict(rotation=0, ha='center')
+    ax.set_xticks(np.arange(len(columns)) + 0.5, labels=columns, **how)
+    ax.tick_params(length=0)
 
 # %% ../nbs/figures.ipynb #6bd604f1
 def calibration(
@@ -122,7 +114,7 @@ def show_mistakes(
     n: int = 20,  # How many, >= 1
     title: str = '',
 ):
-    "The most confident mistakes, each titled 'taken for / true class, confidence'; None when there are none; returns the figure"
+    "The most confident mistakes, each titled 'taken for / true class, confidence'; the figure, or None"
     p = torch.as_tensor(np.asarray(p))
     conf, pred = p.max(1)
     wrong = (pred != im.y.cpu()).nonzero()[:, 0]
@@ -133,15 +125,10 @@ def show_mistakes(
         f"{im.classes[a]} / {im.classes[b]}\n{100 * c:.0f} %"
         for a, b, c in zip(pred[i].tolist(), im.y[i].tolist(), conf[i].tolist())
     ]
-    long = max(max(map(len, t.split('\n'))) for t in names)
-    fig = show_images(
-        im.x[i],
-        names,
-        ncols=min(10, max(4, int(8.6 / max(0.66, 0.075 * long)))),
-        n=n,
-        size=max(0.66, 0.075 * long),
-        title=title,
-    )
+    longest = max(len(line) for t in names for line in t.split('\n'))
+    size = max(0.66, 0.075 * longest)
+    ncols = min(10, max(4, int(8.6 / size)))
+    fig = show_images(im.x[i], names, ncols=ncols, n=n, size=size, title=title)
     fig.set_figheight(fig.get_figheight() * 1.22)
     return fig
 
@@ -155,14 +142,20 @@ def tsne(
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
-    h = feature_matrix(F.normalize(torch.as_tensor(h).float(), dim=1))
+    h = _directions(h)
     if len(h) < 10:
         raise SslNbError(f"a map needs 10 images or more, not {len(h)}")
     i = np.sort(np.random.default_rng(seed).permutation(len(h))[:n])
     h = h[i]
     if h.shape[1] > 50:
         h = PCA(min(50, len(h)), random_state=seed).fit_transform(h)
-    return TSNE(perplexity=min(30, (len(h) - 1) / 3), init='pca', random_state=seed).fit_transform(h), i
+    perplexity = min(30, (len(h) - 1) / 3)
+    return TSNE(perplexity=perplexity, init='pca', random_state=seed).fit_transform(h), i
+
+
+def _directions(h):
+    "(N,D) features of length 1, so that distance means direction, as an array"
+    return feature_matrix(F.normalize(torch.as_tensor(h).float(), dim=1))
 
 # %% ../nbs/figures.ipynb #c2461655
 def plot_map(
@@ -186,29 +179,24 @@ def plot_map(
     y = np.asarray(y)
     found = np.unique(y)
     names = [str(classes[c] if len(classes) else c) for c in found]
-    for c, name, at in zip(
-        found, names, _apart([np.median(xy[y == c], 0) for c in found], names, np.ptp(xy, 0))
-    ):
+    middles = [np.median(xy[y == c], 0) for c in found]
+    text = dict(fontsize=9, weight='bold', ha='center', va='center')
+    text['path_effects'] = [pe.withStroke(linewidth=2.5, foreground='white')]
+    for c, name, at in zip(found, names, _apart(middles, names, np.ptp(xy, 0))):
         ax.scatter(*xy[y == c].T, s=7, color=class_colour(c), alpha=0.75, lw=0)
-        ax.text(
-            *at,
-            name,
-            fontsize=9,
-            weight='bold',
-            ha='center',
-            va='center',
-            path_effects=[pe.withStroke(linewidth=2.5, foreground='white')],
-        )
+        ax.text(*at, name, **text)
     return ax
 
-
+# %% ../nbs/figures.ipynb #0a32335d
+# `letter` and `height` are shares of the map: the width of a letter, the height of a line
 def _apart(at, names, size, letter=0.013, height=0.055):
-    "Places for names that do not cover one another: those that would are moved up and down; `letter` and `height` are shares of the map"
+    "Places for names that do not cover one another: those that would are moved up and down"
     at = np.array(at, float)
     for _ in range(60):
         for i in range(len(at)):
             for j in range(i):
-                d, wide = (at[i] - at[j]) / size, letter * (len(names[i]) + len(names[j]))
+                d = (at[i] - at[j]) / size
+                wide = letter * (len(names[i]) + len(names[j]))
                 if abs(d[0]) >= wide or abs(d[1]) >= height:
                     continue
                 push = (height - abs(d[1])) / 2 * size[1] * (1 if d[1] >= 0 else -1)
@@ -224,7 +212,7 @@ def plot_maps(
     n: int = 1500,  # At most so many images
     seed: int = 0,
 ):
-    "t-SNE above and the first two principal components below, for several features of the same images; returns the figure"
+    "t-SNE above, two principal components below, for several features of the same images; returns the figure"
     import matplotlib.pyplot as plt
     from sklearn.decomposition import PCA
 
@@ -233,15 +221,8 @@ def plot_maps(
         xy, i = tsne(h, n, seed)
         yi = None if y is None else np.asarray(y)[i]
         plot_map(xy, yi, classes, f't-SNE, {title}', col[0])
-        plot_map(
-            PCA(2, random_state=seed).fit_transform(
-                feature_matrix(F.normalize(torch.as_tensor(h).float(), dim=1))[i]
-            ),
-            yi,
-            classes,
-            f'PCA, {title}',
-            col[1],
-        )
+        components = PCA(2, random_state=seed).fit_transform(_directions(h)[i])
+        plot_map(components, yi, classes, f'PCA, {title}', col[1])
     return fig
 
 # %% ../nbs/figures.ipynb #fbd751da
@@ -258,12 +239,6 @@ def nearest(
     return s.topk(min(k, len(h) - 1), 1).indices
 
 # %% ../nbs/figures.ipynb #d1cb9487
-def _one_each(im):
-    "The index of one image of each class, in the order of the classes"
-    i = few_labels(im.y, 1)
-    return i[im.y[i].argsort()]
-
-
 def show_neighbours(
     im: Images,
     h: Tensor,  # (N,D) their features
@@ -275,20 +250,26 @@ def show_neighbours(
     if i is None:
         i = _one_each(im) if im.y is not None else torch.arange(min(8, len(im)))
     rows = torch.cat([torch.as_tensor(i)[:, None], nearest(h, i, k)], 1)
-    names = None if im.y is None else [im.classes[c] for c in im.y[rows.flatten()].tolist()]
+    shown, ncols = rows.flatten(), rows.shape[1]
+    names = None if im.y is None else [im.classes[c] for c in im.y[shown].tolist()]
     # wide enough for the longest name
     size = max(0.6, 0.078 * max(map(len, names))) if names else 0.6
-    fig = show_images(
-        im.x[rows.flatten()], names, ncols=rows.shape[1], n=rows.numel(), size=size, title=title
-    )
-    for r, ax in enumerate(fig.axes):
-        if r % rows.shape[1] == 0:
+    fig = show_images(im.x[shown], names, ncols=ncols, n=len(shown), size=size, title=title)
+    for place, ax in enumerate(fig.axes):
+        question = place - place % ncols
+        if place == question:
             ax.axis('on')
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set(visible=True, color=class_colour(0), linewidth=2.5)
-        if names and names[r] != names[r - r % rows.shape[1]]:
+        if names and names[place] != names[question]:
             ax.title.set_color('#CC3311')
     return fig
+
+
+def _one_each(im):
+    "The index of one image of each class, in the order of the classes"
+    i = few_labels(im.y, 1)
+    return i[im.y[i].argsort()]
 
 # %% ../nbs/figures.ipynb #61c6f20e
 def plot_training(rows, title=''):

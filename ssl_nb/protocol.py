@@ -77,7 +77,7 @@ def best_epoch(
 
 # %% ../nbs/12_protocol.ipynb #0b9a2464
 class OnlineProbe(Callback):
-    "A linear layer trained along with pretraining, on the same views and without a gradient to the encoder; its test accuracy after each epoch is in `rows`"
+    "A linear layer trained along with pretraining, without a gradient to the encoder; `rows`: test accuracy by epoch"
 
     def __init__(self, y, test, lr: float = 1e-2):
         self.labels, self.test, self.lr, self.rows = y, test, lr, []
@@ -102,7 +102,8 @@ class OnlineProbe(Callback):
         self.hook.remove()
 
 
-# `flattered`: the highest test accuracy of the probe trained along; `honest`: of one fitted on frozen features afterwards; `rows`: the former by epoch
+# `flattered`: the highest test accuracy of the probe trained along, `rows`: all of them;
+# `honest`: that of one fitted on frozen features afterwards
 def online_probe(
     data,  # `Data`
     seed: int = 0,
@@ -137,7 +138,8 @@ def split_after_enlarging(
     return dict(flattered=right(h[held], y[held]), honest=right(features(encoder, test), test.y))
 
 # %% ../nbs/12_protocol.ipynb #c34ee1ac
-# `flattered`: accuracy of the start that fits the labels best; `honest`: of the one with the best objective; `starts`: the scores of all
+# `flattered`: accuracy of the start that fits the labels best; `honest`: of the one with the best objective;
+# `starts`: the scores of all
 def start_by_labels(
     h,
     y,  # (N,D) features, (N,) classes
@@ -177,18 +179,12 @@ def all_traps(
     i = few_labels(d.train.y, k, seed)
     some = d.train[i]
     h, ht = run.features(some), run.features(d.test)
-    part, preset = (part_of(d, min(n_images, len(d.train)), seed=seed), preset or run.settings['preset'])
+    part = part_of(d, min(n_images, len(d.train)), seed=seed)
+    fresh, views = fresh_encoder(run.encoder, seed), augmentation(**augmentation_of(run))
     return dict(
         settings=chosen_on_test(h, some.y, ht, d.test.y, seed),
-        epoch=best_epoch(
-            fresh_encoder(run.encoder, seed),
-            some,
-            d.test,
-            steps,
-            augment=augmentation(**augmentation_of(run)),
-            seed=seed,
-        ),
-        online=online_probe(part, seed, preset=preset, epochs=epochs),
+        epoch=best_epoch(fresh, some, d.test, steps, augment=views, seed=seed),
+        online=online_probe(part, seed, preset=preset or run.settings['preset'], epochs=epochs),
         copies=split_after_enlarging(run.encoder, some, d.test, seed=seed),
         clusters=start_by_labels(ht, d.test.y, len(d.classes), seed=seed),
     )

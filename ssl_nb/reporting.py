@@ -38,10 +38,9 @@ def result(
         raise unknown(f'metric of the record {record}', metric, r['metrics'])
     n = len(r['seeds'])
     hover = f"{record}: {metric}, {n} seed{'s' * (n > 1)}, {r['device']}"
-    of = dict(title=hover) | {
-        f'data-{k}': v for k, v in dict(record=record, metric=metric, digits=digits).items()
-    }
-    return f"""<span class="result" {' '.join(f'{k}="{_esc(v)}"' for k, v in of.items())}>{percent(r['metrics'][metric], digits)}</span>"""
+    attributes = {'title': hover, 'data-record': record, 'data-metric': metric, 'data-digits': digits}
+    said = ' '.join(f'{k}="{_esc(v)}"' for k, v in attributes.items())
+    return f'<span class="result" {said}>{percent(r["metrics"][metric], digits)}</span>'
 
 
 def tell(
@@ -57,12 +56,6 @@ def tell(
 def _esc(s):
     return html.escape(str(s))
 
-
-def _table(head, rows, cls=''):
-    line = lambda cells, tag: '<tr>' + ''.join(f'<{tag}>{c}</{tag}>' for c in cells) + '</tr>'
-    body = ''.join(line(r, 'td') for r in rows)
-    return f'<div class="scroll"><table class="{cls}"><thead>{line(map(_esc, head), "th")}</thead><tbody>{body}</tbody></table></div>'
-
 # %% ../nbs/06_report.ipynb #62c67927
 def how_run(
     *records: str,  # Names of records
@@ -70,18 +63,27 @@ def how_run(
 ) -> str:  # A line for each
     "The command of a record, its preset, data, seeds, device and time, and in what it deviates from the full size"
     lines = []
-    for n in records:
-        r = read_record(n, folder)
-        N, v = r['data']['n'], r['extra'].get('variants', {})
-        t = [sum(s.values()) / 60 for x in v.values() for s in x['seconds']] or [s / 60 for s in r['seconds']]
-        size = f'{N:,}' if isinstance(N, int) else '/'.join(f'{x:,}' for x in N)
-        minutes = ' to '.join(dict.fromkeys(f'{x:.0f}' for x in (min(t), max(t))))
-        took = f"{len(v)} variants, {minutes} min each" if v else f'{minutes} min a seed'
+    for name in records:
+        r = read_record(name, folder)
+        n = r['data']['n']
+        size = f'{n:,}' if isinstance(n, int) else '/'.join(f'{x:,}' for x in n)
+        data = f"{r['data']['name']} ({size} images)"
+        lines.append(r['command'])
         lines.append(
-            f"{r['command']}\n  preset {r['preset']}, {r['data']['name']} ({size} images), {len(r['seeds'])} seeds, {r['device']}, {took}"
-            + (f"\n  deviation: {r['deviation']}" if r['deviation'] else '')
+            f"  preset {r['preset']}, {data}, {len(r['seeds'])} seeds, {r['device']}, {_time_taken(r)}"
         )
+        if r['deviation']:
+            lines.append(f"  deviation: {r['deviation']}")
     return '\n'.join(lines)
+
+
+def _time_taken(record):
+    "Minutes of a seed or, where there are variants, of each of them"
+    variants = record['extra'].get('variants', {})
+    seconds = [sum(s.values()) for v in variants.values() for s in v['seconds']] or record['seconds']
+    ends = (f'{x / 60:.0f}' for x in (min(seconds), max(seconds)))
+    minutes = ' to '.join(dict.fromkeys(ends))
+    return f"{len(variants)} variants, {minutes} min each" if variants else f'{minutes} min a seed'
 
 # %% ../nbs/06_report.ipynb #4fc7593c
 _band_label = {
@@ -94,38 +96,36 @@ _band_label = {
 def plot_curves(
     histories,  # Histories of one or more seeds, lists of rows; or `{name: such histories}` to compare
 ):
-    "Loss, contrastive accuracy and online kNN over epochs, each with its chance line; mean and sd over seeds; returns the figure"
+    "Loss, contrastive accuracy and online kNN by epoch, with chance lines; mean and sd over seeds; returns the figure"
     import matplotlib.pyplot as plt
 
-    of = (
-        histories
-        if isinstance(histories, dict)
-        else {'run' if len(histories) == 1 else f'mean of {len(histories)} seeds ± sd': histories}
-    )
-    names = [n for n in _band_label if all(n in r for hs in of.values() for h in hs for r in h)]
+    if not isinstance(histories, dict):
+        n = len(histories)
+        histories = {'run' if n == 1 else f'mean of {n} seeds ± sd': histories}
+    rows = [r for seeds in histories.values() for h in seeds for r in h]
+    names = [n for n in _band_label if all(n in r for r in rows)]
     fig, axs = plt.subplots(1, len(names), figsize=(2.9 * len(names), 2.6), squeeze=False)
     for ax, n in zip(axs[0], names):
         label, chance = _band_label[n]
-        for name, hs in of.items():
-            v = np.array([[r[n] for r in h] for h in hs])
-            e = np.arange(1, v.shape[1] + 1)
-            (line,) = ax.plot(e, v.mean(0), marker='o' if v.shape[1] < 4 else None, label=name)
-            if len(v) > 1:
-                ax.fill_between(
-                    e,
-                    v.mean(0) - v.std(0, ddof=1),
-                    v.mean(0) + v.std(0, ddof=1),
-                    color=line.get_color(),
-                    alpha=0.25,
-                    lw=0,
-                )
-        for i, c in enumerate(sorted({hs[0][0][chance] for hs in of.values()} if chance else ())):
+        for name, seeds in histories.items():
+            _plot_band(ax, np.array([[r[n] for r in h] for h in seeds]), name)
+        by_chance = {seeds[0][0][chance] for seeds in histories.values()} if chance else ()
+        for i, c in enumerate(sorted(by_chance)):
             ax.axhline(c, ls='--', c='gray', label=None if i else 'chance')
         ax.set(xlabel='epoch', ylabel=label)
         ax.set_ylim(0, None if n == 'loss' else 1)
-        if n == names[0]:
-            ax.legend(fontsize=8)
+    axs[0, 0].legend(fontsize=8)
     return fig
+
+
+def _plot_band(ax, v, name):
+    "(seeds, epochs) values: their mean, and a band of one standard deviation where there are several seeds"
+    epoch = np.arange(1, v.shape[1] + 1)
+    mean = v.mean(0)
+    (line,) = ax.plot(epoch, mean, marker='o' if len(epoch) < 4 else None, label=name)
+    if len(v) > 1:
+        sd = v.std(0, ddof=1)
+        ax.fill_between(epoch, mean - sd, mean + sd, color=line.get_color(), alpha=0.25, lw=0)
 
 # %% ../nbs/06_report.ipynb #b52ab587
 def show_views(
@@ -137,8 +137,10 @@ def show_views(
 ):
     "Images, each followed by random views of it; returns the figure"
     n = min(n, len(im))
-    v, _ = Views(augment, n_views)(im.x[:n].cpu(), gen=torch.Generator().manual_seed(seed))
-    rows = torch.cat([im.x[:n].float().cpu()[None] / 255, v.view(n_views, n, *im.shape)]).transpose(0, 1)
+    x = im.x[:n].cpu()
+    views, _ = Views(augment, n_views)(x, gen=torch.Generator().manual_seed(seed))
+    # (n, 1 + n_views, C, H, W): a row for each image
+    rows = torch.cat([x.float()[None] / 255, views.view(n_views, n, *im.shape)]).transpose(0, 1)
     fig = show_images(rows.flatten(0, 1), ncols=n_views + 1, n=n * (n_views + 1))
     fig.axes[0].set_title('image', fontsize=8)
     fig.axes[1].set_title('views', fontsize=8, loc='left')
@@ -152,6 +154,14 @@ def comparison(
     return sorted([(k, metrics[v]) for k, v in FEW_ARMS.items() if v in metrics], key=lambda r: -r[1])
 
 # %% ../nbs/06_report.ipynb #c9fe1ee8
+def _table(head, rows, cls=''):
+    line = lambda cells, tag: '<tr>' + ''.join(f'<{tag}>{c}</{tag}>' for c in cells) + '</tr>'
+    head = line(map(_esc, head), 'th')
+    body = ''.join(line(r, 'td') for r in rows)
+    table = f'<table class="{cls}"><thead>{head}</thead><tbody>{body}</tbody></table>'
+    return f'<div class="scroll">{table}</div>'
+
+
 def _bar(v):
     return f'<span class="bar"><i style="width:{100 * v:.1f}%"></i></span> {100 * v:.1f} %'
 
@@ -163,27 +173,40 @@ def comparison_html(metrics: dict) -> str:
 
 # %% ../nbs/06_report.ipynb #d90d8f16
 _style = """
-:root{color-scheme:light dark;--bg:#fff;--fg:#1c2024;--soft:#5a646e;--line:#d9dee3;--card:#f5f7f9;--accent:#332288;--bar:#6f5fd0}
-@media(prefers-color-scheme:dark){:root{--bg:#14171a;--fg:#e6e9ec;--soft:#9aa5b0;--line:#30363c;--card:#1d2226;--accent:#b3a6ff;--bar:#8f7ff0}}
-*{box-sizing:border-box}body{margin:0 auto;max-width:60rem;padding:1.2rem;font:16px/1.55 system-ui,sans-serif;background:var(--bg);color:var(--fg)}
-h1{font-size:1.7rem;margin:.2em 0}h2{font-size:1.2rem;margin:2.2rem 0 .6rem;border-bottom:1px solid var(--line);padding-bottom:.2rem}p{margin:.5rem 0}
-.soft{color:var(--soft);font-size:.92rem}figure{margin:1rem 0}
+:root{color-scheme:light dark;--bg:#fff;--fg:#1c2024;--soft:#5a646e;--line:#d9dee3;--card:#f5f7f9}
+:root{--accent:#332288;--bar:#6f5fd0}
+@media(prefers-color-scheme:dark){
+:root{--bg:#14171a;--fg:#e6e9ec;--soft:#9aa5b0;--line:#30363c;--card:#1d2226;--accent:#b3a6ff;--bar:#8f7ff0}}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:60rem;padding:1.2rem;font:16px/1.55 system-ui,sans-serif}
+body{background:var(--bg);color:var(--fg)}
+h1{font-size:1.7rem;margin:.2em 0}
+h2{font-size:1.2rem;margin:2.2rem 0 .6rem;border-bottom:1px solid var(--line);padding-bottom:.2rem}
+p{margin:.5rem 0}
+.soft{color:var(--soft);font-size:.92rem}
+figure{margin:1rem 0}
 figure img{max-width:100%;height:auto;display:block;margin:auto;background:#fff;border-radius:6px;padding:6px}
-figcaption{color:var(--soft);font-size:.88rem;text-align:center;margin-top:.3rem}.scroll{overflow-x:auto}
+figcaption{color:var(--soft);font-size:.88rem;text-align:center;margin-top:.3rem}
+.scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:.92rem;margin:.6rem 0}
-td,th{padding:.28rem .7rem;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}table.bars{width:100%}
+td,th{padding:.28rem .7rem;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
+table.bars{width:100%}
 table.bars td:last-child{white-space:nowrap;width:60%}
-.bar{display:inline-block;width:calc(100% - 4.6rem);height:.7em;background:var(--card);border-radius:3px;overflow:hidden}
+.bar{display:inline-block;width:calc(100% - 4.6rem);height:.7em;background:var(--card)}
+.bar{border-radius:3px;overflow:hidden}
 .bar i{display:block;height:100%;background:var(--bar)}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.7rem;margin:1rem 0}
-.card{background:var(--card);border-radius:8px;padding:.7rem .9rem}.card b{display:block;font-size:1.45rem;color:var(--accent)}
+.card{background:var(--card);border-radius:8px;padding:.7rem .9rem}
+.card b{display:block;font-size:1.45rem;color:var(--accent)}
 .card span{font-size:.85rem;color:var(--soft)}
-pre{background:var(--card);padding:.7rem .9rem;border-radius:6px;white-space:pre-wrap;overflow-wrap:anywhere}code{overflow-wrap:anywhere}
-details>summary{cursor:pointer;color:var(--accent)}td{overflow-wrap:anywhere}
+pre{background:var(--card);padding:.7rem .9rem;border-radius:6px;white-space:pre-wrap;overflow-wrap:anywhere}
+code{overflow-wrap:anywhere}
+details>summary{cursor:pointer;color:var(--accent)}
+td{overflow-wrap:anywhere}
 table.scores td,table.scores th{white-space:nowrap}
 """
 
-
+# %% ../nbs/06_report.ipynb #9291f6db
 def _png(fig):
     "A figure as PNG bytes, closed afterwards"
     import matplotlib.pyplot as plt
@@ -201,13 +224,18 @@ def _figure(png, alt, caption=None):
             return ''
         png = png.read_bytes()
     src = f'data:image/png;base64,{base64.b64encode(png).decode()}'
-    return (
-        f'<figure><img alt="{_esc(alt)}" src="{src}"><figcaption>{_esc(caption or alt)}</figcaption></figure>'
-    )
+    image = f'<img alt="{_esc(alt)}" src="{src}">'
+    return f'<figure>{image}<figcaption>{_esc(caption or alt)}</figcaption></figure>'
 
 
 def _card(value, what):
     return f'<div class="card"><b>{_esc(value)}</b><span>{_esc(what)}</span></div>'
+
+
+def _settings_table(s):
+    "Every setting of a stage, versions in one line"
+    inline = lambda v: ', '.join(f'{a} {b}' for a, b in v.items()) if isinstance(v, dict) else v
+    return _table(['setting', 'value'], [(_esc(k), _esc(inline(v))) for k, v in s.items()])
 
 # %% ../nbs/06_report.ipynb #149e86b4
 _labelled = dict(
@@ -219,17 +247,17 @@ _labelled = dict(
 
 def _cards(s, m, found):
     "The few figures that one wants first"
-    out, c = [], found['cluster']
+    out = []
     for stage, (k, what) in _labelled.items():
         if x := found[stage]:
             out.append(_card(f"{100 * x[k]:.1f} %", f'{what}, {_budget(x)}'))
         if stage == 'probe' and x and (others := [v for n, v in comparison(x) if not n.startswith('SimCLR')]):
             out.append(_card(f"{100 * (x[k] - max(others)):+.1f}", 'points against the best baseline'))
+    c = found['cluster']
     if 'cluster_acc' in c:
         out.append(_card(f"{100 * c['cluster_acc']:.1f} %", f"clusters, no labels (Hungarian), k = {c['k']}"))
-    out.append(
-        _card(f"{sum(x['seconds'] for x in (m, *found.values()) if x):.0f} s", f"in all, on {s['device']}")
-    )
+    seconds = sum(x['seconds'] for x in (m, *found.values()) if x)
+    out.append(_card(f"{seconds:.0f} s", f"in all, on {s['device']}"))
     return f'<div class="cards">{"".join(out)}</div>'
 
 
@@ -239,34 +267,11 @@ def _budget(p):
 
 def _read_stage(folder):
     "Settings and metrics of a finished stage inside a run, else empty"
-    return (
-        (read_settings(folder), read_json(folder / 'metrics.json'))
-        if run_state(folder) == 'finished'
-        else ({}, {})
-    )
-
-
-def _settings_table(s):
-    "Every setting of a stage, versions in one line"
-    rows = [
-        (_esc(k), _esc(v if not isinstance(v, dict) else ', '.join(f'{a} {b}' for a, b in v.items())))
-        for k, v in s.items()
-    ]
-    return _table(['setting', 'value'], rows)
+    if run_state(folder) != 'finished':
+        return {}, {}
+    return read_settings(folder), read_json(folder / 'metrics.json')
 
 # %% ../nbs/06_report.ipynb #44d804f4
-def _finished(run):
-    "A finished run of pretraining, or what is wrong with it"
-    run = run if isinstance(run, Run) else load_run(run)
-    if (stage := run.settings['stage']) != 'pretrain':
-        raise SslNbError(
-            f"{run.path} is a run of '{stage}'; name the folder of a pretraining run, its stages are included"
-        )
-    if run_state(run.path) != 'finished':
-        raise SslNbError(f"{run.path} is not finished; go on with --resume first")
-    return run
-
-
 def report(
     run: str | Path | Run,  # A run folder of pretraining, with or without the folders of its stages inside
     out: str | Path | None = None,  # The file; report.html in the run folder when left out
@@ -287,41 +292,73 @@ def report(
             *_head(s, m, found),
             *_labelled_parts(run.path, found),
             *_cluster_part(run.path, found),
-            *_pretrain_part(run, s, m, im),
+            *_pretrain_part(run, m, im),
             *_settings_part({'pretraining': s} | {n: x for n, (x, _) in stages.items()}),
         ]
     return _write_page(out or run.path / 'report.html', s['data_name'], parts)
+
+# %% ../nbs/06_report.ipynb #2ab93dea
+def _finished(run):
+    "A finished run of pretraining, or what is wrong with it"
+    run = run if isinstance(run, Run) else load_run(run)
+    stage = run.settings['stage']
+    if stage != 'pretrain':
+        raise SslNbError(
+            f"{run.path} is a run of '{stage}'; name the folder of a pretraining run, its stages are included"
+        )
+    if run_state(run.path) != 'finished':
+        raise SslNbError(f"{run.path} is not finished; go on with --resume first")
+    return run
 
 
 def _write_page(path, title, parts):
     "The parts as one file"
     head = (
-        f'<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{_esc(f"ssl_nb: {title}")}</title>'
-        f'<style>{_style}</style>'
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<title>{_esc(f"ssl_nb: {title}")}</title><style>{_style}</style>'
     )
-    write_text(
-        path,
-        '\n'.join([f'<!doctype html><html lang="en"><head>{head}</head><body>', *parts, '</body></html>\n']),
-    )
+    start = f'<!doctype html><html lang="en"><head>{head}</head><body>'
+    write_text(path, '\n'.join([start, *parts, '</body></html>\n']))
     return Path(path)
 
 # %% ../nbs/06_report.ipynb #cc230e58
 def _head(s, m, found):
     yield f"<h1>{_esc(s['data_name'])}: a representation without labels</h1>"
+    size = f"{s['image_size']}x{s['image_size']}"
     yield (
-        f"<p class='soft'>{s['data_n']:,} images of {s['image_size']}x{s['image_size']} pixels without labels, SimCLR with {_esc(s['encoder'])}, "
-        f"{s['epochs']} epochs, seed {s['seed']}, {_esc(s['date'])}.</p>"
+        f"<p class='soft'>{s['data_n']:,} images of {size} pixels without labels, "
+        f"SimCLR with {_esc(s['encoder'])}, {s['epochs']} epochs, seed {s['seed']}, {_esc(s['date'])}.</p>"
     )
     if m.get('verdict'):
         yield f"<p><b>Look out:</b> {_esc(m['verdict'])}</p>"
     yield _cards(s, m, found)
 
 
+def _pretrain_part(run, m, im):
+    yield '<h2>How it was learned</h2>'
+    strengths = augmentation_of(run) if im is not None else None
+    if strengths:
+        views = _png(show_views(im, augmentation(**strengths)))
+        caption = 'Images, and views of them as the network saw them.'
+        yield _figure(views, 'Images and random views of them', caption)
+    caption = 'Loss, contrastive accuracy and online kNN (validation images), with their chance lines.'
+    speed = f"{m['images_per_s']:,.0f} images per second."
+    yield _figure(_png(plot_curves([run.history])), 'Curves of pretraining', f'{caption} {speed}')
+
+
+def _settings_part(stages):
+    yield f"<h2>Do it again</h2><pre>{_esc(stages['pretraining']['command'])}</pre>"
+    for name, x in stages.items():
+        if x:
+            yield f'<details><summary>Every setting of: {name}</summary>{_settings_table(x)}</details>'
+
+# %% ../nbs/06_report.ipynb #526edde2
 _titles = dict(
     probe='What the representation is worth',
     finetune='Trained on with labels',
     semi='Labels, and the images without them',
 )
+# picture of a stage: alternative text, caption
 _pictures = dict(
     map=(
         'Test images in two dimensions (t-SNE and PCA), before and after',
@@ -340,32 +377,47 @@ _pictures = dict(
     ),
     reliability=('Reliability diagram', 'How often it is right, by how sure it says it is.'),
 )
+_curve_picture = (
+    'Accuracy against the number of labels',
+    'Test accuracy against the number of labels of each class; '
+    'mean and band of one standard deviation over draws of the labels.',
+)
 
-
+# %% ../nbs/06_report.ipynb #aa257641
 def _labelled_parts(path, found):
     for stage, title in _titles.items():
-        if not (m := found[stage]):
-            continue
-        yield f'<h2>{title}</h2>'
-        rest = f", {m['n_unlabelled']:,} more images without labels" if 'n_unlabelled' in m else ''
-        yield (
-            f"<p>All rows have the same {_esc(_budget(m))}{rest}; tested on {m['n_test']:,} images that were held back.</p>"
-            + comparison_html(m)
-        )
-        for name in (
-            ('map', 'neighbours', 'confusion')
-            if stage == 'probe'
-            else ('map', 'confusion', 'mistakes', 'reliability')
-        ):
-            yield _figure(path / stage / f'{name}.png', *_pictures[name])
+        if m := found[stage]:
+            yield f'<h2>{title}</h2>'
+            rest = f", {m['n_unlabelled']:,} more images without labels" if 'n_unlabelled' in m else ''
+            tested = f"tested on {m['n_test']:,} images that were held back"
+            said = f"All rows have the same {_esc(_budget(m))}{rest}; {tested}."
+            yield f"<p>{said}</p>" + comparison_html(m)
+            more = (
+                ('neighbours', 'confusion') if stage == 'probe' else ('confusion', 'mistakes', 'reliability')
+            )
+            for name in ('map', *more):
+                yield _figure(path / stage / f'{name}.png', *_pictures[name])
     if found['curve']:
         yield '<h2>How many labels?</h2>'
-        yield _figure(
-            path / 'curve' / 'curve.png',
-            'Accuracy against the number of labels',
-            'Test accuracy against the number of labels of each class; '
-            'mean and band of one standard deviation over draws of the labels.',
-        )
+        yield _figure(path / 'curve' / 'curve.png', *_curve_picture)
+
+# %% ../nbs/06_report.ipynb #b3924cd1
+_cluster_pictures = dict(
+    central=(
+        'The most central images of each cluster',
+        'A row is a cluster (its size in brackets), the most central images first.',
+    ),
+    random=('Images of each cluster at random', 'The same clusters, images drawn at random: how pure is it?'),
+    confusion=(
+        'Clusters and classes',
+        'True classes against clusters, each cluster under the class it stands for.',
+    ),
+    map=(
+        'Images in two dimensions (t-SNE), coloured by cluster',
+        'Images in two dimensions (t-SNE); a colour is a cluster.',
+    ),
+    neighbours=('Nearest neighbours', 'An image, and those that the encoder thinks most alike.'),
+)
 
 
 def _cluster_part(path, found):
@@ -376,56 +428,50 @@ def _cluster_part(path, found):
         names = {'accuracy (Hungarian)': 'cluster_acc', 'NMI': 'nmi', 'ARI': 'ari', 'purity': 'purity'}
         yield '<p>k-means on the representation of all images. Labels were used only now, to score.</p>'
         yield _table(['score', 'value'], [(n, f'{c[k]:.3f}') for n, k in names.items()])
-    yield _figure(
-        path / 'cluster' / 'central.png',
-        'The most central images of each cluster',
-        'A row is a cluster (its size in brackets), the most central images first.',
-    )
-    yield _figure(
-        path / 'cluster' / 'random.png',
-        'Images of each cluster at random',
-        'The same clusters, images drawn at random: how pure is it?',
-    )
-    yield _figure(
-        path / 'cluster' / 'confusion.png',
-        'Clusters and classes',
-        'True classes against clusters, each cluster under the class it stands for.',
-    )
-    yield _figure(
-        path / 'cluster' / 'map.png',
-        'Images in two dimensions (t-SNE), coloured by cluster',
-        'Images in two dimensions (t-SNE); a colour is a cluster.',
-    )
-    if not found['probe']:
-        yield _figure(
-            path / 'cluster' / 'neighbours.png',
-            'Nearest neighbours',
-            'An image, and those that the encoder thinks most alike.',
-        )
-
-
-def _pretrain_part(run, s, m, im):
-    yield '<h2>How it was learned</h2>'
-    if im is not None and (strengths := augmentation_of(run)):
-        yield _figure(
-            _png(show_views(im, augmentation(**strengths))),
-            'Images and random views of them',
-            'Images, and views of them as the network saw them.',
-        )
-    yield _figure(
-        _png(plot_curves([run.history])),
-        'Curves of pretraining',
-        f"Loss, contrastive accuracy and online kNN (validation images), with their chance lines. {m['images_per_s']:,.0f} images per second.",
-    )
-
-
-def _settings_part(stages):
-    yield f"<h2>Do it again</h2><pre>{_esc(stages['pretraining']['command'])}</pre>"
-    for name, x in stages.items():
-        if x:
-            yield f'<details><summary>Every setting of: {name}</summary>{_settings_table(x)}</details>'
+    for name, texts in _cluster_pictures.items():
+        # the probe has shown neighbours of test images
+        if name != 'neighbours' or not found['probe']:
+            yield _figure(path / 'cluster' / f'{name}.png', *texts)
 
 # %% ../nbs/06_report.ipynb #a9c35165
+# of settings: when, where and by how many, not what
+_aside = set(
+    'command date commit dirty versions parent format_version stage seed part_seed processes'.split()
+)
+
+
+def _seeds_of_one(found):
+    "Groups of runs that differ in their seed alone, as far as both have a stage; a run is {stage: (settings, metrics)}"
+    asked = lambda s: {k: v for k, v in s.items() if k not in _aside}
+    what = {path: {n: asked(s) for n, (s, _) in stages.items()} for path, stages in found.items()}
+    alike = lambda a, b: all(what[a][n] == what[b][n] for n in what[a].keys() & what[b].keys())
+    groups = []
+    for path, stages in found.items():
+        group = next((g for g in groups if all(alike(path, p) for p in g)), None)
+        if group is None:
+            group = {}
+            groups.append(group)
+        group[path] = stages
+    return groups
+
+
+def _short_names(groups):
+    "A name for each group: the folders without what all paths begin with, the seeds of a group joined"
+    paths = [[p.resolve() for p in g] for g in groups]
+    shortest = min(len(p.parts) for g in paths for p in g)
+    n = 0
+    while n < shortest - 1 and len({p.parts[n] for g in paths for p in g}) == 1:
+        n += 1
+    names = []
+    for first, *more in paths:
+        if more:
+            folder = Path(*first.parent.parts[n:] or [first.parent.name])
+            names.append(f'{folder} ({1 + len(more)} seeds)')
+        else:
+            names.append(str(Path(*first.parts[n:])))
+    return [x if names.count(x) == 1 else f'{x} #{i + 1}' for i, x in enumerate(names)]
+
+# %% ../nbs/06_report.ipynb #248cb3ad
 _columns = {
     'linear probe': ('probe', 'linear_acc'),
     'kNN': ('probe', 'knn_acc'),
@@ -435,99 +481,62 @@ _columns = {
     'clusters': ('cluster', 'cluster_acc'),
     'NMI': ('cluster', 'nmi'),
 }
-_aside = {
-    'command',
-    'date',
-    'commit',
-    'dirty',
-    'versions',
-    'parent',
-    'format_version',
-    'stage',
-    'seed',
-    'part_seed',
-    'processes',
-}  # of settings: when, where and by how many, not what
-
-
-def _seeds_of_one(found):
-    "Runs in groups that differ in their seed alone, as far as both have a stage; each is its stages, `{name: (settings, metrics)}`"
-    what = {
-        path: {n: {k: v for k, v in s.items() if k not in _aside} for n, (s, _) in stages.items()}
-        for path, stages in found.items()
-    }
-    alike = lambda a, b: all(what[a][n] == what[b][n] for n in what[a].keys() & what[b].keys())
-    groups = []
-    for path, stages in found.items():
-        group = next((g for g in groups if all(alike(path, p) for p in g)), None)
-        if group is None:
-            groups.append(group := {})
-        group[path] = stages
-    return groups
-
-
-def _short_names(groups):
-    "A name for each group: the folders without what all paths begin with, the seeds of a group joined"
-    paths = [[p.resolve() for p in g] for g in groups]
-    start = {len(p.parts) for g in paths for p in g}
-    n = 0
-    while n < min(start) - 1 and len({p.parts[n] for g in paths for p in g}) == 1:
-        n += 1
-    of = lambda g: str(
-        Path(*g[0].parts[n:]) if len(g) == 1 else Path(*g[0].parent.parts[n:] or [g[0].parent.name])
-    )
-    names = [f"{of(g)}{f' ({len(g)} seeds)' if len(g) > 1 else ''}" for g in paths]
-    return [x if names.count(x) == 1 else f'{x} #{i + 1}' for i, x in enumerate(names)]
 
 
 def _scores(groups):
     "Of each column that a group has: the values by group, and whether they can be ranked"
     for title, (stage, key) in _columns.items():
-        cells = [[g[p][stage] for p in g if key in g[p].get(stage, ({}, {}))[1]] for g in groups]
-        if not any(cells):
-            continue
-        same = {
-            (g[p]['pretrain'][0]['data_sha256'], g[p][stage][1].get('n_labels'))
-            for g, c in zip(groups, cells)
-            if c
-            for p in g
-            if stage in g[p]
-        }
-        yield title, [[m[key] for _, m in c] for c in cells], len(same) == 1
+        have = [[run for run in g.values() if key in run.get(stage, ({}, {}))[1]] for g in groups]
+        if any(have):
+            images = lambda run: run['pretrain'][0]['data_sha256']
+            same = {(images(run), run[stage][1].get('n_labels')) for h in have for run in h}
+            yield title, [[run[stage][1][key] for run in h] for h in have], len(same) == 1
 
 
 def _score_table(names, groups):
     "Scores of all groups; the best of each column that can be ranked is bold"
-    columns, unranked = list(_scores(groups)), []
+    columns = list(_scores(groups))
     body = [[_esc(n)] for n in names]
     for title, values, ranked in columns:
         means = sorted(np.mean(v) for v in values if v)
-        best = means[-1] if len(means) > 1 and means[-1] > means[-2] else None
-        shown = percent if title != 'NMI' else (lambda v: f'{np.mean(v):.3f}')
-        if not ranked:
-            unranked.append(title)
+        best = means[-1] if ranked and len(means) > 1 and means[-1] > means[-2] else None
         for row, v in zip(body, values):
-            row.append('' if not v else f'<b>{shown(v)}</b>' if ranked and np.mean(v) == best else shown(v))
-    note = (
-        f"<p class='soft'>Not ranked, because images or numbers of labels differ: {', '.join(unranked)}.</p>"
-        if unranked
-        else ''
-    )
-    return _table(['run', *(t for t, _, _ in columns)], body, 'scores') + note
+            shown = '' if not v else f'{np.mean(v):.3f}' if title == 'NMI' else percent(v)
+            row.append(f'<b>{shown}</b>' if v and np.mean(v) == best else shown)
+    table = _table(['run', *(title for title, _, _ in columns)], body, 'scores')
+    if unranked := ', '.join(title for title, _, ranked in columns if not ranked):
+        table += f"<p class='soft'>Not ranked, because images or numbers of labels differ: {unranked}.</p>"
+    return table
 
-
+# %% ../nbs/06_report.ipynb #a5654ff5
 def _differences(names, groups):
     "The settings in which groups differ, stage by stage"
-    first = [{n: x for stages in reversed(g.values()) for n, x in stages.items()} for g in groups]
+    first = [{n: s for stages in reversed(g.values()) for n, (s, _) in stages.items()} for g in groups]
     rows = []
     for stage in dict.fromkeys(n for f in first for n in f):
-        for k in dict.fromkeys(k for f in first if stage in f for k in f[stage][0] if k not in _aside):
-            v = [json.dumps(f[stage][0].get(k)) if stage in f else '' for f in first]
+        for k in dict.fromkeys(k for f in first for k in f.get(stage, ()) if k not in _aside):
+            v = [json.dumps(f[stage].get(k)) if stage in f else '' for f in first]
             if len({x for x in v if x}) > 1:
                 rows.append([f'{stage}: {_esc(k)}', *(_esc(x.strip('"')) for x in v)])
     return _table(['setting', *names], rows) if rows else '<p>They have the same settings.</p>'
 
 
+def _stages_found(runs):
+    "{folder: {stage: (settings, metrics)}} of two or more finished runs"
+    found = {}
+    for p in map(Path, runs):
+        if p.resolve() in {x.resolve() for x in found}:
+            raise SslNbError(f'{p} is named twice')
+        found[p] = {'pretrain': _read_stage(_finished(p).path)}
+        for n in (*_labelled, 'cluster'):
+            stage = _read_stage(p / n)
+            if stage[0]:
+                found[p][n] = stage
+    if len(found) < 2:
+        raise SslNbError('name two or more run folders to compare')
+    return found
+
+# %% ../nbs/06_report.ipynb #defb65c7
 def compare_runs(
     runs,  # Two or more run folders of pretraining
     out=None,  # The file; compare.html beside the first run when left out
@@ -535,36 +544,24 @@ def compare_runs(
     "Write several runs, and the stages inside them, side by side as one self-contained page"
     import matplotlib.pyplot as plt
 
-    found = {}
-    for p in map(Path, runs):
-        if p.resolve() in {x.resolve() for x in found}:
-            raise SslNbError(f'{p} is named twice')
-        found[p] = dict(pretrain=_read_stage(_finished(p).path)) | {
-            n: x for n in (*_labelled, 'cluster') if (x := _read_stage(p / n))[0]
-        }
-    if len(found) < 2:
-        raise SslNbError('name two or more run folders to compare')
+    found = _stages_found(runs)
     groups = _seeds_of_one(found)
     names = _short_names(groups)
     with plt.rc_context():
         figure_style()
-        curves = _png(plot_curves({n: [load_run(p).history for p in g] for n, g in zip(names, groups)}))
+        histories = {n: [load_run(p).history for p in g] for n, g in zip(names, groups)}
+        curves = _png(plot_curves(histories))
+    caption = 'Loss, contrastive accuracy and online kNN (validation images) with their chance lines.'
     commands = '\n'.join(_esc(f['pretrain'][0]['command']) for f in found.values())
-    return _write_page(
-        out or next(iter(found)).parent / 'compare.html',
-        'runs side by side',
-        [
-            f'<h1>{len(found)} runs side by side</h1>',
-            '<p class="soft">Test scores of the stages that each run has. Mean ± sd where there are several seeds.</p>',
-            _score_table(names, groups),
-            '<h2>Curves of pretraining</h2>',
-            _figure(
-                curves,
-                'Curves of the runs',
-                'Loss, contrastive accuracy and online kNN (validation images) with their chance lines.',
-            ),
-            '<h2>In what they differ</h2>',
-            _differences(names, groups),
-            f'<h2>Do it again</h2><pre>{commands}</pre>',
-        ],
-    )
+    about = 'Test scores of the stages that each run has. Mean ± sd where there are several seeds.'
+    parts = [
+        f'<h1>{len(found)} runs side by side</h1>',
+        f'<p class="soft">{about}</p>',
+        _score_table(names, groups),
+        '<h2>Curves of pretraining</h2>',
+        _figure(curves, 'Curves of the runs', caption),
+        '<h2>In what they differ</h2>',
+        _differences(names, groups),
+        f'<h2>Do it again</h2><pre>{commands}</pre>',
+    ]
+    return _write_page(out or next(iter(found)).parent / 'compare.html', 'runs side by side', parts)

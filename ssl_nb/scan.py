@@ -9,7 +9,7 @@ __all__ = ['reproducibility', 'sharpen', 'cluster_classifier', 'scan_loss', 'Clu
            'NeighbourBatches', 'best_heads', 'agreement', 'consensus', 'HeadAgreement', 'train_heads', 'suggest_k',
            'plot_suggestion', 'cluster_run', 'evaluate_clusters', 'agreement_between', 'joined']
 
-# %% ../nbs/scan.ipynb #5077019a
+# %% ../nbs/scan.ipynb #6f338fab
 import copy
 import itertools
 import time
@@ -47,7 +47,7 @@ from .settings import Count, Natural, NonNegative, Positive
 from .stages import Run, augmentation_of, begin_stage, data_of, load_run, start_stage
 from .training import Augment, TrainingCallback, pick_precision, read_history, train
 
-# %% ../nbs/scan.ipynb #a469485c
+# %% ../nbs/scan.ipynb #c16657f9
 def reproducibility(
     h,  # (N,D) features
     k: int = 10,  # Clusters, 1..N/2
@@ -79,7 +79,7 @@ def sharpen(
         low, high = (middle, high) if sure < confidence else (low, middle)
     return low
 
-# %% ../nbs/scan.ipynb #b6d36463
+# %% ../nbs/scan.ipynb #81112bc7
 def cluster_classifier(
     encoder,
     h,  # (N,D) features of the images that were clustered
@@ -98,7 +98,7 @@ def cluster_classifier(
     sure = max(sure, 0.01)  # with less, float32 could not tell them apart
     return Classifier(encoder, head, [f'cluster {i}' for i in range(k)], sharpness=sure).eval()
 
-# %% ../nbs/scan.ipynb #43f59c73
+# %% ../nbs/scan.ipynb #5882e73e
 def scan_loss(
     p: Tensor,
     q: Tensor,  # (B,K) probabilities of images and of a neighbour of each
@@ -109,7 +109,7 @@ def scan_loss(
     disagreement = -(p * q).sum(1).clamp(min=1e-8).log().mean()
     return disagreement + entropy_weight * (mean * mean.clamp(min=1e-8).log()).sum()
 
-# %% ../nbs/scan.ipynb #bcc43fb9
+# %% ../nbs/scan.ipynb #e004f176
 class ClusterHeads(nn.Module):
     "Linear heads side by side on one representation: (N,D) -> (N,heads,K) logits"
 
@@ -150,7 +150,7 @@ class NeighbourBatches(Batches):
             pick = torch.randint(self.near.shape[1], (len(i),), generator=gen).to(i.device)
             yield self.x[torch.cat([i, self.near[i, pick]])], i
 
-# %% ../nbs/scan.ipynb #b5d3d01b
+# %% ../nbs/scan.ipynb #3b3e8103
 def best_heads(
     row: dict,  # Losses of `train_heads` in an epoch
     p,  # (N,K) probabilities of each head
@@ -177,7 +177,7 @@ def consensus(
     "Clusters on which the heads agree: spherical k-means of the square roots of all probabilities"
     return kmeans(agreement(p), k, n_init, seed)
 
-# %% ../nbs/scan.ipynb #491922d2
+# %% ../nbs/scan.ipynb #cde2f063
 class HeadAgreement(TrainingCallback):
     "The loss of each head, and the clusters of all before the last epoch"
 
@@ -211,7 +211,7 @@ class HeadAgreement(TrainingCallback):
     def restore(self, kept):
         self.before = kept['before'].cpu()
 
-# %% ../nbs/scan.ipynb #7a0255ec
+# %% ../nbs/scan.ipynb #66e831b0
 def train_heads(
     encoder,  # Trained in place, at a low rate
     x: Tensor,  # (N,C,H,W) uint8
@@ -250,7 +250,7 @@ def train_heads(
     encoder.eval()
     return watch, rows
 
-# %% ../nbs/scan.ipynb #5f705456
+# %% ../nbs/scan.ipynb #e6cbbfd8
 def _evidence(part, ks, seed) -> tuple:  # (silhouette, reproducibility), each {k: score}
     "How well each number of clusters fits one random part of the images"
     from sklearn.metrics import silhouette_score
@@ -291,7 +291,7 @@ def suggest_k(
     votes = {k: best.count(k) / draws for k in sorted(set(best))}
     return dict(k=max(votes, key=votes.get), votes=votes, silhouette=silhouette, reproducibility=reproduced)
 
-# %% ../nbs/scan.ipynb #099a1dc5
+# %% ../nbs/scan.ipynb #9374f133
 def plot_suggestion(found: dict):
     "The evidence of `suggest_k`, mean and one standard deviation over the draws, and the votes; returns the figure"
     import matplotlib.pyplot as plt
@@ -319,7 +319,7 @@ def _suggestion_picture(out, found):
         figure_style()
         save_figure(plot_suggestion(found), out / 'suggestion.png')
 
-# %% ../nbs/scan.ipynb #0c911663
+# %% ../nbs/scan.ipynb #2b5d20ba
 def _imitate(encoder, h, km, seed=0, n=20_000):
     "A linear head that gives the clusters of a consensus, fitted on at most `n` images"
     i = np.random.default_rng(seed).permutation(len(h))[:n]
@@ -368,7 +368,7 @@ def _scan(
     found['imitated'] = float((model.predict(im.x).numpy() == km.labels_).mean())
     return km, points, h, model.cpu(), found, steps
 
-# %% ../nbs/scan.ipynb #5298ad88
+# %% ../nbs/scan.ipynb #d798bdf9
 @stage('cluster')
 def cluster_run(
     run: str | Path | Run,  # A run folder of pretraining
@@ -428,7 +428,7 @@ def cluster_run(
     finish_run(out, found | dict(seconds=round(before + time.perf_counter() - began, 1)))
     return load_run(out)
 
-# %% ../nbs/scan.ipynb #e4ef0a72
+# %% ../nbs/scan.ipynb #ad3c262f
 def _seconds_before(out):
     "Seconds that an unfinished training in this folder has taken"
     history = out / 'history.csv'
@@ -447,7 +447,7 @@ def _of_result(km, steps):
     found = dict(inertia=km.inertia_, backend=km.backend, repaired=km.repaired_)
     return found | (dict(steps=list(steps)) if steps else {})
 
-# %% ../nbs/scan.ipynb #c7a3bfc1
+# %% ../nbs/scan.ipynb #817dd6f1
 def evaluate_clusters(
     run: str | Path | Run,  # A run folder of clusters, or a checkpoint in one
     data: Source | None = None,  # Other images; those of the run when left out
@@ -462,7 +462,7 @@ def evaluate_clusters(
     scores = {} if im.y is None else label_scores(im, labels)
     return dict(n=len(im)) | cluster_health(labels, len(model.classes), p) | scores
 
-# %% ../nbs/scan.ipynb #c6b5d918
+# %% ../nbs/scan.ipynb #3e3ea7f8
 def agreement_between(
     found,  # (S,N) clusters of the same images, S >= 2
 ) -> float:  # 0..1

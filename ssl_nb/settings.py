@@ -18,7 +18,6 @@ import functools
 import hashlib
 import importlib.util
 import inspect
-import io
 import re
 import sys
 import textwrap
@@ -239,9 +238,6 @@ class Maker:
     path: str
     name: str
 
-    def __call__(self, *args, **kw):
-        return _Unknown
-
     def __or__(self, other):
         return _Unknown | other
 
@@ -249,6 +245,7 @@ class Maker:
         return other | _Unknown
 
 # %% ../nbs/settings.ipynb #bc3e1f58
+@functools.lru_cache
 def _package():
     "The files of this package by module name"
     home = Path(importlib.util.find_spec('ssl_nb').origin).parent
@@ -256,10 +253,15 @@ def _package():
 
 
 @functools.lru_cache
+def _text(path):
+    return Path(path).read_text(encoding='utf-8')
+
+
+@functools.lru_cache
 def _source(path):
     "The file at `path` as a `_Source`"
     try:
-        return _Source(path, Path(path).read_text(encoding='utf-8'))
+        return _Source(path, _text(path))
     except (OSError, UnicodeDecodeError, SyntaxError) as e:
         raise SslNbError(f"cannot read {path}: {' '.join(str(e).split())}") from None
 
@@ -269,7 +271,7 @@ class _Source(dict):
 
     def __init__(self, path, text):
         self.path, body = str(path), ast.parse(text).body
-        self.comments = _comments(text)
+        self.lines = text.splitlines(keepends=True)
         self.defs = {n.name: n for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
         assigns = [n for n in body if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name)]
         self.assigned = {n.targets[0].id: n.value for n in assigns}
@@ -299,10 +301,12 @@ class _Source(dict):
 _plain_modules = ('typing', 'annotated_types', 'pathlib')
 
 
-def _comments(text):
-    "The comment of each line"
-    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    return {t.start[0]: t.string.lstrip('# ') for t in tokens if t.type == tokenize.COMMENT}
+def _comments(source, node):
+    "{line: comment} of the signature of a function"
+    first, last = node.lineno, node.body[0].lineno
+    lines = iter(source.lines[first - 1 : last - 1] or source.lines[first - 1 : last])
+    tokens = tokenize.generate_tokens(lambda: next(lines, ''))
+    return {t.start[0] + first - 1: t.string.lstrip('# ') for t in tokens if t.type == tokenize.COMMENT}
 
 
 def _imported(node, name):
@@ -348,15 +352,16 @@ def _read_signature(maker):
         *zip(args, defaults[-len(args) :] if args else []),
         *zip(node.args.kwonlyargs, node.args.kw_defaults),
     ]
-    params = {a.arg: _read_param(source, a, default) for a, default in pairs}
+    comments = _comments(source, node)
+    params = {a.arg: _read_param(source, a, default, comments) for a, default in pairs}
     kwarg = node.args.kwarg
     return params, source.evaluate(kwarg.annotation) if kwarg and kwarg.annotation else None
 
 
-def _read_param(source, arg, default):
+def _read_param(source, arg, default, comments):
     annotation = source.evaluate(arg.annotation) if arg.annotation else object
     value = _missing if default is None else source.evaluate(default)
-    return as_param(arg.arg, annotation, value, source.comments.get(arg.end_lineno, ''))
+    return as_param(arg.arg, annotation, value, comments.get(arg.end_lineno, ''))
 
 
 def _live_signature(f):
@@ -379,13 +384,17 @@ def _live_signature(f):
 def _help_of(f):
     "The comments beside the parameters of a live function or class"
     try:
-        code = f.__init__ if inspect.isclass(f) else f  # in a notebook a class has no source, its methods have
+        code = (
+            f.__init__ if inspect.isclass(f) else f
+        )  # in a notebook a class has no source, its methods have
         source = _Source('', textwrap.dedent(inspect.getsource(code)))
     except (OSError, TypeError, SyntaxError):
         return {}
     node = _function_node(source, code.__name__)
-    args = [*node.args.args, *node.args.kwonlyargs] if node else []
-    return {a.arg: source.comments.get(a.end_lineno, '') for a in args}
+    if node is None:
+        return {}
+    comments = _comments(source, node)
+    return {a.arg: comments.get(a.end_lineno, '') for a in [*node.args.args, *node.args.kwonlyargs]}
 
 # %% ../nbs/settings.ipynb #8a790e10
 class Registry(dict):
@@ -460,7 +469,7 @@ def _filled(registry, name):
     "A registry of ours with its entries, found in the sources of all modules"
     mark = f'@{name}.register('
     for path in _package().values():
-        if mark in path.read_text(encoding='utf-8'):
+        if mark in _text(path):
             source = _source(path)
             for node in source.defs.values():
                 for call in filter(None, (_register_call(d, name) for d in node.decorator_list)):
@@ -573,19 +582,14 @@ def own_code_record(choice: str) -> dict:  # {'file': its name, 'sha256': of its
 STAGES = Registry('stage')
 
 
+_stage_line = re.compile(r"""^@stage\(['"](\w+)['"]\)\n(?:@.*\n)*def (\w+)\(""", re.M)
+
+
 @functools.lru_cache
 def _written_stages():
-    "{name: `Maker`} of all functions of ours under `@stage(...)`"
-    found = {}
-    for path in _package().values():
-        if '@stage(' not in path.read_text(encoding='utf-8'):
-            continue
-        source = _source(path)
-        for node in source.defs.values():
-            for d in node.decorator_list:
-                if isinstance(d, ast.Call) and getattr(d.func, 'id', '') == 'stage':
-                    found[source.evaluate(d.args[0])] = Maker(source.path, node.name)
-    return found
+    "{name: `Maker`} of all functions of ours under `@stage(...)`; no file is parsed for it"
+    found = [(path, match) for path in _package().values() for match in _stage_line.findall(_text(path))]
+    return {name: Maker(str(path), function) for path, (name, function) in found}
 
 
 def stage_names() -> list:
@@ -693,9 +697,7 @@ def load_presets(
 
 @functools.lru_cache
 def _our_presets():
-    ours = _read_ini(data_file('settings.ini'))
-    _check(ours, {s.partition('.')[0] for s in ours}, 'settings.ini')
-    return ours
+    return _read_ini(data_file('settings.ini'))
 
 
 def preset_names(file=None) -> list:

@@ -33,11 +33,11 @@ with warnings.catch_warnings():
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner, Recorder
     from fastai.optimizer import OptimWrapper
-from .augment import apply
-from .core import SslNbError, atomic_path, progress, unknown
-from .data import Batches, Images
-from .distributed import Shared, world
+from .core import atomic_path, progress, SslNbError, unknown
 from .settings import Positive, Registry, Share
+from .data import Images
+from .augment import apply
+from .distributed import Shared, world
 
 # %% ../nbs/training.ipynb #95af5760
 def pick_precision(

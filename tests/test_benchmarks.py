@@ -29,6 +29,7 @@ def benchmark(script, *words, cwd):
         ("folders.py", "torchvision", 60, ["bench-folders", "bench-folders-photos"]),
         ("views.py --colour", "torchvision", 8, ["bench-colour-torchvision"]),
         ("kmeans.py", "sklearn", 200, ["bench-kmeans", "bench-kmeans-torch"]),
+        ("neighbours.py", "faiss", 300, ["bench-neighbours"]),
     ],
 )
 def test_benchmark_writes_its_record(script, peer, images, names, tmp_path):

@@ -318,14 +318,15 @@ def test_read_files(digits):
             read_files(d, 8, 13)
 
 
-def test_a_folder_with_files_that_are_no_images(digits):
-    x = digits.train.x
+def test_an_empty_name_and_one_image(digits):
     with ExceptionExpected(SslNbError, 'empty name'):
         load_data(' ')
-    same(
-        str(ImageData('one', to_images(x[:1], [0], ['a'])))[:42],
-        'one: train 1 image of 1x8x8, 1 class, sha25'[:42],
-    )
+    one = ImageData('one', to_images(digits.train.x[:1], [0], ['a']))
+    same(str(one)[:42], 'one: train 1 image of 1x8x8, 1 class, sha25'[:42])
+
+
+def test_a_folder_with_files_that_are_no_images(digits):
+    x = digits.train.x
     with tempfile.TemporaryDirectory() as t:
         t = Path(t) / 'photos'
         t.mkdir()
@@ -363,6 +364,20 @@ def test_a_folder_with_files_that_are_no_images(digits):
             load_data(t, bad_files='skip')
 
 
+def bad_tables(rows):
+    "Tables that cannot be read, and what is said of them"
+    return (
+        (rows, 'first line'),
+        (['name;class', *rows], "it begins with 'name;class'"),
+        (['file,label', *rows, '99.png,two'], '99.png .not there'),
+        (['file,label', *rows[:-1]], '19.png .not in labels.csv'),
+        (['file,label', *rows, '3.png,two'], 'line 22: 3.png stands there twice'),
+        (['file,label', *rows, ',two'], 'line 22: there should be'),
+        (['file,label,split', '1.png,a,tset'], 'split = tset'),
+        (['file,label,split', '1.png,a,test', '2.png,a'], 'for some images'),
+    )
+
+
 def test_a_labels_csv(digits):
     x = digits.train.x
     with tempfile.TemporaryDirectory() as t:
@@ -392,16 +407,7 @@ def test_a_labels_csv(digits):
         for head, apart in (('File, Label ', ','), (' label;FILE', ';'), ('file\tlabel', '\t')):
             turn = 1 - 2 * ('FILE' in head)
             same(load_data(table(head, *(apart.join(r.split(',')[::turn]) for r in rows))).sha256, a.sha256)
-        for lines, why in (
-            (rows, 'first line'),
-            (['name;class', *rows], "it begins with 'name;class'"),
-            (['file,label', *rows, '99.png,two'], '99.png .not there'),
-            (['file,label', *rows[:-1]], '19.png .not in labels.csv'),
-            (['file,label', *rows, '3.png,two'], 'line 22: 3.png stands there twice'),
-            (['file,label', *rows, ',two'], 'line 22: there should be'),
-            (['file,label,split', '1.png,a,tset'], 'split = tset'),
-            (['file,label,split', '1.png,a,test', '2.png,a'], 'for some images'),
-        ):
+        for lines, why in bad_tables(rows):
             with ExceptionExpected(SslNbError, why):
                 load_data(table(*lines))
         c, _ = _loud(table('file,label', *rows, '99.png,two'), bad_files='skip')
@@ -487,6 +493,24 @@ def test_a_pile_without_labels(digits):
         same((len(flat.train), flat.rest, flat.classes), (30, None, []))
 
 
+# which EXIF takes back
+TURNS = [
+    None,
+    *'FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_90 TRANSVERSE ROTATE_270'.split(),
+]
+
+
+def _turned(t, im):
+    "The picture `im`, turned in all ways, as files that say so"
+    for o, turn in enumerate(TURNS, 1):
+        exif = Image.Exif()
+        exif[0x0112] = o
+        turned = im.transpose(Image.Transpose[turn]) if turn else im
+        for kind in ('jpg', 'png', 'webp', 'tif'):
+            quality = {} if kind == 'tif' else dict(quality=95)
+            turned.save(t / f'turn{o}.{kind}', exif=exif, **quality)
+
+
 def _written(t, im):
     "The picture `im` as files of many kinds"
     a = np.asarray(im.convert('L')).astype(np.uint16)
@@ -516,23 +540,7 @@ def _written(t, im):
             append_images=[other],
             **(dict(lossless=True) if kind == 'webp' else {}),
         )
-    # which EXIF takes back
-    turns = [
-        None,
-        'FLIP_LEFT_RIGHT',
-        'ROTATE_180',
-        'FLIP_TOP_BOTTOM',
-        'TRANSPOSE',
-        'ROTATE_90',
-        'TRANSVERSE',
-        'ROTATE_270',
-    ]
-    for o, turn in enumerate(turns, 1):
-        exif = Image.Exif()
-        exif[0x0112] = o
-        turned = im.transpose(Image.Transpose[turn]) if turn else im
-        for kind in ('jpg', 'png', 'webp', 'tif'):
-            save(turned, f'turn{o}.{kind}', exif=exif, **(dict(quality=95) if kind != 'tif' else {}))
+    _turned(t, im)
 
 
 def test_one_picture_in_many_formats():
@@ -642,6 +650,10 @@ def test_pictures_that_cost_a_line(digits):
         with mock_patch('os.scandir', side_effect=PermissionError(13, 'Permission denied')):
             with ExceptionExpected(SslNbError, 'cannot read .*permission denied'):
                 load_data(t)
+
+
+def test_classes_whose_names_are_alike_or_no_text(digits):
+    x = digits.train.x
     with tempfile.TemporaryDirectory() as t:
         t = Path(t)
         for c in ('Cat', 'dog', 'cat'):
@@ -658,70 +670,77 @@ def test_pictures_that_cost_a_line(digits):
         same((len(d.train), d.valid, d.test), (2, None, None))
 
 
-def test_the_cache(digits, monkeypatch):
-    x = digits.train.x
+@pytest.fixture
+def kept(digits, monkeypatch, tmp_path):
+    "A place with a folder of photos that is worth a cache, and what the cache holds"
     monkeypatch.setattr(data_module, '_worth', (0, 0))
-    with tempfile.TemporaryDirectory() as t, mock_patch.dict(os.environ, SSL_NB_CACHE=t + '/cache'):
-        t = Path(t)
-        home = t / 'cache' / 'folders'
-        for c in 'ab':
-            (t / 'photos' / c).mkdir(parents=True)
-            for i in range(10):
-                Image.fromarray(x[i, 0].numpy()).save(t / 'photos' / c / f'{i}.png')
-        names = lambda: sorted(f.name for f in home.rglob('*') if f.is_file())
-        d, said = _loud(t / 'photos')
-        same((said, len(names())), ('', 2))
-        first = names()
-        # nothing is decoded again
-        with mock_patch('ssl_nb.data._decoded', side_effect=AssertionError):
-            again = load_data(t / 'photos')
-            same(again.sha256, d.sha256)
-            same(again.train.x, d.train.x)
-            same(again.test.y, d.test.y)
-            # and nothing need be in memory
-            with mock_patch('ssl_nb.data._memory', return_value=1):
-                mapped = load_data(t / 'photos')
-                same(mapped.train.x, d.train.x)
-                same(mapped.pile[torch.tensor([3, 1])], d.pile[[3, 1]])
-        (t / 'photos' / 'a' / 'new.png').write_bytes(b'no image')
-        same(names(), first)
-        with ExceptionExpected(SslNbError, 'new.png'):
-            _loud(t / 'photos')
-        _, said = _loud(t / 'photos', bad_files='skip')
-        same(said.count('\n'), 1)
-        assert 'left out' in said
-        assert names() != first
-        same(len(names()), 2)
-        os.utime(t / 'photos' / 'a' / '1.png', (0, 0))
-        c, said = _loud(t / 'photos', bad_files='skip')
-        assert 'has changed' in said
-        same(c.sha256, d.sha256)
-        same(c.left_out, [(str(t / 'photos' / 'a' / 'new.png'), 'no image')])
-        for damage in (lambda f: f.write_bytes(f.read_bytes()[:-1]), lambda f: f.unlink()):
-            for kind in ('npy', 'json'):
-                damage(next(home.rglob(f'*.{kind}')))
-                same(_loud(t / 'photos', bad_files='skip')[0].sha256, d.sha256)
-                same(len(names()), 2)
-        gone, here = (
-            home / f'.{platform.node()}.999999999.tmp-x',
-            home / f'.{platform.node()}.{os.getpid()}.tmp-x',
-        )
-        gone.mkdir()
-        here.mkdir()
-        (t / 'photos' / 'a' / 'new.png').unlink()
-        same(_loud(t / 'photos')[0].sha256, d.sha256)
-        assert here.exists() and not gone.exists()
-        with mock_patch('ssl_nb.data.write_text', side_effect=OSError(28, 'No space left on device')):
-            e, said = _loud(t / 'photos', 12)
-            assert 'no space left' in said
-            same(e.train.shape, (1, 12, 12))
-        with mock_patch('ssl_nb.data._pixels_of', side_effect=KeyboardInterrupt):
-            try:
-                load_data(t / 'photos', 14)
-            except KeyboardInterrupt:
-                pass
-        # nothing is left behind
-        same([f.name for f in home.iterdir() if f.name.startswith('.')], [here.name])
+    monkeypatch.setenv('SSL_NB_CACHE', str(tmp_path / 'cache'))
+    for c in 'ab':
+        (tmp_path / 'photos' / c).mkdir(parents=True)
+        for i in range(10):
+            Image.fromarray(digits.train.x[i, 0].numpy()).save(tmp_path / 'photos' / c / f'{i}.png')
+    home = tmp_path / 'cache' / 'folders'
+    return tmp_path, home, lambda: sorted(f.name for f in home.rglob('*') if f.is_file())
+
+
+def test_the_cache(kept):
+    t, home, names = kept
+    d, said = _loud(t / 'photos')
+    same((said, len(names())), ('', 2))
+    first = names()
+    # nothing is decoded again
+    with mock_patch('ssl_nb.data._decoded', side_effect=AssertionError):
+        again = load_data(t / 'photos')
+        same(again.sha256, d.sha256)
+        same(again.train.x, d.train.x)
+        same(again.test.y, d.test.y)
+        # and nothing need be in memory
+        with mock_patch('ssl_nb.data._memory', return_value=1):
+            mapped = load_data(t / 'photos')
+            same(mapped.train.x, d.train.x)
+            same(mapped.pile[torch.tensor([3, 1])], d.pile[[3, 1]])
+    (t / 'photos' / 'a' / 'new.png').write_bytes(b'no image')
+    same(names(), first)
+    with ExceptionExpected(SslNbError, 'new.png'):
+        _loud(t / 'photos')
+    _, said = _loud(t / 'photos', bad_files='skip')
+    same(said.count('\n'), 1)
+    assert 'left out' in said
+    assert names() != first
+    same(len(names()), 2)
+    os.utime(t / 'photos' / 'a' / '1.png', (0, 0))
+    c, said = _loud(t / 'photos', bad_files='skip')
+    assert 'has changed' in said
+    same(c.sha256, d.sha256)
+    same(c.left_out, [(str(t / 'photos' / 'a' / 'new.png'), 'no image')])
+    for damage in (lambda f: f.write_bytes(f.read_bytes()[:-1]), lambda f: f.unlink()):
+        for kind in ('npy', 'json'):
+            damage(next(home.rglob(f'*.{kind}')))
+            same(_loud(t / 'photos', bad_files='skip')[0].sha256, d.sha256)
+            same(len(names()), 2)
+
+
+def test_leftovers_in_the_cache_and_a_full_disk(kept):
+    t, home, _ = kept
+    first = _loud(t / 'photos')[0]
+    gone = home / f'.{platform.node()}.999999999.tmp-x'
+    here = home / f'.{platform.node()}.{os.getpid()}.tmp-x'
+    gone.mkdir()
+    here.mkdir()
+    os.utime(t / 'photos' / 'a' / '1.png', (0, 0))
+    same(_loud(t / 'photos')[0].sha256, first.sha256)
+    assert here.exists() and not gone.exists()
+    with mock_patch('ssl_nb.data.write_text', side_effect=OSError(28, 'No space left on device')):
+        e, said = _loud(t / 'photos', 12)
+        assert 'no space left' in said
+        same(e.train.shape, (1, 12, 12))
+    with mock_patch('ssl_nb.data._pixels_of', side_effect=KeyboardInterrupt):
+        try:
+            load_data(t / 'photos', 14)
+        except KeyboardInterrupt:
+            pass
+    # nothing is left behind
+    same([f.name for f in home.iterdir() if f.name.startswith('.')], [here.name])
 
 
 class _Cifar:
@@ -738,6 +757,23 @@ class _Cifar:
         self.data, self.targets = np.zeros((n, 32, 32, 3), np.uint8), [i % 10 for i in range(n)]
 
 
+def jpeg_archive(file):
+    "An archive of equal pictures of two classes"
+    picture = io.BytesIO()
+    Image.fromarray(np.full((32, 32, 3), 90, np.uint8)).save(picture, 'jpeg')
+    names = [
+        f'{p}/{c}/{i:04}.jpg'
+        for p, n in (('train', 12), ('test', 2))
+        for c in ('cat', 'dog')
+        for i in range(n)
+    ]
+    with tarfile.open(file, 'w:xz') as tar:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = len(picture.getvalue())
+            tar.addfile(info, io.BytesIO(picture.getvalue()))
+
+
 def test_cifar10_in_two_forms():
     with (
         tempfile.TemporaryDirectory() as t,
@@ -751,16 +787,7 @@ def test_cifar10_in_two_forms():
             not (Path(t) / 'cifar-10-batches-py').exists()
             and (Path(t) / 'c' / 'cifar-10-batches-py').exists()
         )
-        jpg = io.BytesIO()
-        Image.fromarray(np.full((32, 32, 3), 90, np.uint8)).save(jpg, 'jpeg')
-        jpg = jpg.getvalue()
-        with tarfile.open(t + '/cifar10-jpeg.tar.xz', 'w:xz') as tar:
-            for part, n in (('train', 12), ('test', 2)):
-                for c in ('cat', 'dog'):
-                    for i in range(n):
-                        info = tarfile.TarInfo(f'{part}/{c}/{i:04}.jpg')
-                        info.size = len(jpg)
-                        tar.addfile(info, io.BytesIO(jpg))
+        jpeg_archive(t + '/cifar10-jpeg.tar.xz')
         d = load_data('cifar10')
         same(
             (d.name, d.classes, [len(d.train), len(d.valid), len(d.test)]),
