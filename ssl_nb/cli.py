@@ -40,6 +40,8 @@ from ssl_nb.runs import (
     shipped_model,
     shipped_models,
 )
+
+# %% ../nbs/cli.ipynb #0665d8c4
 from ssl_nb.settings import (
     CONTROLS,
     Count,

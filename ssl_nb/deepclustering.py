@@ -52,6 +52,8 @@ from ssl_nb.runs import (
 )
 from .settings import Count, Natural, OptionsOf, Positive, Share, asked
 from .stages import Run, data_name, load_run
+
+# %% ../nbs/05_deepcluster.ipynb #4050e6cf
 from ssl_nb.training import (
     Augment,
     TrainingCallback,

@@ -229,7 +229,7 @@ class SimCLRFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         tags.input_tags.three_d_array, tags.transformer_tags.preserves_dtype = True, ['float32']
         return tags
 
-
+# %% ../nbs/11_estimator.ipynb #28c8d528
 def _seed(random_state):
     "A whole number for `pretrain`"
     if isinstance(random_state, numbers.Integral):

@@ -41,6 +41,8 @@ from ssl_nb.encoders import (
     pixel_statistics,
     save_encoder,
 )
+
+# %% ../nbs/03_pretrain.ipynb #b25bf948
 from ssl_nb.runs import (
     about,
     check_images,
@@ -78,6 +80,8 @@ from ssl_nb.simclr_loss import (
     uniformity,
 )
 from .stages import Run, data_name, load_encoder, load_run
+
+# %% ../nbs/03_pretrain.ipynb #bc8c79c2
 from ssl_nb.training import (
     OPTIMIZERS,
     TrainingCallback,
@@ -337,7 +341,7 @@ class Watch(TrainingCallback):
             print(f'\nepoch {self.epoch + 1}: {verdict}', file=sys.stderr)
         self.said = verdict
 
-
+# %% ../nbs/03_pretrain.ipynb #04547685
 def _watched(encoder, data):
     "Effective rank and online kNN on the validation images"
     if data is None or world()[0]:
@@ -395,7 +399,7 @@ def _timed_steps(model, x, views, steps, kept):
         times += [time.perf_counter() - started] if i > 1 else []
     return times
 
-
+# %% ../nbs/03_pretrain.ipynb #fc6ff7a6
 def estimate(
     model: SimCLR,
     x: Tensor,  # (N,C,H,W) uint8, on the device
@@ -479,19 +483,8 @@ def pretrain(
     lr, weight_decay = optimizer_defaults(optimizer, min(batch_size, len(x)), lr, weight_decay)
     torch.manual_seed(seed)
     model, parent = _model_of(given, x)
-    settings = (
-        asked(given)
-        | model.encoder.options
-        | dict(
-            data=data_name(data),
-            image_size=x.shape[2],
-            encoder=model.encoder.arch,
-            lr=lr,
-            weight_decay=weight_decay,
-            precision=precision_name(dtype),
-            own_code=_own_code(given),
-        )
-    )
+    found = dict(lr=lr, weight_decay=weight_decay, precision=precision_name(dtype), image_size=x.shape[2])
+    settings = _recorded(given, model.encoder) | found
     if resume and state == 'unfinished':
         check_same(out, settings)
         check_images(read_settings(out), d)
@@ -500,10 +493,7 @@ def pretrain(
     if enlarge:
         x = enlarged(x, transform, enlarge, seed)[0]
     _say_before(given, model, x, draw, quiet)
-    wait()  # until all processes have looked at the folder as it was
-    if world()[0] == 0:
-        start_run(out, dict(stage='pretrain', parent=parent) | settings | where | about(dev), force, resume)
-    wait()
+    _start_together(out, dict(stage='pretrain', parent=parent) | settings | where | about(dev), force, resume)
     watch = Watch(d, len(draw.transforms), quiet)
     opt = _chosen(OPTIMIZERS, optimizer, options)
     learn = simclr_learner(
@@ -531,9 +521,11 @@ def _chosen(registry, choice, options):
     return {k: options[k] for k in registry.options(choice) if k in options}
 
 
-def _own_code(given):
-    "{parameter: {file, sha256}} of what came from files of the user's"
-    return {k: own_code_record(v) for k, v in given.items() if is_own_code(v)} or None
+def _recorded(given, encoder):
+    "What the run was asked, with the encoder's name and options, and the checksums of files of the user's"
+    own = {k: own_code_record(v) for k, v in given.items() if is_own_code(v)}
+    names = dict(data=data_name(given['data']), encoder=encoder.arch, own_code=own or None)
+    return asked(given) | encoder.options | names
 
 
 def _model_of(given, x):
@@ -596,6 +588,14 @@ def _say_before(given, model, x, views, quiet, least=200):
         )
 
 
+def _start_together(out, settings, force, resume):
+    "Process 0 starts the run folder, when all have looked at it as it was"
+    wait()
+    if world()[0] == 0:
+        start_run(out, settings, force, resume)
+    wait()
+
+# %% ../nbs/03_pretrain.ipynb #ad51c033
 def _finished(out, model, rows, given, d, seconds):
     "Write encoder and metrics; the run, with what only lives in this process"
     if world()[0] == 0:

@@ -336,7 +336,7 @@ def semi(
     d = labelled_data(run, data)
     im, i = _with_unlabelled(run, d, data, labels_per_class, seed)
     counts = dict(n_labels=len(i), n_unlabelled=len(im) - len(i))
-    start_stage('semi', run, out, d, given, dev, n_images=None, data_n=len(im), **counts)
+    start_stage('semi', run, out, d, given, dev, data_n=len(im), **counts)
     encoder = copy.deepcopy(run.encoder).to(dev)
     how = dict(lr=lr, first_lr=first_lr, seed=seed, quiet=quiet, dtype=pick_precision('auto', dev), out=out)
     found, draw = [], augmentation(**options)

@@ -159,6 +159,8 @@ def as_param(name: str, annotation, default=_missing, help: str = '') -> Param:
 
 # %% ../nbs/settings.ipynb #1700d4fd
 _bools = dict(true=True, yes=True, on=True, false=False, no=False, off=False) | {'1': True, '0': False}
+
+
 _wanted = dict(int='a whole number', float='a number', bool='true or false')
 
 
@@ -193,7 +195,7 @@ def _from_text(value, p):
     except (ValueError, KeyError):
         raise _wrong(value, p, f'should be {_wanted[p.kind]}') from None
 
-
+# %% ../nbs/settings.ipynb #678227d2
 def _from_object(value, p):
     is_numpy = hasattr(value, 'item') and getattr(value, 'ndim', 1) == 0
     out = value.item() if is_numpy else value
@@ -265,7 +267,7 @@ def _source(path):
     except (OSError, UnicodeDecodeError, SyntaxError) as e:
         raise SslNbError(f"cannot read {path}: {' '.join(str(e).split())}") from None
 
-
+# %% ../nbs/settings.ipynb #80ff2b18
 class _Source(dict):
     "Names in a Python file and what they stand for in annotations; each is looked up when it is asked for"
 
@@ -363,7 +365,7 @@ def _read_param(source, arg, default, comments):
     value = _missing if default is None else source.evaluate(default)
     return as_param(arg.arg, annotation, value, comments.get(arg.end_lineno, ''))
 
-
+# %% ../nbs/settings.ipynb #572a38dc
 def _live_signature(f):
     init = f.__init__ if inspect.isclass(f) else f
     try:

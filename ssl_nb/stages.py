@@ -19,15 +19,7 @@ from torch import Tensor
 from .augment import augmentation
 from .core import SslNbError
 from .data import DATASETS, ImageData, Source, load_data, part_of
-from ssl_nb.encoders import (
-    Encoder,
-    body_of,
-    features,
-    fit_weights,
-    make_encoder,
-    pixel_statistics,
-    read_weights,
-)
+from .encoders import Encoder, body_of, features, fit_weights, make_encoder, read_weights
 from .runs import about, check_images, check_out, check_same, read_settings, run_state, start_run
 from .settings import all_params, asked, is_own_code
 from .training import read_history
@@ -134,7 +126,7 @@ class Run:
     def __repr__(self):
         return f"Run('{self.path}')"
 
-
+# %% ../nbs/stages.ipynb #75c9449b
 def load_run(
     path: str | Path,
     body=None,  # The network, what makes it, or FILE.py:NAME, when it is one of your own

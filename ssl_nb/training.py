@@ -33,11 +33,11 @@ with warnings.catch_warnings():
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner, Recorder
     from fastai.optimizer import OptimWrapper
-from .core import atomic_path, progress, SslNbError, unknown
-from .settings import Positive, Registry, Share
-from .data import Images
 from .augment import apply
+from .core import SslNbError, atomic_path, progress, unknown
+from .data import Images
 from .distributed import Shared, world
+from .settings import Positive, Registry, Share
 
 # %% ../nbs/training.ipynb #95af5760
 def pick_precision(
@@ -559,7 +559,7 @@ def fit(
         _run(learn, epochs, Bar(label, start, quiet), start)
     return history.rows
 
-
+# %% ../nbs/training.ipynb #702c5948
 def _run(learn, epochs, bar, start):
     "fastai's loop without its own bar and log; errors of ours without what fastai puts before them"
     own = all(isinstance(cb, (TrainingCallback, *_bare)) or cb.name in _fastais for cb in learn.cbs)
@@ -580,6 +580,8 @@ def _run(learn, epochs, bar, start):
 
 
 _bare = (InPrecision, ScaledGradients, Schedule, Bar, _Epochs)
+
+
 _fastais = ('train_eval', 'recorder', 'cast_to_tensor', 'progress', 'mix_up', 'cut_mix')
 
 # %% ../nbs/training.ipynb #86cb56e8

@@ -1,4 +1,5 @@
 "A parameter that is added to a stage is a setting everywhere, without another line."
+
 import json
 import os
 import shutil
@@ -39,7 +40,9 @@ def test_a_new_parameter_is_flag_preset_record_and_compared_on_resume(tmp_path):
 
     def run(*words):
         environment = os.environ | dict(PYTHONPATH=str(copy))
-        done = subprocess.run([sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done
 
