@@ -21,7 +21,7 @@ from annotated_types import Interval
 from torch import Tensor
 
 from .core import SslNbError, unknown
-from .settings import EachOf, NonNegative, Registry, Share, Strength
+from .settings import EachOf, NonNegative, Registry, Share, Strength, strengths_of
 
 # %% ../nbs/01_augment.ipynb #97d341e5
 def uniform(n: int, lo: float, hi: float, gen) -> Tensor:
@@ -60,7 +60,7 @@ class Transform:
         return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in vars(self).items())})"
 
 
-TRANSFORMS = Registry('transformation')  # {setting: class}; `strengths()` says how each is a setting
+TRANSFORMS = Registry('transformation')  # {setting: class}; `strengths_of` says how each is a setting
 
 Area = Annotated[float, Interval(ge=0.01, le=1)]
 
@@ -754,7 +754,7 @@ def augmentation(
     **strengths: Annotated[Any, EachOf(TRANSFORMS)],  # Of the transformations; the default of those left out
 ) -> Compose:
     "The augmentation that these strengths describe"
-    known = TRANSFORMS.strengths()
+    known = strengths_of(TRANSFORMS)
     for name in strengths:
         if name not in known:
             raise unknown('transformation', name, known)

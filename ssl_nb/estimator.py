@@ -27,8 +27,8 @@ from torch import Tensor, nn
 
 from .core import SslNbError, pick_device
 from .data import Images, to_images
-from .encoders import Encoder, feature_dim, features
-from .pretraining import Network, health_verdict, pretrain
+from .encoders import Encoder, Network, feature_dim, features
+from .pretraining import health_verdict, pretrain
 from .settings import resolve
 from .stages import load_encoder
 
@@ -110,8 +110,71 @@ def _to_bytes(X, lo, hi):
         return X
     return np.rint((np.clip(X, lo, hi) - lo) * (255 / (hi - lo))).astype(np.uint8)
 
+# %% ../nbs/11_estimator.ipynb #db6395d0
+class _Images:
+    "How the estimator reads `X`, and what it tells `pretrain`"
+
+    def _images(self, X, reset):
+        "Whatever scikit-learn takes as (N,C,H,W) uint8; what `fit` learns from it with `reset`"
+        X, seen = _rows(X)
+        X = validate_data(self, X, reset=reset, ensure_min_samples=2 if reset else 1)
+        if reset:
+            self.image_shape_ = _layout(X.shape[1], seen, self.image_shape)
+            self.pixel_range_ = _range(X, self.pixel_range)
+        x = to_images(_to_bytes(X, *self.pixel_range_).reshape(len(X), *(seen or self.image_shape_))).x
+        if reset:
+            self._fitted_to = tuple(x.shape[1:])
+        if tuple(x.shape[1:]) != self._fitted_to:
+            raise SslNbError(f"fit saw images of {_text(self._fitted_to)}, these are {_text(x.shape[1:])}")
+        return x
+
+    def _settings(self, x):
+        "What `pretrain` is called with"
+        own = self.get_params(deep=False)
+        options = dict(self.options or {})
+        if bad := next((k for k in options if k in own or k in ('data', 'seed', 'quiet', 'transform')), None):
+            raise SslNbError(f"options holds {bad}, which SimCLRFeatures sets by a parameter of its own")
+        given = {k: own[k] for k in ('preset', 'encoder', 'epochs', 'batch_size', 'temperature')}
+        given['transform'] = self.augmentation
+        if isinstance(self.encoder, nn.Module):
+            given['encoder'] = copy.deepcopy(self.encoder)
+        given = options | {k: v for k, v in given.items() if v is not None}
+        given['image_size'] = self._size(x, options)
+        return given | dict(device=self.device, quiet=not self.verbose, seed=_seed(self.random_state))
+
+    def _size(self, x, options):
+        "Pixels a side"
+        if self.image_size is not None:
+            return self.image_size
+        if isinstance(self.encoder, Encoder):
+            return self.encoder.size
+        size = resolve('pretrain', self.preset, options.get('settings'))['image_size']
+        return size or max(16, *x.shape[2:])
+
+# %% ../nbs/11_estimator.ipynb #157e15df
+class _Transforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    "From images to features"
+
+    def transform(
+        self,
+        X,  # As in `fit`, N >= 1
+    ) -> Any:  # (N,D) float32, an array unless `set_output` says otherwise
+        "The representation of images"
+        check_is_fitted(self)
+        x = self._images(X, reset=False)
+        dev = pick_device(self.device)
+        encoder = self.encoder_
+        if dev.type != 'cpu':
+            encoder = copy.deepcopy(encoder).to(dev)
+        return features(encoder, x.numpy(), quiet=not self.verbose).numpy()
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array, tags.transformer_tags.preserves_dtype = True, ['float32']
+        return tags
+
 # %% ../nbs/11_estimator.ipynb #735bdc0b
-class SimCLRFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class SimCLRFeatures(_Images, _Transforms, BaseEstimator):
     "SimCLR as a scikit-learn transformer: learns a representation of images without labels, and gives it for others"
 
     def __init__(
@@ -173,61 +236,6 @@ class SimCLRFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         if verdict := health_verdict(self.history_[-1]):
             warnings.warn(f"pretraining: {verdict}", ConvergenceWarning)
         return self
-
-    def transform(
-        self,
-        X,  # As in `fit`, N >= 1
-    ) -> Any:  # (N,D) float32, an array unless `set_output` says otherwise
-        "The representation of images"
-        check_is_fitted(self)
-        x = self._images(X, reset=False)
-        dev = pick_device(self.device)
-        encoder = self.encoder_
-        if dev.type != 'cpu':
-            encoder = copy.deepcopy(encoder).to(dev)
-        return features(encoder, x.numpy(), quiet=not self.verbose).numpy()
-
-    def _images(self, X, reset):
-        "Whatever scikit-learn takes as (N,C,H,W) uint8; what `fit` learns from it with `reset`"
-        X, seen = _rows(X)
-        X = validate_data(self, X, reset=reset, ensure_min_samples=2 if reset else 1)
-        if reset:
-            self.image_shape_ = _layout(X.shape[1], seen, self.image_shape)
-            self.pixel_range_ = _range(X, self.pixel_range)
-        x = to_images(_to_bytes(X, *self.pixel_range_).reshape(len(X), *(seen or self.image_shape_))).x
-        if reset:
-            self._fitted_to = tuple(x.shape[1:])
-        if tuple(x.shape[1:]) != self._fitted_to:
-            raise SslNbError(f"fit saw images of {_text(self._fitted_to)}, these are {_text(x.shape[1:])}")
-        return x
-
-    def _settings(self, x):
-        "What `pretrain` is called with"
-        own = self.get_params(deep=False)
-        options = dict(self.options or {})
-        if bad := next((k for k in options if k in own or k in ('data', 'seed', 'quiet', 'transform')), None):
-            raise SslNbError(f"options holds {bad}, which SimCLRFeatures sets by a parameter of its own")
-        given = {k: own[k] for k in ('preset', 'encoder', 'epochs', 'batch_size', 'temperature')}
-        given['transform'] = self.augmentation
-        if isinstance(self.encoder, nn.Module):
-            given['encoder'] = copy.deepcopy(self.encoder)
-        given = options | {k: v for k, v in given.items() if v is not None}
-        given['image_size'] = self._size(x, options)
-        return given | dict(device=self.device, quiet=not self.verbose, seed=_seed(self.random_state))
-
-    def _size(self, x, options):
-        "Pixels a side"
-        if self.image_size is not None:
-            return self.image_size
-        if isinstance(self.encoder, Encoder):
-            return self.encoder.size
-        size = resolve('pretrain', self.preset, options.get('settings'))['image_size']
-        return size or max(16, *x.shape[2:])
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array, tags.transformer_tags.preserves_dtype = True, ['float32']
-        return tags
 
 # %% ../nbs/11_estimator.ipynb #28c8d528
 def _seed(random_state):

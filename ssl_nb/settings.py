@@ -6,9 +6,9 @@ Docs: https://ssl-nb.github.io/ssl_nb/settings.html.md"""
 
 # %% auto #0
 __all__ = ['Count', 'Natural', 'Positive', 'NonNegative', 'Share', 'STAGES', 'CONTROLS', 'OneOf', 'OptionsOf', 'EachOf',
-           'Strength', 'Param', 'as_param', 'convert', 'Maker', 'signature', 'Registry', 'all_params', 'option_params',
-           'is_own_code', 'own_maker', 'run_own_code', 'own_code_record', 'stage_names', 'stage_params', 'peek',
-           'asked', 'load_presets', 'preset_names', 'resolve']
+           'Strength', 'Param', 'as_param', 'convert', 'Maker', 'signature', 'Registry', 'strengths_of', 'settings_of',
+           'all_params', 'option_params', 'is_own_code', 'own_maker', 'run_own_code', 'own_code_record', 'stage_names',
+           'stage_params', 'peek', 'asked', 'load_presets', 'preset_names', 'resolve']
 
 # %% ../nbs/settings.ipynb #82a9d1f8
 import ast
@@ -453,18 +453,20 @@ class Registry(dict):
             return {}
         return {n: p for n, p in all_params(maker).items() if n not in self.given}
 
-    def strengths(self) -> dict:  # {name: `Strength`}
-        "How each entry is a setting, in the order in which the entries are used"
-        found = {name: self.about[name] or Strength() for name in self}
-        return dict(sorted(found.items(), key=lambda item: item[1].place))
+# %% ../nbs/settings.ipynb #eb85e433
+def strengths_of(registry: Registry) -> dict:  # {name: `Strength`}
+    "How each entry is a setting, in the order in which the entries are used"
+    found = {name: registry.about[name] or Strength() for name in registry}
+    return dict(sorted(found.items(), key=lambda item: item[1].place))
 
-    def settings(self) -> dict:  # {name: `Param`}
-        "One setting for each entry: range and help of its first parameter, the default of its `Strength`"
-        out = {}
-        for name, strength in self.strengths().items():
-            first = next(iter(signature(self[name])[0].values()))
-            out[name] = replace(first, name=name, default=strength.default, required=False)
-        return out
+
+def settings_of(registry: Registry) -> dict:  # {name: `Param`}
+    "One setting for each entry: range and help of its first parameter, the default of its `Strength`"
+    out = {}
+    for name, strength in strengths_of(registry).items():
+        first = next(iter(signature(registry[name])[0].values()))
+        out[name] = replace(first, name=name, default=strength.default, required=False)
+    return out
 
 # %% ../nbs/settings.ipynb #d506ba84
 def _filled(registry, name):
@@ -521,7 +523,7 @@ def all_params(what) -> dict:  # {name: `Param`}
         if isinstance(leaf, OptionsOf):
             out |= all_params(leaf.function)
         if isinstance(leaf, EachOf):
-            out |= leaf.registry.settings()
+            out |= settings_of(leaf.registry)
     return own | {n: p for n, p in out.items() if n not in own}
 
 

@@ -128,14 +128,17 @@ def test_code_cells_are_narrow_and_hold_one_statement_a_line(path):
 
 
 def own_lines(source):
-    "How many lines of an exported cell are neither blank nor directives nor in the signature of its only function"
+    "How many lines of an exported cell are neither blank nor directives nor in the signature of a function"
     tree = ast.parse(without_magics(source))
     lines = [line for line in source.splitlines() if line.strip() and not line.startswith("#|")]
-    head = 0
-    if len(tree.body) == 1 and isinstance(tree.body[0], ast.FunctionDef) and body(tree.body[0]):
-        function = tree.body[0]
-        head = body(function)[0].lineno - min([function.lineno, *(d.lineno for d in function.decorator_list)])
-    return len(lines) - head
+    heads = [
+        body(node)[0].lineno - node.lineno for node in ast.walk(tree) if is_function(node) and body(node)
+    ]
+    return len(lines) - sum(heads)
+
+
+def is_function(node):
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
 
 
 @each_notebook
