@@ -108,7 +108,8 @@ def _add_flag(parser, p, required=False):
     # --pictures, --no-pictures
     switch = argparse.BooleanOptionalAction if p.default is True else 'store_true'
     how = dict(action=switch) if p.kind == 'bool' else dict(metavar=_metavar(p), required=required)
-    text = (p.help + default + owner).replace('%', '%%')
+    says = ', '.join(filter(None, (p.help, p.range())))
+    text = (says + default + owner).replace('%', '%%')
     parser.add_argument(*names, dest=p.name, default=argparse.SUPPRESS, help=text, **how)
 
 

@@ -68,15 +68,15 @@ def resnet_small(
     blocks: Count = 1,  # Residual blocks in each stage
 ) -> nn.Module:  # (N,channels,H,W) -> (N,8*width)
     "A narrow residual network with a 3x3 stem for small images"
-    first = nn.Conv2d(channels, width, 3, padding=1, bias=False)
-    layers = [nn.Sequential(first, nn.BatchNorm2d(width), nn.ReLU())]
-    before = width
+    layers, before = [], width
     for stage in range(4):
         for block in range(blocks):
             stride = 2 if stage > 0 and block == 0 else 1
             layers.append(_residual(before, width * 2**stage, stride))
             before = width * 2**stage
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    first = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+    stem = nn.Sequential(first, nn.BatchNorm2d(width), nn.ReLU())
+    return nn.Sequential(stem, *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 # %% ../nbs/encoders.ipynb #0d974eb7
 @ENCODERS.register('resnet50', depth=50)
