@@ -296,7 +296,7 @@ def _end(e, argv):
         status, says = 2, shown(e)
         # all have the same mistake to tell: when process 0 has, torchrun ends the others
         if torchrun_process()[0]:
-            time.sleep(5)
+            time.sleep(30)
     elif isinstance(e, TimeUp):
         status, says = 75, f'the time is up; {on}'
     elif isinstance(e, KeyboardInterrupt):
@@ -792,13 +792,15 @@ def _report(
     run: list,  # Run folder of pretraining; several are compared
     *,
     encoder: str | None = None,  # Their network, when it is one of your own: FILE.py:NAME
+    data: str | None = None,  # The images, when they come from code of your own: FILE.py:NAME
     out: str
-    | None = None,  # The page; report.html in the run folder, or compare.html beside the first of several
+    | None = None,  # The page; report.html in the run folder, compare.html beside the first of several
 ):
     from ssl_nb.reporting import compare_runs, report
 
     runs = [open_run(one, encoder) for one in run]
-    print(f"report: {report(runs[0], out) if len(runs) == 1 else compare_runs(runs, out)}")
+    page = report(runs[0], out, data) if len(runs) == 1 else compare_runs(runs, out)
+    print(f"report: {page}")
 
 # %% ../nbs/cli.ipynb #e9da6258
 def _check_reproduce(name, cpu_size, seeds, out, results, **_):

@@ -572,6 +572,13 @@ def _run(learn, epochs, bar, start):
         raise SslNbError(f"torch.compile does not work here ({says}); run without --compile") from None
     except SslNbError as e:
         raise SslNbError(str(e).rpartition('\n\t')[2].strip()) from None
+    except RuntimeError as e:
+        if world()[1] == 1:
+            raise
+        says = ' '.join(str(e).split())[:80]
+        raise SslNbError(
+            f"another process of this training has ended ({says}); go on with --resume"
+        ) from None
     finally:
         bar.after_fit()
         for cb in learn.cbs:
