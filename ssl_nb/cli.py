@@ -116,7 +116,7 @@ def _add_flag(parser, p, required=False):
 def _add_flags(parser, params):
     "A flag for each setting but what only Python can give"
     for p in params.values():
-        if not p.required and p.kind != 'object':
+        if (p.owner or not p.required) and p.kind != 'object':
             _add_flag(parser, p)
 
 # %% ../nbs/cli.ipynb #664671f1
@@ -463,8 +463,9 @@ def _presets(
         raise unknown('preset', name, names)
     for stage in stage_names():
         print(f"[{name}.{stage}]")
-        params = stage_params(stage)
-        for k, v in resolve(stage, name, settings).items():
+        values = resolve(stage, name, settings)
+        params = stage_params(stage, values)
+        for k, v in values.items():
             if k not in (*CONTROLS, 'preset') and params[k].kind != 'object':
                 print(f"{k} = {v}")
 
@@ -798,8 +799,7 @@ def _report(
 ):
     from ssl_nb.reporting import compare_runs, report
 
-    runs = [open_run(one, encoder) for one in run]
-    page = report(runs[0], out, data) if len(runs) == 1 else compare_runs(runs, out)
+    page = report(open_run(run[0], encoder), out, data) if len(run) == 1 else compare_runs(run, out)
     print(f"report: {page}")
 
 # %% ../nbs/cli.ipynb #e9da6258

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from .core import SslNbError, atomic_path, progress
 from .data import ImageData, Images, Source, load_data
-from .settings import Count, OneOf, Registry, all_params, is_own_code
+from .settings import Count, OneOf, Registry, all_params, is_own_code, make_own
 
 # %% ../nbs/encoders.ipynb #a8532f50
 ENCODERS = Registry('encoder', given=('channels', 'size'))
@@ -164,14 +164,20 @@ def make_encoder(
     options = {k: v for k, v in options.items() if v is not None}
     if odd := [k for k in options if k not in known]:
         raise SslNbError(f"{encoder} has no option {odd[0]}; it has {', '.join(known) or 'none'}")
-    return Encoder(call_maker(make, channels, size, options), encoder, channels, size, mean, std, options)
+    body = call_maker(make, channels, size, options)
+    return Encoder(body, getattr(encoder, '__name__', encoder), channels, size, mean, std, options)
 
 
 def call_maker(make, channels, size, options) -> nn.Module:
     "The network that a function or class makes; it gets `channels` and `size` where it has such parameters"
+    if not callable(make):
+        raise SslNbError(f"an encoder is made by a function or class, not by a {type(make).__name__}")
     given = dict(channels=channels, size=size)
     takes = all_params(make)
-    return make(**{k: v for k, v in given.items() if k in takes}, **options)
+    made = make_own(make, **{k: v for k, v in given.items() if k in takes}, **options)
+    if not isinstance(made, nn.Module):
+        raise SslNbError(f"an encoder should be a torch.nn.Module, not a {type(made).__name__}")
+    return made
 
 # %% ../nbs/encoders.ipynb #36fbe8e8
 def is_builtin(arch: str) -> bool:

@@ -33,7 +33,7 @@ from ssl_nb.runs import (
     summary,
     write_record,
 )
-from .settings import CONTROLS, Maker, Registry, _stage, all_params, resolve, stage_params
+from .settings import CONTROLS, Maker, Registry, _stage, all_params, is_own_code, resolve, stage_params
 
 # %% ../nbs/experiments.ipynb #d8b8df8c
 _demo_stages = ('pretrain', 'probe', 'cluster')
@@ -63,19 +63,24 @@ def _on_digits(given):
 def demo(preset=None, out=None, force=False, resume=False, **given) -> dict:  # The metrics of each stage
     "Pretrain, probe (where there are labels), cluster and report; writes one run folder with the others inside"
     from ssl_nb.reporting import report
-    from ssl_nb.stages import is_labelled, load_run
+    from ssl_nb.stages import is_labelled, load_encoder, load_run
 
     out = Path(out or 'runs/demo')
     given = check_demo(out, force, resume, given | dict(preset=preset))
-    if not (resume and run_state(out) == 'finished'):
-        stage_function('pretrain')(out=out, force=force, resume=resume, **stage_settings('pretrain', given))
-    data = load_run(out).data()
+    named = given['data'] if is_own_code(given.get('data')) else None
+    if resume and run_state(out) == 'finished':
+        network = given.get('encoder')
+        run = load_run(out, load_encoder(out, network).body if is_own_code(network) else None)
+    else:
+        settings = stage_settings('pretrain', given)
+        run = stage_function('pretrain')(out=out, force=force, resume=resume, **settings)
+    data = run.data(named)
     stages = ['probe', 'cluster'] if is_labelled(data) else ['cluster']
     given = dict(k=_usual_k(data)) | given
     for stage in stages:
         if run_state(out / stage) != 'finished':
-            stage_function(stage)(out, resume=True, **stage_settings(stage, given))
-    page = dict(report=str(report(out)), pretrain=read_json(out / 'metrics.json'))
+            stage_function(stage)(run, resume=True, **stage_settings(stage, given) | dict(data=named))
+    page = dict(report=str(report(run, data=named)), pretrain=read_json(out / 'metrics.json'))
     return page | {stage: read_json(out / stage / 'metrics.json') for stage in stages}
 
 

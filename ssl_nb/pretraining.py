@@ -65,6 +65,7 @@ from ssl_nb.settings import (
     all_params,
     asked,
     is_own_code,
+    make_own,
     own_code_record,
     resolve,
     run_own_code,
@@ -191,7 +192,10 @@ def make_objective(
     make = OBJECTIVES.find(objective)
     if 'n_views' in all_params(make):
         options['n_views'] = n_views
-    return make(**options)
+    made = make_own(make, **options)
+    if not isinstance(made, Objective):
+        raise SslNbError(f"an objective derives from Objective; this is a {type(made).__name__}")
+    return made
 
 # %% ../nbs/03_pretrain.ipynb #034873c7
 class SimCLR(nn.Module):
@@ -562,7 +566,7 @@ def _views_of(given):
     if is_own_code(transform):
         transform = run_own_code(transform)
     if isinstance(transform, type):
-        transform = transform()
+        transform = make_own(transform)
     small = transform or augmentation(**(strengths | dict(crop=given['local_crop'])))
     transform = transform or augmentation(**strengths)
     first = None if given['one_branch'] else transform

@@ -116,7 +116,10 @@ def check_same(path, asked: dict):
     "Refuse to go on with a run under other settings than those it was started with"
     was = read_settings(path)
     if diff := [k for k, v in asked.items() if k in was and was[k] != v]:
-        what = ', '.join(f'{k} = {was[k]}, now {asked[k]}' for k in diff[:3])
+        changed = lambda k: (
+            f'{k} has changed' if isinstance(was[k], dict) else f'{k} = {was[k]}, now {asked[k]}'
+        )
+        what = ', '.join(map(changed, diff[:3]))
         raise SslNbError(
             f"{path} was started with other settings ({what}); resume it with its own, or start over with --force"
         )

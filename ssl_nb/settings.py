@@ -7,8 +7,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/settings.html.md"""
 # %% auto #0
 __all__ = ['Count', 'Natural', 'Positive', 'NonNegative', 'Share', 'STAGES', 'CONTROLS', 'OneOf', 'OptionsOf', 'EachOf',
            'Strength', 'Param', 'as_param', 'convert', 'Maker', 'signature', 'Registry', 'strengths_of', 'settings_of',
-           'all_params', 'option_params', 'is_own_code', 'own_maker', 'run_own_code', 'own_code_record', 'stage_names',
-           'stage_params', 'peek', 'asked', 'load_presets', 'preset_names', 'resolve']
+           'all_params', 'option_params', 'is_own_code', 'own_maker', 'run_own_code', 'make_own', 'own_code_record',
+           'stage_names', 'stage_params', 'peek', 'asked', 'load_presets', 'preset_names', 'resolve']
 
 # %% ../nbs/settings.ipynb #82a9d1f8
 import ast
@@ -43,7 +43,7 @@ Share = Annotated[float, Interval(ge=0, le=1)]
 class OneOf:
     "In an annotation: the value is a name in this registry, and the options of what it names are settings too"
 
-    registry: 'Registry'
+    registry: Any
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class OptionsOf:
 class EachOf:
     "In the annotation of `**options`: one setting for each entry of this registry"
 
-    registry: 'Registry'
+    registry: Any
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,8 @@ def convert(
 ):
     "`value` as the type of `p`, in its range and among its choices, or a clear error"
     if isinstance(value, str) and value.strip().lower() == 'none' and p.default is None:
-        return None
+        if not (p.folder and Path(value).exists()):
+            return None
     out = _from_text(value.strip(), p) if isinstance(value, str) else _from_object(value, p)
     if isinstance(out, str) and p.choices and not _allowed(out, p):
         also = ' (and no file or folder of that name exists)' if p.folder else ''
@@ -272,7 +273,7 @@ class _Source(dict):
     "Names in a Python file and what they stand for in annotations; each is looked up when it is asked for"
 
     def __init__(self, path, text):
-        self.path, body = str(path), ast.parse(text).body
+        self.path, body = str(path), ast.parse(text, str(path) or 'the cell').body
         self.lines = text.splitlines(keepends=True)
         self.defs = {n.name: n for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
         assigns = [n for n in body if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name)]
@@ -527,6 +528,13 @@ def all_params(what) -> dict:  # {name: `Param`}
     return own | {n: p for n, p in out.items() if n not in own}
 
 
+def _taken(name, p, choice):
+    what = getattr(choice, '__name__', choice)
+    return SslNbError(
+        f"the option {name} of {p.registry.kind} {what} is called like another setting; rename it"
+    )
+
+
 def option_params(params: dict, chosen: dict | None = None) -> dict:  # {name: `Param`}
     "The options of all entries of all registries among `params`, or of the `chosen` ones, {parameter: choice}"
     out = {}
@@ -536,6 +544,8 @@ def option_params(params: dict, chosen: dict | None = None) -> dict:  # {name: `
         choices = list(p.registry) if chosen is None else [chosen.get(p.name, p.default)]
         for choice in choices:
             for name, option in p.registry.options(choice).items():
+                if chosen is not None and (name in params or name in out):
+                    raise _taken(name, p, choice)
                 if name in params:
                     continue
                 owners = [*filter(None, [out[name].owner if name in out else '']), str(choice)]
@@ -575,6 +585,15 @@ def run_own_code(choice: str):
             del sys.modules[module]
             raise SslNbError(f"{choice} cannot be run ({type(e).__name__}: {e})") from e
     return getattr(sys.modules[module], maker.name)
+
+
+def make_own(make, *args, **options):
+    "What a function or class makes; a call that does not fit it is told in a line"
+    try:
+        return make(*args, **options)
+    except TypeError as e:
+        name = getattr(make, '__name__', type(make).__name__)
+        raise SslNbError(f"{name} cannot be made with these options: {e}") from e
 
 
 def own_code_record(choice: str) -> dict:  # {'file': its name, 'sha256': of its content}
@@ -640,7 +659,7 @@ def _recordable(v):
     "A value as JSON has it; of an object its kind"
     if v is None or isinstance(v, (bool, int, float, str)):
         return v
-    return str(v) if isinstance(v, Path) else type(v).__name__
+    return str(v) if isinstance(v, Path) else getattr(v, '__name__', type(v).__name__)
 
 # %% ../nbs/settings.ipynb #03d5a37e
 def _read_ini(path):
@@ -743,8 +762,10 @@ def resolve(
     wanted = defaults | {k: v for k, v in named.items() if k in own} | given
     options = option_params(own, wanted)
     _check_given(stage, given, own, options, wanted)
-    defaults |= {n: (base or {}).get(n, p.default) for n, p in options.items()}
+    defaults |= {n: (base or {}).get(n, p.default) for n, p in options.items() if not p.required}
     values = defaults | named | given
+    if lacks := next((n for n, p in options.items() if n not in values), None):
+        raise SslNbError(f"{options[lacks].owner} needs {lacks}, which has no default: give it")
     params = own | options
     out = {
         n: convert(values.get(n, p.default), p) for n, p in params.items() if n in values or not p.required

@@ -37,7 +37,7 @@ from .augment import apply
 from .core import SslNbError, atomic_path, progress, unknown
 from .data import Images
 from .distributed import Shared, world
-from .settings import Positive, Registry, Share
+from .settings import Positive, Registry, Share, make_own
 
 # %% ../nbs/training.ipynb #95af5760
 def pick_precision(
@@ -234,9 +234,8 @@ def make_optimizer(
     "A torch optimiser; biases, norms and tokens are not decayed"
     weights, others = decayed(model)
     groups = [dict(params=weights), dict(params=others, weight_decay=0.0)]
-    return OPTIMIZERS.find(name)(
-        [g for g in groups if g['params']], lr=lr, weight_decay=weight_decay, **options
-    )
+    groups = [g for g in groups if g['params']]
+    return make_own(OPTIMIZERS.find(name), groups, lr=lr, weight_decay=weight_decay, **options)
 
 # %% ../nbs/training.ipynb #21096bb9
 def warmup_cosine(

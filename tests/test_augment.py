@@ -8,7 +8,7 @@ import torch
 from ssl_nb import augment
 from ssl_nb.augment import TRANSFORMS, Transform, Views, apply_drawn, augmentation, enlarge
 from ssl_nb.core import SslNbError
-from ssl_nb.settings import Share, Strength, all_params, peek, resolve, stage_params
+from ssl_nb.settings import Share, Strength, all_params, peek, resolve, stage_params, strengths_of
 
 EACH = [
     augment.Rotation(30.0, p=0.5),
@@ -116,7 +116,7 @@ def test_strengths_make_steps():
     assert names() == ["Crop", "Rotation", "Translation", "Brightness", "Contrast", "Noise"]
     assert names(rotation=0, noise=0) == ["Crop", "Translation", "Brightness", "Contrast"]
     assert names(rotation=0, noise=0, reverse=True) == names(rotation=0, noise=0)[::-1]
-    off = {name: about.off for name, about in TRANSFORMS.strengths().items()}
+    off = {name: about.off for name, about in strengths_of(TRANSFORMS).items()}
     assert names(**off) == []
     step = augmentation(**off | dict(blur=1.0)).transforms[0]
     assert (step.sigma, step.p) == (1.0, 0.5)

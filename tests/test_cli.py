@@ -540,7 +540,7 @@ def flat(once):
 @pytest.fixture(scope="module")
 def clustered(flat, once):
     "Six clusters of that folder"
-    words = "cluster run --method scan --k 6 --heads 2 --over 12 --head-epochs 2 --quiet".split()
+    words = "cluster run --method scan --k 6 --heads 2 --head-epochs 2 --quiet".split()
 
     def make(folder):
         shutil.copytree(flat, folder)

@@ -243,7 +243,7 @@ def test_a_zip_bomb_is_left_out_and_a_huge_photograph_is_read(tmp_path):
     fill(tmp_path / "photos", [(f"{n}.png", digits()[0][n]) for n in range(3)])
     (tmp_path / "photos" / "bomb.png").write_bytes(png_bomb(30_000))
     assert (tmp_path / "photos" / "bomb.png").stat().st_size < 1_000_000
-    one_line(ssl_nb("data", "photos", "--bad-files", "x", cwd=tmp_path), "unknown way with bad files")
+    one_line(ssl_nb("data", "photos", "--bad-files", "x", cwd=tmp_path), "unknown bad_files")
     one_line(
         ssl_nb("pretrain", "--data", "photos", *BRIEF, cwd=tmp_path),
         "1 of 4 files",

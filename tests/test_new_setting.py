@@ -47,7 +47,7 @@ def test_a_new_parameter_is_flag_preset_record_and_compared_on_resume(tmp_path):
         return done
 
     shown = run("-m", "ssl_nb", "probe", "--help").stdout
-    assert "--new-one N" in shown and "A new setting of the probe [7]" in shown
+    assert "--new-one N" in shown and "A new setting of the probe" in shown and "[7]" in shown
     presets = run("-m", "ssl_nb", "presets", "digits").stdout
     assert "new_one = 7" in presets.partition("[digits.probe]")[2].partition("[digits.")[0]
     assert "other settings (new_one = 8, now 9)" in run("-c", BODY).stderr

@@ -11,10 +11,7 @@ ssl_nb.pretrain(5)  # arg-type
 ssl_nb.pretrain(x, epochs='3')  # arg-type
 ssl_nb.pretrain(x, epochs=2.5)  # arg-type
 ssl_nb.pretrain(x, epochs=None)  # arg-type
-ssl_nb.pretrain(x, temperature='low')  # arg-type
-ssl_nb.pretrain(x, objective='triplet')  # arg-type
 ssl_nb.pretrain(x, encoder=lambda v: v)  # arg-type
-ssl_nb.pretrain(x, rotation='a lot')  # arg-type
 ssl_nb.pretrain(x, out=3)  # arg-type
 ssl_nb.pretrain(x, 'mnist', None, 28, 'leave')  # arg-type
 ssl_nb.probe(x)  # arg-type
@@ -29,7 +26,6 @@ ssl_nb.load_data(x, '32')  # arg-type
 ssl_nb.load_data('digits').tset  # attr-defined
 ssl_nb.load_data('digits').test.labels  # union-attr
 ssl_nb.few_labels([0, 1], 'one')  # arg-type
-ssl_nb.load_encoder('runs/mnist', body='Patches')  # arg-type
 ssl_nb.features('runs/mnist', x)  # arg-type
 ssl_nb.knn_predict(x, x, x, k=2.5)  # arg-type
 ssl_nb.kmeans(x, 10, backend='numpy')  # arg-type
