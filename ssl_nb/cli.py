@@ -412,7 +412,7 @@ def _metrics(out):
     check=lambda name, out, csv, **_: (_check_data(name), _check_file(out), _check_file(csv)),
 )
 def _data(
-    name=None,  # A data set or a folder
+    name: str | Path | None = None,  # A data set or a folder
     *,
     image_size: Annotated[int, Ge(4)] | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
