@@ -30,6 +30,7 @@ def benchmark(script, *words, cwd):
         ("views.py --colour", "torchvision", 8, ["bench-colour-torchvision"]),
         ("kmeans.py", "sklearn", 200, ["bench-kmeans", "bench-kmeans-torch"]),
         ("neighbours.py", "faiss", 300, ["bench-neighbours"]),
+        ("training.py", "loop", 128, ["bench-train-loop"]),
     ],
 )
 def test_benchmark_writes_its_record(script, peer, images, names, tmp_path):
