@@ -103,7 +103,8 @@ def ours(data, args):
         views = Views(augmentation(**strengths))
         how = dict(lr=lr, weight_decay=decay, optimizer=s["optimizer"])
         learn = simclr_learner(x, model, views, s["batch_size"], cbs=cbs, dtype=dtype, **how)
-        model.compile()
+        if not args.no_compile:
+            model.compile()
         return learn, model
 
     # two epochs tell the time of one; what torch.compile takes is in the first
@@ -119,7 +120,11 @@ def ours(data, args):
     curve.clock.go()
     fit(learn, epochs)
     settings = {k: v for k, v in s.items() if v is None or isinstance(v, (int, float, str, bool))}
-    return model.encoder, curve, settings | dict(epochs=epochs, compile=True, precision=str(dtype))
+    return (
+        model.encoder,
+        curve,
+        settings | dict(epochs=epochs, compile=not args.no_compile, precision=str(dtype)),
+    )
 
 
 def augmentation_names():
@@ -296,6 +301,7 @@ def main():
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings over the preset's"
     )
+    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     parser.add_argument("--trial", action="store_true", help="keep nothing, look at no test image")
     parser.add_argument("--out", type=Path, default=Path("runs/speedrun"), help="where the parts go")
     parser.add_argument("--results", default="results", help="where the record goes [results]")

@@ -454,7 +454,7 @@ def recluster(
 ):
     "New pseudo-labels from the present features"
     iteration, within = divmod(done, self.epochs_per_iteration)
-    h = features(self.net.encoder, self.batches.x)
+    h = features(self.net.encoder, self.batches.x).to(self.batches.device)
     km = kmeans(h, self.n_clusters, self.n_init, self.seed + 1000 * iteration + within)
     labels = km.labels_
     if self.align and self.labels is not None:
@@ -552,13 +552,14 @@ def train_on_clusters(
         loop.batches,
         nn.CrossEntropyLoss(label_smoothing=label_smoothing),
         num_iterations * epochs_per_iteration,
-        torch.optim.Adam(net.parameters(), lr=learning_rate),
+        torch.optim.Adam(net.parameters(), lr=learning_rate, fused=True if x.is_cuda else None),
         warmup=None,
         cbs=[Augment(transform, seed), loop],
         out=out,
         label='clustering and training',
         quiet=quiet,
         dtype=dtype,
+        record=True,
     )
     net.eval()
     return loop
@@ -636,7 +637,7 @@ def deepcluster(
     autoencoder_epochs: Natural = 0,  # Of an autoencoder beforehand
     align: bool = False,  # Give new clusters the old numbers where they fit
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',  # What the network computes in
-    compile: bool = False,  # Run the network through torch.compile; on a GPU as a captured graph
+    compile: bool = False,  # Run the network through torch.compile
     pictures: bool = True,  # Draw grids, map, progress, confusion and quality
     device: str = 'auto',  # auto, cpu, cuda or mps
     seed: Natural = 0,  # Of everything random
@@ -676,7 +677,7 @@ def deepcluster(
         )
         log.append(f'autoencoder: {errors}')
     if compile:
-        net.compile(mode='reduce-overhead' if dev.type == 'cuda' else None)
+        net.compile()
     loop = train_on_clusters(
         net, x, augmentation(**options), dtype=dtype, out=out, quiet=quiet, log=log, **_of_loop(given)
     )

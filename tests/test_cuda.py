@@ -16,10 +16,10 @@ from ssl_nb.augment import TRANSFORMS, Views, augmentation
 from ssl_nb.core import SslNbError, read_json
 from ssl_nb.data import load_data
 from ssl_nb.encoders import features, make_encoder
-from ssl_nb.pretraining import NTXentLoss, SimCLR, estimate, make_projector, pretrain
+from ssl_nb.pretraining import NTXentLoss, SimCLR, estimate, make_projector, pretrain, simclr_learner
 from ssl_nb.settings import strengths_of
 from ssl_nb.simclr_loss import barlow_twins, nt_xent
-from ssl_nb.training import read_history
+from ssl_nb.training import fit, read_history
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU here")
 SMALL = dict(encoder="resnet_small", width=8, epochs=4, batch_size=256, image_size=16, quiet=True)
@@ -66,7 +66,7 @@ def test_loss_and_gradient(loss):
     ids = torch.arange(64).repeat(2)
     found = []
     for device in ("cpu", "cuda"):
-        own = z.to(device).requires_grad_()
+        own = z.to(device).detach().requires_grad_()
         value = loss(own, ids.to(device))
         value.backward()
         found.append((value.item(), own.grad.cpu()))
@@ -106,6 +106,28 @@ def test_every_precision_learns(precision, tmp_path):
     rows = read_history(run.path / "history.csv")
     assert rows[-1]["loss"] < rows[0]["loss"] - 0.3 and rows[-1]["knn_accuracy"] > 0.8
     assert run.settings["device"] == torch.cuda.get_device_name()
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16, torch.float16])
+def test_a_recorded_step_is_the_same(dtype):
+    x = load_data("digits", 16).train.x.to("cuda")
+    found = {}
+    for recorded in (True, False):
+        torch.manual_seed(0)
+        encoder = make_encoder("resnet_small", 1, 16, 0.5, 0.25, width=8)
+        model = SimCLR(encoder, make_projector("mlp", 64), NTXentLoss(0.2)).to("cuda")
+        learn = simclr_learner(x, model, Views(augmentation()), 256, dtype=dtype)
+        assert learn.recorded is not None
+        if not recorded:
+            learn.recorded = None
+        rows = fit(learn, 6)
+        assert learn.played == recorded
+        found[recorded] = [r["loss"] for r in rows], model.encoder.body[0][1].running_mean.cpu()
+    (a, mean_a), (b, mean_b) = found.values()
+    near = 1e-3 if dtype is None else 0.05
+    assert np.allclose(a, b, atol=near), (a, b)
+    assert torch.allclose(mean_a, mean_b, atol=20 * near)
+    assert a[-1] < a[0] - 0.3
 
 
 def test_compiled_is_the_same(tmp_path):
