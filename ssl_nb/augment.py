@@ -95,9 +95,10 @@ def warp(
 # %% ../nbs/01_augment.ipynb #95f37591
 def matrix(a=1.0, b=0.0, tx=0.0, c=0.0, d=1.0, ty=0.0) -> Tensor:
     "(N,3,3) matrices [[a,b,tx],[c,d,ty],[0,0,1]] from numbers or (N,) tensors"
-    a, b, tx, c, d, ty = torch.broadcast_tensors(
-        *(torch.as_tensor(o, dtype=torch.float32) for o in (a, b, tx, c, d, ty))
-    )
+    entries = (a, b, tx, c, d, ty)
+    device = next((o.device for o in entries if isinstance(o, Tensor)), 'cpu')
+    entries = (torch.as_tensor(o, dtype=torch.float32, device=device) for o in entries)
+    a, b, tx, c, d, ty = torch.broadcast_tensors(*entries)
     one, zero = torch.ones_like(a), torch.zeros_like(a)
     return torch.stack([a, b, tx, c, d, ty, zero, zero, one], -1).view(*a.shape, 3, 3)
 

@@ -581,6 +581,8 @@ class RecordingLearner(Learner):
 
     def _unrecorded(self, error):
         "Do without, from here on"
+        if isinstance(error, torch.OutOfMemoryError):
+            raise error
         says = ' '.join(str(error).split())[:120]
         warnings.warn(
             f'a step could not be recorded ({says}); training goes on without, slower', stacklevel=2
@@ -684,6 +686,8 @@ def _run(learn, epochs, bar, start):
         ) from None
     finally:
         bar.after_fit()
+        # what hangs on the last batch would keep its memory, and another recording of the same network from working
+        learn.pred = learn.loss = learn.loss_grad = None
         for cb in learn.cbs:
             if isinstance(cb, InPrecision):
                 cb.leave()
