@@ -27,6 +27,7 @@ from ssl_nb.encoders import (
     body_of,
     feature_dim,
     features,
+    finite,
     fit_weights,
     fitting,
     layer_groups,
@@ -73,7 +74,9 @@ class Classifier(nn.Module):
         "(N,K) probabilities of uint8 images"
         self.eval()
         dev = next(self.head.parameters()).device
-        return torch.cat([self(b.to(dev).float() / 255).softmax(1).cpu() for b in x.split(batch_size)])
+        return finite(
+            torch.cat([self(b.to(dev).float() / 255).softmax(1).cpu() for b in x.split(batch_size)])
+        )
 
     def predict(self, x) -> Tensor:
         return self.predict_proba(x).argmax(1)

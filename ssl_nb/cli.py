@@ -9,6 +9,7 @@ __all__ = ['COMMANDS', 'Command', 'command', 'make_parser', 'parse', 'open_run',
 
 # %% ../nbs/cli.ipynb #704c1735
 import argparse
+import errno
 import inspect
 import os
 import sys
@@ -19,7 +20,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 
-from .core import SslNbError, check_device, read_json, shown, torchrun_process, unknown
+from .core import SslNbError, check_device, machine_says, read_json, shown, torchrun_process, unknown
 from ssl_nb.experiments import (
     GROUPS,
     RECORDS,
@@ -269,6 +270,7 @@ def _call(name, given):
 # exit status: 0, 1 (the machine failed), 2 (bad input), 75 (time is up, call again), 130 (interrupted)
 def main(argv=None) -> int:
     "The command `ssl_nb`"
+    _hold_streams()
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
         given = vars(parse(argv))
@@ -284,27 +286,43 @@ def main(argv=None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
-    except (SslNbError, TimeUp, KeyboardInterrupt, OSError) as e:
+    except BaseException as e:
+        if not isinstance(e, (SslNbError, TimeUp, KeyboardInterrupt)) and machine_says(e) is None:
+            raise
         return _end(e, argv)
+
+
+def _hold_streams():
+    "Open what was closed before we began, or a file of ours would take its number and get its text"
+    for name in ('stdin', 'stdout', 'stderr'):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, 'r' if name == 'stdin' else 'w'))
 
 # %% ../nbs/cli.ipynb #146db007
 def _end(e, argv):
     "Say in one line what ended a command, and the exit status"
     on = f"what was finished is kept, go on with: {_again(argv)}"
-    status, says = 1, f"{getattr(e, 'strerror', None) or e}"
+    status, says = 1, machine_says(e)
     if isinstance(e, SslNbError):
         status, says = 2, shown(e)
         # all have the same mistake to tell: when process 0 has, torchrun ends the others
-        if torchrun_process()[0]:
+        if _is_told_by_another():
             time.sleep(30)
     elif isinstance(e, TimeUp):
         status, says = 75, f'the time is up; {on}'
     elif isinstance(e, KeyboardInterrupt):
         status, says = 130, f'interrupted; {on}'
-    elif e.filename:
-        says += f' ({e.filename})'
+    elif getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT):
+        says += f'; {on}'
     print(f"{chr(10) if status == 130 else ''}ssl_nb: {says}", file=sys.stderr)
     return status
+
+
+def _is_told_by_another():
+    try:
+        return torchrun_process()[0] > 0
+    except SslNbError:
+        return False
 
 
 def _again(argv):

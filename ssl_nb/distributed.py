@@ -44,7 +44,11 @@ def join(
     if not dist.is_initialized():
         from torch.distributed.nn import functional  # noqa: F401  once there is a group, this import would keep it
 
-        dist.init_process_group('nccl' if device.type == 'cuda' else 'gloo')
+        try:
+            dist.init_process_group('nccl' if device.type == 'cuda' else 'gloo')
+        except (ValueError, RuntimeError) as e:
+            says = ' '.join(str(e).split())[:120]
+            raise SslNbError(f"the processes cannot meet ({says}); start them with torchrun") from None
         atexit.register(_leave)
     return device
 

@@ -6,7 +6,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/encoders.html.md"""
 
 # %% auto #0
 __all__ = ['ENCODERS', 'Network', 'small_cnn', 'resnet_small', 'resnet', 'Encoder', 'pixel_statistics', 'make_encoder',
-           'call_maker', 'is_builtin', 'feature_dim', 'features', 'fitting', 'raw_pixels', 'feature_matrix',
+           'call_maker', 'is_builtin', 'feature_dim', 'features', 'finite', 'fitting', 'raw_pixels', 'feature_matrix',
            'fresh_encoder', 'random_encoder', 'knn_predict', 'layer_groups', 'write_weights', 'read_weights',
            'fit_weights', 'save_encoder', 'body_of', 'nearest_neighbours']
 
@@ -215,7 +215,14 @@ def features(
     bar = progress(parts, 'features', quiet or len(parts) < 20)
     h = torch.cat([encoder(b.to(dev).float() / 255).float().cpu() for b in bar])
     encoder.train(was)
-    return h
+    return finite(h)
+
+
+def finite(numbers: Tensor) -> Tensor:
+    "What a network gives, if it gives numbers"
+    if not numbers.isfinite().all():
+        raise SslNbError("the network gives values that are not numbers; train it again with a lower --lr")
+    return numbers
 
 
 def fitting(x, encoder):

@@ -92,6 +92,7 @@ from ssl_nb.training import (
     optimizer_defaults,
     pick_precision,
     precision_name,
+    read_checkpoint,
 )
 
 # %% ../nbs/03_pretrain.ipynb #eddc6db3
@@ -643,10 +644,7 @@ def load_projector(
     file = run.path / 'last.ckpt'
     if not file.is_file():
         raise SslNbError(f"there is no {file}, and nothing else holds the projection head of a run")
-    try:
-        saved = torch.load(file, map_location='cpu', weights_only=True)['model']
-    except Exception as e:
-        raise SslNbError(f"{file} is not a checkpoint of ours ({type(e).__name__})") from None
+    saved = read_checkpoint(file)['model']
     head = make_projector(run.settings['projector'], feature_dim(run.encoder), run.settings['projection_dim'])
     own = {k.removeprefix('projector.'): v for k, v in saved.items() if k.startswith('projector.')}
     fit_weights(head, own, file)

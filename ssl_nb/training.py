@@ -8,14 +8,17 @@ Docs: https://ssl-nb.github.io/ssl_nb/training.html.md"""
 __all__ = ['OPTIMIZERS', 'pick_precision', 'precision_name', 'autocast', 'InPrecision', 'ScaledGradients', 'UsualRate', 'LARS',
            'optimizer_defaults', 'decayed', 'make_optimizer', 'warmup_cosine', 'Schedule', 'TrainingCallback',
            'Augment', 'RandomBatches', 'write_history', 'read_history', 'History', 'plain', 'Checkpoint',
-           'load_checkpoint', 'Bar', 'TorchOptimizer', 'make_learner', 'training_files', 'fit', 'train']
+           'read_checkpoint', 'load_checkpoint', 'Bar', 'TorchOptimizer', 'make_learner', 'training_files', 'fit',
+           'train']
 
 # %% ../nbs/training.ipynb #a2198625
 import contextlib
 import csv
+import io
 import math
 import time
 import warnings
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,7 +37,7 @@ with warnings.catch_warnings():
     from fastai.learner import Learner, Recorder
     from fastai.optimizer import OptimWrapper
 from .augment import apply
-from .core import SslNbError, atomic_path, progress, unknown
+from .core import Found, SslNbError, atomic_path, check_kinds, machine_says, progress, reading, unknown
 from .data import Images
 from .distributed import Shared, world
 from .settings import Positive, Registry, Share, make_own
@@ -337,8 +340,12 @@ def write_history(path, rows):
 
 def read_history(path) -> list:
     "The rows of a `history.csv`, numbers as numbers"
-    with open(path, newline='') as f:
-        return [{k: int(v) if k == 'epoch' else float(v) for k, v in r.items()} for r in csv.DictReader(f)]
+    number = lambda k, v: int(v) if k == 'epoch' else float(v)
+    with reading(path, 'a history'), open(path, newline='', encoding='utf-8') as f:
+        rows = [{k: number(k, v) for k, v in r.items()} for r in csv.DictReader(f, strict=True)]
+        if not rows:
+            raise ValueError('it has no rows')
+    return [Found(path, row) for row in rows]
 
 # %% ../nbs/training.ipynb #6da42978
 class History(TrainingCallback):
@@ -364,11 +371,7 @@ class History(TrainingCallback):
 
     def after_train(self):
         means = dict(zip(self.names, (self.sums / len(self.dls.train)).tolist()))
-        if not math.isfinite(means['loss']):
-            raise SslNbError(
-                f"the loss is not a number in epoch {self.epoch + 1}; likely the learning rate is too high; "
-                "start again with a lower --lr"
-            )
+        self._check_finite(means['loss'])
         row = dict(epoch=self.epoch + 1) | means | dict(lr=self.opt.hypers[-1]['lr'])
         row['seconds'] = time.perf_counter() - self.started
         for cb in self._ours():
@@ -377,6 +380,16 @@ class History(TrainingCallback):
         if self.path is not None and world()[0] == 0:
             write_history(self.path, self.rows)
 
+    def _check_finite(self, loss):
+        "The guard of all trainings: end here, before the last good checkpoint is written over"
+        what = 'the loss is not a number' if not math.isfinite(loss) else 'the weights are not numbers'
+        state = [v for v in plain(self.model).state_dict().values() if v.is_floating_point()]
+        if not math.isfinite(loss) or not torch.stack([v.isfinite().all() for v in state]).all():
+            raise SslNbError(
+                f"{what} in epoch {self.epoch + 1}; likely the learning rate is too high; "
+                "start again with a lower --lr"
+            )
+
     def _ours(self):
         return [cb for cb in self.learn.cbs if isinstance(cb, TrainingCallback)]
 
@@ -384,7 +397,9 @@ class History(TrainingCallback):
         return dict(rows=self.rows)
 
     def restore(self, kept):
-        self.rows = list(kept['rows'])
+        self.rows = [
+            check_kinds(dict(row), dict(epoch=int, loss=float), 'its history') for row in kept['rows']
+        ]
 
 # %% ../nbs/training.ipynb #19017f45
 def plain(model: nn.Module) -> nn.Module:
@@ -403,8 +418,10 @@ class Checkpoint(TrainingCallback):
     def after_train(self):
         stopped = any(cb.stop() for cb in self._ours())
         if self.path is not None and world()[0] == 0:
+            content = io.BytesIO()  # torch says nothing clear of a disk that is full
+            torch.save(self._content() | dict(stopped=stopped), content)
             with atomic_path(self.path) as p:
-                torch.save(self._content() | dict(stopped=stopped), p)
+                p.write_bytes(content.getbuffer())
         if stopped:
             raise CancelFitException()
 
@@ -422,14 +439,26 @@ class Checkpoint(TrainingCallback):
     _ours = History._ours
 
 # %% ../nbs/training.ipynb #581714d3
+_kept = dict(epoch=int, model=dict, opt=dict, rng=torch.Tensor, scaler=dict, callbacks=dict, stopped=bool)
+
+
+def read_checkpoint(path, device='cpu') -> dict:
+    "What a checkpoint of ours holds, or a clear error; each part must be whole"
+    with reading(path, 'a checkpoint of this training', 'start over with --force'):
+        if damaged := zipfile.ZipFile(path).testzip():
+            raise ValueError(f'{damaged} is damaged')
+        found = torch.load(path, map_location=device, weights_only=True)
+        return check_kinds(found, _kept, path)
+
+
 def load_checkpoint(
     path,
     learn: Learner,
     epochs: int,  # Of the whole training
 ) -> int:
     "Put a checkpoint into a Learner; returns the epochs that are done"
-    try:
-        c = torch.load(path, map_location=next(learn.model.parameters()).device, weights_only=True)
+    c = read_checkpoint(path, next(learn.model.parameters()).device)
+    with reading(path, 'a checkpoint of this training', 'start over with --force'):
         learn.create_opt()
         plain(learn.model).load_state_dict(c['model'])
         learn.opt.load_state_dict(c['opt'])
@@ -440,11 +469,7 @@ def load_checkpoint(
         for cb in learn.cbs:
             if cb.name in c['callbacks']:
                 cb.restore(c['callbacks'][cb.name])
-        return epochs if c['stopped'] else c['epoch']
-    except Exception as e:
-        raise SslNbError(
-            f"{path} is not a checkpoint of this training ({type(e).__name__}); start over with --force"
-        ) from None
+    return epochs if c['stopped'] else c['epoch']
 
 # %% ../nbs/training.ipynb #698d880c
 class Bar(Callback):
@@ -567,7 +592,7 @@ def _run(learn, epochs, bar, start):
     except SslNbError as e:
         raise SslNbError(str(e).rpartition('\n\t')[2].strip()) from None
     except RuntimeError as e:
-        if world()[1] == 1:
+        if world()[1] == 1 or machine_says(e):
             raise
         says = ' '.join(str(e).split())[:80]
         raise SslNbError(
