@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from .core import SslNbError, check_device, machine_says, read_json, shown, torchrun_process, unknown
 from ssl_nb.experiments import (
@@ -46,6 +46,7 @@ from ssl_nb.runs import (
 from ssl_nb.settings import (
     CONTROLS,
     Count,
+    Few,
     Param,
     Positive,
     convert,
@@ -432,7 +433,8 @@ def _metrics(out):
 def _data(
     name: str | Path | None = None,  # A data set or a folder
     *,
-    image_size: Annotated[int, Ge(4)] | None = None,  # Scale images to this many pixels a side
+    image_size: Annotated[int, Interval(ge=4, le=4096)]
+    | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
     out: str | None = None,  # Save images, balance, sizes and copies as a picture (PNG)
     csv: str | None = None,  # Save what is found of each file as a table (CSV)
@@ -832,7 +834,7 @@ def _reproduce(
     name=None,  # A record, which is written anew; or w1 to w5 (a write-up) or all; left out, the names are listed
     *,
     cpu_size: bool = False,  # The smaller version of a record, where there is one
-    seeds: Count | None = None,  # How many seeds
+    seeds: Few | None = None,  # How many seeds
     minutes: Positive | None = None,  # Begin nothing new after so many minutes; the same command goes on
     out: str = 'runs',  # Where the run folders go
     results: str = 'results',  # Where the record goes

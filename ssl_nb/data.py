@@ -36,7 +36,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import torch
-from annotated_types import Ge
+from annotated_types import Interval
 from torch import Tensor
 
 from .core import SslNbError, progress, read_json, shown, torchrun_process, unknown, write_text
@@ -1135,7 +1135,8 @@ Source = Annotated[str | Path | ImageData | Indexed, OneOf(DATASETS)]
 
 def load_data(
     data: Source = 'digits',  # A name, a folder, a CSV, an array, a `Dataset`, (images, labels), FILE.py:NAME, ...
-    image_size: Annotated[int, Ge(4)] | None = None,  # Scale images to this many pixels a side
+    image_size: Annotated[int, Interval(ge=4, le=4096)]
+    | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files in a folder that are no images
 ) -> ImageData:
     "Images from whatever holds them, split before anything else happens"

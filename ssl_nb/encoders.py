@@ -19,11 +19,12 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
+from annotated_types import Interval
 from torch import Tensor, nn
 
 from .core import SslNbError, atomic_path, progress
 from .data import ImageData, Images, Source, load_data
-from .settings import Count, OneOf, Registry, all_params, is_own_code, make_own
+from .settings import Few, OneOf, Registry, all_params, is_own_code, make_own
 
 # %% ../nbs/encoders.ipynb #a8532f50
 ENCODERS = Registry('encoder', given=('channels', 'size'))
@@ -38,7 +39,7 @@ def _block(i, o):
 def small_cnn(
     channels: int = 1,  # Of the images, >= 1
     size: int = 28,  # Pixels a side, >= 8
-    dim: Count = 256,  # Numbers in the representation
+    dim: Annotated[int, Interval(ge=1, le=65536)] = 256,  # Numbers in the representation
 ) -> nn.Module:  # (N,channels,size,size) -> (N,dim)
     "Three convolutions 32/64/128 and two linear layers"
     if size < 8:
@@ -64,8 +65,8 @@ def _residual(i, o, stride):
 def resnet_small(
     channels: int = 1,  # Of the images, >= 1
     size: int = 28,  # Not used: the network averages over whatever is left of the image
-    width: Count = 16,  # Channels of the first stage; the representation has 8 times as many numbers
-    blocks: Count = 1,  # Residual blocks in each stage
+    width: Few = 16,  # Channels of the first stage; the representation has 8 times as many numbers
+    blocks: Annotated[int, Interval(ge=1, le=100)] = 1,  # Residual blocks in each stage
 ) -> nn.Module:  # (N,channels,H,W) -> (N,8*width)
     "A narrow residual network with a 3x3 stem for small images"
     layers, before = [], width

@@ -55,13 +55,14 @@ from ssl_nb.runs import (
 )
 from ssl_nb.settings import (
     Count,
-    Natural,
     NonNegative,
     OneOf,
     OptionsOf,
     Positive,
     Registry,
+    Seed,
     Share,
+    Side,
     all_params,
     asked,
     is_own_code,
@@ -443,17 +444,21 @@ def pretrain(
     data: Source = 'digits',  # Images: a name, a folder, a labels CSV, an array or tensor, a Dataset
     preset: str | None = None,  # A named set of settings; the one called like the data when left out
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
-    image_size: Annotated[int, Ge(8)] | None = None,  # Scale images to this many pixels a side
+    image_size: Side | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
     n_images: Annotated[int, Ge(2)] | None = None,  # Only so many of the training images, drawn at random
     images_per_class: Count | None = None,  # Only so many of each class, and no validation images
-    enlarge: Natural = 0,  # Fixed augmented copies of each image, made beforehand
+    enlarge: Annotated[
+        int, Interval(ge=0, le=1000)
+    ] = 0,  # Fixed augmented copies of each image, made beforehand
     encoder: Network = 'small_cnn',  # The network, a run to go on from, or FILE.py:NAME; any nn.Module
     projector: Literal['mlp', 'linear', 'none'] = 'mlp',  # The projection head
-    projection_dim: Annotated[int, Ge(2)] = 128,  # Of the projection z
-    views: Annotated[int, Ge(2)] = 2,  # Random views of each image
+    projection_dim: Annotated[int, Interval(ge=2, le=65536)] = 128,  # Of the projection z
+    views: Annotated[int, Interval(ge=2, le=100)] = 2,  # Random views of each image
     one_branch: bool = False,  # Transform all views but the first, which stays as the image is
-    local_views: Natural = 0,  # Further views, each cut from a smaller part (multi-crop)
+    local_views: Annotated[
+        int, Interval(ge=0, le=100)
+    ] = 0,  # Further views, each cut from a smaller part (multi-crop)
     local_crop: Annotated[float, Interval(ge=0.01, le=1)] = 0.2,  # Smallest share of the area that these keep
     objective: Annotated[str | type | Objective, OneOf(OBJECTIVES)] = 'nt_xent',  # The loss, or FILE.py:NAME
     epochs: Count = 50,  # Passes over the images
@@ -469,7 +474,7 @@ def pretrain(
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',  # What the network computes in
     compile: bool = False,  # Run the network through torch.compile
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Natural = 0,  # Of everything random
+    seed: Seed = 0,  # Of everything random
     out: str | Path | None = None,  # Run folder; runs/NAME when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run in that folder
