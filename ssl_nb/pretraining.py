@@ -43,16 +43,7 @@ from ssl_nb.encoders import (
 )
 
 # %% ../nbs/03_pretrain.ipynb #b25bf948
-from ssl_nb.runs import (
-    about,
-    check_images,
-    check_out,
-    check_same,
-    finish_run,
-    read_settings,
-    stage,
-    start_run,
-)
+from .runs import about, check_images, check_same, claim, finish_run, read_settings, stage, start_run
 from ssl_nb.settings import (
     Count,
     Natural,
@@ -86,10 +77,12 @@ from .stages import Run, data_name, load_encoder, load_run
 from ssl_nb.training import (
     OPTIMIZERS,
     TrainingCallback,
+    check_checkpoint,
     fit,
     make_learner,
     make_optimizer,
     optimizer_defaults,
+    own_precision,
     pick_precision,
     precision_name,
 )
@@ -481,9 +474,9 @@ def pretrain(
     given, started = dict(locals()), time.perf_counter()
     dev, quiet = join(pick_device(device)), quiet or world()[0] > 0
     out = Path(out or Path('runs') / (preset or Path(data_name(data) or 'run').name))
-    state = check_out(out, force, resume)
+    state = claim(out, force, resume)
     d = part_of(load_data(data, image_size, bad_files), n_images, images_per_class, seed)
-    x, dtype = _checked(d.pile, batch_size, compile).to(dev), pick_precision(precision, dev)
+    x, dtype = _checked(d.pile, batch_size, compile).to(dev), _dtype(given, out, dev)
     lr, weight_decay = optimizer_defaults(optimizer, min(batch_size, len(x)), lr, weight_decay)
     torch.manual_seed(seed)
     model, parent = _model_of(given, x)
@@ -518,6 +511,11 @@ def _checked(pile, batch_size, compile):
     if compile and world()[1] > 1:
         raise SslNbError("--compile is for one process; leave it out under torchrun")
     return pile
+
+
+def _dtype(given, out, dev):
+    "What the network computes in; a run that goes on stays as it was"
+    return pick_precision(own_precision(out, given['precision'], given['resume']), dev)
 
 
 def _chosen(registry, choice, options):
@@ -644,9 +642,11 @@ def load_projector(
     if not file.is_file():
         raise SslNbError(f"there is no {file}, and nothing else holds the projection head of a run")
     try:
-        saved = torch.load(file, map_location='cpu', weights_only=True)['model']
+        content = torch.load(file, map_location='cpu', weights_only=True)
+        saved = content['model']
     except Exception as e:
         raise SslNbError(f"{file} is not a checkpoint of ours ({type(e).__name__})") from None
+    check_checkpoint(content, file, run.settings.get('run_id'))
     head = make_projector(run.settings['projector'], feature_dim(run.encoder), run.settings['projection_dim'])
     own = {k.removeprefix('projector.'): v for k, v in saved.items() if k.startswith('projector.')}
     fit_weights(head, own, file)
