@@ -13,12 +13,13 @@ __all__ = ['FORMAT', 'is_run', 'run_state', 'check_writable', 'check_out', 'old_
 # %% ../nbs/runs.ipynb #79c2e147
 import difflib
 import functools
+import hashlib
+import json
 import os
 import platform
 import re
 import subprocess
 import sys
-import uuid
 from contextlib import suppress
 from datetime import datetime, timezone
 from importlib.util import find_spec
@@ -234,8 +235,18 @@ def start_run(path, settings: dict, force=False, resume=False) -> Path:
     elif state == 'unfinished':
         _remove([p for p in written(path) if p != path / 'settings.json'], path)
     path.mkdir(parents=True, exist_ok=True)
-    write_json(path / 'settings.json', dict(format_version=FORMAT, run_id=uuid.uuid4().hex[:12], **settings))
+    known = dict(format_version=FORMAT, run_id=_name_of(settings))
+    write_json(path / 'settings.json', known | settings)
     return path
+
+
+_surroundings = 'command versions device threads commit dirty date'.split()
+
+
+def _name_of(settings):
+    "A name for a run by what it computes; by it the files of a run know that they belong together"
+    what = {k: v for k, v in settings.items() if k not in _surroundings}
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
 
 # %% ../nbs/runs.ipynb #ab0371b7
 def finish_run(path, metrics: dict):

@@ -418,7 +418,7 @@ class Checkpoint(TrainingCallback):
         path=None,
         run: str | None = None,  # Which run it belongs to
     ):
-        self.path, self.run = path, run
+        self.path, self.run_id = path, run
 
     def after_train(self):
         stopped = any(cb.stop() for cb in self._ours())
@@ -432,7 +432,7 @@ class Checkpoint(TrainingCallback):
         scaled = getattr(self.learn, 'scaled_gradients', None)
         half = getattr(self.learn, 'in_precision', None)
         return dict(
-            run=self.run,
+            run=self.run_id,
             precision=precision_name(half.dtype if half else None),
             epoch=self.epoch + 1,
             model=plain(self.model).state_dict(),
