@@ -20,7 +20,17 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
 
-from .core import SslNbError, check_device, machine_says, read_json, shown, torchrun_process, unknown
+from ssl_nb.core import (
+    SslNbError,
+    at_home,
+    check_device,
+    holding,
+    machine_says,
+    read_json,
+    shown,
+    torchrun_process,
+    unknown,
+)
 from ssl_nb.experiments import (
     GROUPS,
     RECORDS,
@@ -33,8 +43,8 @@ from ssl_nb.experiments import (
     reproduce_all,
 )
 from ssl_nb.runs import (
-    check_out,
     check_writable,
+    claim,
     percent,
     read_settings,
     set_command,
@@ -189,7 +199,7 @@ _with_switch = dict(probe='all arms at growing numbers of labels (sizes, draws, 
 # %% ../nbs/cli.ipynb #93142d4f
 def parse(argv) -> argparse.Namespace:
     "The arguments of a command line, and the `command`, or a clear error"
-    argv = _with_model(list(argv))
+    argv = _with_model([_at_home(a) for a in argv])
     if argv and not argv[0].startswith('-') and argv[0] not in COMMANDS:
         raise unknown('command', argv[0], COMMANDS)
     top = make_parser(argv)
@@ -220,6 +230,12 @@ def _with_model(argv):
         return argv
     i = words.index('--model')
     return [words[0], str(shipped_model(words[i + 1])), *words[1:i], *words[i + 2 :]]
+
+
+def _at_home(word):
+    "A word of the command line in which `~` stands for the user's folder; no shell looks behind a `=`"
+    flag, equals, value = word.partition('=')
+    return flag + equals + at_home(value) if flag.startswith('--') else at_home(word)
 
 # %% ../nbs/cli.ipynb #9658fa66
 def _typed(c, given):
@@ -280,7 +296,8 @@ def main(argv=None) -> int:
             make_parser().print_help()
             return 0
         set_command(argv)
-        _call(name, given)
+        with holding():
+            _call(name, given)
         return 0
     except SystemExit as e:
         return e.code or 0
@@ -339,15 +356,14 @@ def _check_new(stage, **given):
     s = resolve(stage, **given)
     name = Path(s['data']).name
     usual = s['preset'] or name if stage == 'pretrain' else f'{stage}-{name}'
-    check_out(given.get('out') or Path('runs') / usual, given.get('force', False), given.get('resume', False))
+    claim(given.get('out') or Path('runs') / usual, given.get('force', False), given.get('resume', False))
 
 
 def _check_on_run(stage, run, encoder=None, **given):
     "Of a stage that works on a run"
     read_settings(run)
     resolve(stage, **given)
-    if not given.get('resume'):
-        check_out(given.get('out') or Path(run) / stage, given.get('force', False))
+    claim(given.get('out') or Path(run) / stage, given.get('force', False), given.get('resume', False))
 
 
 def _check_probe(run, label_curve=False, **given):

@@ -39,7 +39,7 @@ import torch
 from annotated_types import Interval
 from torch import Tensor
 
-from .core import SslNbError, progress, read_json, shown, torchrun_process, unknown, write_text
+from .core import SslNbError, at_home, progress, read_json, shown, torchrun_process, unknown, write_text
 from .settings import OneOf, Registry, all_params, is_own_code
 
 # %% ../nbs/00_data.ipynb #d5edaaa9
@@ -355,9 +355,17 @@ def _idx_part(folder, part, classes):
     return to_images(x, y, classes)
 
 # %% ../nbs/00_data.ipynb #0185458c
+def _home():
+    "The user's folder; where there is none, a place in which nothing can be kept"
+    try:
+        return Path.home()
+    except RuntimeError:
+        return os.devnull
+
+
 def cache_dir() -> Path:
     "Where downloads are kept: `SSL_NB_CACHE`, or ssl_nb in the user's cache folder"
-    users = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    users = os.environ.get('XDG_CACHE_HOME') or Path(_home()) / '.cache'
     return Path(os.environ.get('SSL_NB_CACHE') or Path(users) / 'ssl_nb')
 
 
@@ -1153,7 +1161,7 @@ def _load(data, size, bad_files):
     if isinstance(data, Images):
         return ImageData('images', *_three_parts(data))
     if isinstance(data, (str, os.PathLike)):
-        return _load_named(data, size, bad_files)
+        return _load_named(at_home(data), size, bad_files)
     if isinstance(data, (np.ndarray, Tensor)):
         return ImageData('array', to_images(data))
     if isinstance(data, (tuple, list)) and len(data) == 2 and np.ndim(data[0]) >= 3:

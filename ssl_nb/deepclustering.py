@@ -40,16 +40,7 @@ from ssl_nb.core import (
 from .data import Batches, Images, Source, load_data, part_of, show_images
 from .encoders import feature_dim, features, make_encoder, pixel_statistics
 from .figures import plot_confusion, plot_map, show_neighbours, tsne
-from ssl_nb.runs import (
-    about,
-    check_images,
-    check_out,
-    check_same,
-    finish_run,
-    read_settings,
-    stage,
-    start_run,
-)
+from .runs import about, check_images, check_same, claim, finish_run, read_settings, stage, start_run
 from .settings import Count, Natural, OptionsOf, Positive, Seed, Share, Side, asked
 from .stages import Run, data_name, load_run
 
@@ -57,6 +48,7 @@ from .stages import Run, data_name, load_run
 from ssl_nb.training import (
     Augment,
     TrainingCallback,
+    own_precision,
     pick_precision,
     precision_name,
     read_history,
@@ -651,11 +643,11 @@ def deepcluster(
     given = asked(locals())
     began, dev = time.perf_counter(), pick_device(device)
     out = Path(out or Path('runs') / f"deepcluster-{Path(data_name(data) or 'run').name}")
-    state = check_out(out, force, resume)
+    state = claim(out, force, resume)
     d = part_of(load_data(data, image_size, bad_files), n_images, seed=seed)
     im = all_images(d if test_images else replace(d, test=None))
     _check_images(im, n_clusters, d.name)
-    dtype = pick_precision(precision, dev)
+    dtype = pick_precision(own_precision(out, precision, resume), dev)
     given |= dict(data=data_name(data), image_size=im.shape[1], precision=precision_name(dtype))
     if resume and state == 'unfinished':
         check_same(out, given)

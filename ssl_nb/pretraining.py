@@ -43,16 +43,7 @@ from ssl_nb.encoders import (
 )
 
 # %% ../nbs/03_pretrain.ipynb #b25bf948
-from ssl_nb.runs import (
-    about,
-    check_images,
-    check_out,
-    check_same,
-    finish_run,
-    read_settings,
-    stage,
-    start_run,
-)
+from .runs import about, check_images, check_same, claim, finish_run, read_settings, stage, start_run
 from ssl_nb.settings import (
     Count,
     NonNegative,
@@ -91,6 +82,7 @@ from ssl_nb.training import (
     make_learner,
     make_optimizer,
     optimizer_defaults,
+    own_precision,
     pick_precision,
     plain,
     precision_name,
@@ -490,9 +482,9 @@ def pretrain(
     given, started = dict(locals()), time.perf_counter()
     dev, quiet = join(pick_device(device)), quiet or world()[0] > 0
     out = Path(out or Path('runs') / (preset or Path(data_name(data) or 'run').name))
-    state = check_out(out, force, resume)
+    state = claim(out, force, resume)
     d = part_of(load_data(data, image_size, bad_files), n_images, images_per_class, seed)
-    x, dtype = _checked(d.pile, batch_size, compile).to(dev), pick_precision(precision, dev)
+    x, dtype = _checked(d.pile, batch_size, compile).to(dev), _dtype(given, out, dev)
     lr, weight_decay = optimizer_defaults(optimizer, min(batch_size, len(x)), lr, weight_decay)
     torch.manual_seed(seed)
     model, parent = _model_of(given, x)
@@ -527,6 +519,11 @@ def _checked(pile, batch_size, compile):
     if compile and world()[1] > 1:
         raise SslNbError("--compile is for one process; leave it out under torchrun")
     return pile
+
+
+def _dtype(given, out, dev):
+    "What the network computes in; a run that goes on stays as it was"
+    return pick_precision(own_precision(out, given['precision'], given['resume']), dev)
 
 
 def _chosen(registry, choice, options):
@@ -652,7 +649,7 @@ def load_projector(
     file = run.path / 'last.ckpt'
     if not file.is_file():
         raise SslNbError(f"there is no {file}, and nothing else holds the projection head of a run")
-    saved = read_checkpoint(file)['model']
+    saved = read_checkpoint(file, run=run.settings.get('run_id'))['model']
     head = make_projector(run.settings['projector'], feature_dim(run.encoder), run.settings['projection_dim'])
     own = {k.removeprefix('projector.'): v for k, v in saved.items() if k.startswith('projector.')}
     fit_weights(head, own, file)

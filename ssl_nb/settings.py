@@ -30,7 +30,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
-from .core import SslNbError, data_file, shown, unknown
+from .core import SslNbError, at_home, data_file, shown, unknown
 
 # %% ../nbs/settings.ipynb #b3dce398
 LARGEST = 1_000_000_000  # Where a number without an upper end of its own ends
@@ -179,6 +179,8 @@ def convert(
     p: Param,  # What it is for
 ):
     "`value` as the type of `p`, in its range and among its choices, or a clear error"
+    if p.folder and isinstance(value, (str, Path)):
+        value = at_home(value)
     if isinstance(value, str) and value.strip().lower() == 'none' and p.default is None:
         if not (p.folder and Path(value).exists()):
             return None
