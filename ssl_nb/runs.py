@@ -28,6 +28,7 @@ from typing import Callable, ParamSpec, TypeVar
 
 from ssl_nb.core import (
     SslNbError,
+    check_kinds,
     data_file,
     hold,
     holder,
@@ -42,7 +43,7 @@ from ssl_nb.core import (
     write_json,
     write_text,
 )
-from .settings import STAGES, all_params, preset_names, resolve, signature, stage_names
+from .settings import STAGES, all_params, check_recorded, preset_names, resolve, signature, stage_names
 
 # %% ../nbs/runs.ipynb #dbd84799
 FORMAT = 1
@@ -284,9 +285,10 @@ def read_settings(path) -> dict:
     if not (path / 'settings.json').is_file():
         raise SslNbError(f"{path} is not a run folder: it has no settings.json")
     s = read_json(path / 'settings.json')
-    if not isinstance(s, dict) or s.get('format_version') != FORMAT:
-        has = s.get('format_version') if isinstance(s, dict) else None
+    if s.get('format_version') != FORMAT:
+        has = s.get('format_version')
         raise SslNbError(f"{path} was written in format {has}; this version reads {FORMAT}")
+    check_recorded(s, path / 'settings.json')
     _check_together(path, s)
     return s
 
@@ -417,6 +419,9 @@ _record_keys = (
 ).split()
 
 
+_record_kinds = dict(name=str, seconds=list, settings=dict, data=dict, extra=dict)
+
+
 def results_dir() -> Path:
     "The folder of records that ships with the package"
     return data_file('results')
@@ -469,7 +474,13 @@ def read_record(name: str, folder=None) -> dict:
     folder = Path(folder or results_dir())
     if not (folder / f'{name}.json').is_file():
         raise unknown('record', name, sorted(p.stem for p in folder.glob('*.json')))
-    r = read_json(folder / f'{name}.json')
+    path = folder / f'{name}.json'
+    r = read_json(path, dict(metrics=dict, seeds=list))
+    check_kinds(r, {k: kind for k, kind in _record_kinds.items() if k in r}, path)
+    for metric, values in r['metrics'].items():
+        is_right = isinstance(values, list) and all(isinstance(v, (int, float)) for v in values)
+        if not is_right or len(values) != len(r['seeds']):
+            raise SslNbError(f"{path}: {metric} should be a number for each seed; it was damaged")
     # as older records have it
     if isinstance(r.get('device'), str):
         r['device'] = re.sub(r'\b1 threads', '1 thread', r['device'])

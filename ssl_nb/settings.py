@@ -8,8 +8,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/settings.html.md"""
 __all__ = ['LARGEST', 'Count', 'Few', 'Natural', 'Positive', 'NonNegative', 'Share', 'Seed', 'Side', 'STAGES', 'CONTROLS',
            'OneOf', 'OptionsOf', 'EachOf', 'Strength', 'Param', 'as_param', 'convert', 'Maker', 'signature', 'Registry',
            'strengths_of', 'settings_of', 'all_params', 'option_params', 'is_own_code', 'own_maker', 'run_own_code',
-           'make_own', 'own_code_record', 'stage_names', 'stage_params', 'peek', 'asked', 'load_presets',
-           'preset_names', 'resolve']
+           'make_own', 'own_code_record', 'stage_names', 'stage_params', 'peek', 'asked', 'check_recorded',
+           'load_presets', 'preset_names', 'resolve']
 
 # %% ../nbs/settings.ipynb #82a9d1f8
 import ast
@@ -30,7 +30,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
-from .core import SslNbError, at_home, data_file, shown, unknown
+from .core import SslNbError, at_home, check_kinds, data_file, shown, unknown
 
 # %% ../nbs/settings.ipynb #b3dce398
 LARGEST = 1_000_000_000  # Where a number without an upper end of its own ends
@@ -674,6 +674,28 @@ def _recordable(v):
     if v is None or isinstance(v, (bool, int, float, str)):
         return v
     return str(v) if isinstance(v, Path) else getattr(v, '__name__', type(v).__name__)
+
+
+_recorded = dict(int=(int, type(None)), float=(float, int, type(None)), bool=(bool, type(None)))
+
+
+def check_recorded(
+    found: dict,  # Of a `settings.json`
+    path,  # Its file, for the message
+) -> dict:  # `found`
+    "Refuse recorded settings of another type or size than the stage takes"
+    check_kinds({'data': None, 'parent': None} | found, _of_all, path)
+    params = stage_params(found['stage']) if found['stage'] in stage_names() else {}
+    for name in params.keys() & found.keys():
+        p, value = params[name], found[name]
+        if p.kind in _recorded and not p.choices:
+            check_kinds(found, {name: _recorded[p.kind]}, path)
+        if p.kind in ('int', 'float') and isinstance(value, (int, float)) and not abs(value) <= p.largest():
+            raise SslNbError(f"{path}: {name} is too large; it was damaged or is another file")
+    return found
+
+
+_of_all = dict(stage=str, data=(str, type(None)), parent=(dict, type(None)))
 
 # %% ../nbs/settings.ipynb #03d5a37e
 def _read_ini(path):

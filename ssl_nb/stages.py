@@ -19,7 +19,7 @@ from torch import Tensor
 from .augment import augmentation
 from .core import SslNbError, at_home
 from .data import DATASETS, ImageData, Source, load_data, part_of
-from .encoders import Encoder, body_of, features, fit_weights, make_encoder, read_weights
+from .encoders import Encoder, body_of, check_fits, features, fit_weights, make_encoder, read_weights
 from .runs import about, check_images, check_same, claim, old_run, read_settings, run_state, start_run
 from .settings import all_params, asked, is_own_code
 from .training import read_history
@@ -40,8 +40,11 @@ def load_encoder(
         raise SslNbError(f"there is no encoder at {path}{why}")
     info, weights = read_weights(path)
     network = body_of(info, copy.deepcopy(body), path)
-    enc = make_encoder(network, info['channels'], info['size'], **info['options'])
-    fit_weights(enc, _of_encoder(weights, info), path)
+    make = lambda: make_encoder(network, info['channels'], info['size'], **info['options'])
+    own = _of_encoder(weights, info)
+    check_fits(make, own, path)
+    enc = make()
+    fit_weights(enc, own, path)
     return enc.to(device).eval()
 
 
