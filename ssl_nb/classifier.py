@@ -20,13 +20,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .core import SslNbError, figure_style, pick_device, read_json, save_figure, unknown, write_json
+from ssl_nb.core import (
+    SslNbError,
+    figure_style,
+    pick_device,
+    read_json,
+    reading,
+    save_figure,
+    unknown,
+    write_json,
+)
 from .data import Images, Source, few_labels, read_files, to_images
 from ssl_nb.encoders import (
     Encoder,
     body_of,
+    check_fits,
     feature_dim,
     features,
+    finite,
     fit_weights,
     fitting,
     layer_groups,
@@ -73,7 +84,9 @@ class Classifier(nn.Module):
         "(N,K) probabilities of uint8 images"
         self.eval()
         dev = next(self.head.parameters()).device
-        return torch.cat([self(b.to(dev).float() / 255).softmax(1).cpu() for b in x.split(batch_size)])
+        return finite(
+            torch.cat([self(b.to(dev).float() / 255).softmax(1).cpu() for b in x.split(batch_size)])
+        )
 
     def predict(self, x) -> Tensor:
         return self.predict_proba(x).argmax(1)
@@ -287,11 +300,21 @@ def load_classifier(
     if 'classes' not in meta:
         raise SslNbError(f"{path} holds no classifier; make one with `ssl_nb probe RUN`")
     network = body_of(meta, copy.deepcopy(body), path)
-    encoder = make_encoder(network, meta['channels'], meta['size'], **meta['options'])
-    head = make_head(meta.get('head') or weights['head.weight'].shape[::-1])
-    model = Classifier(encoder, head, meta['classes'], meta.get('sharpness', 0.0))
+    make = lambda: _made(network, meta, weights)
+    with reading(path, 'a classifier of ours'):
+        check_fits(make, weights, path)
+    model = make()
     fit_weights(model, weights, path)
     return model.eval()
+
+
+def _made(network, meta, weights):
+    "The classifier that a file describes, untrained"
+    encoder = make_encoder(network, meta['channels'], meta['size'], **meta['options'])
+    sizes = meta.get('head') or weights['head.weight'].shape[::-1]
+    if sizes[-1] != len(meta['classes']):
+        raise ValueError(f"{sizes[-1]} outputs for {len(meta['classes'])} classes")
+    return Classifier(encoder, make_head(sizes), meta['classes'], meta.get('sharpness', 0.0))
 
 # %% ../nbs/classifier.ipynb #ff42399b
 def class_scores(y, pred, classes) -> dict:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from annotated_types import Interval
 
 from .augment import augmentation
 from .augment import enlarge as enlarged
@@ -35,7 +36,7 @@ from .encoders import fresh_encoder
 from .figures import calibration
 from .probing import _frozen
 from .runs import finish_run, stage
-from .settings import Count, Natural, NonNegative, OptionsOf, Positive, Share
+from .settings import Count, NonNegative, OptionsOf, Positive, Seed, Share
 from .stages import Run, begin_stage, labelled_data, start_stage
 from .training import pick_precision
 
@@ -139,13 +140,13 @@ def finetune(
     stop: Literal['auto', 'valid', 'folds', 'fixed'] = 'auto',  # How to choose with the labels there are
     valid_share: Share = 0.2,  # Share of the labels held back under stop = valid
     patience: Count = 6,  # Checks, of 20, without a better one before it stops
-    enlarge: Natural = 0,  # Fixed augmented copies in place of fresh views
+    enlarge: Annotated[int, Interval(ge=0, le=1000)] = 0,  # Fixed augmented copies in place of fresh views
     leaky: bool = False,  # Hold back AFTER enlarging, as one should not, to see how it flatters
     baselines: bool = True,  # Measure the other rows of the table, too
     knn_k: Count = 10,  # Neighbours that vote
     pictures: bool = True,  # Draw confusion, map, neighbours and so on
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Natural = 0,  # Of the draw of labels and the training
+    seed: Seed = 0,  # Of the draw of labels and the training
     out: str | Path | None = None,  # Run folder; RUN/finetune when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run there

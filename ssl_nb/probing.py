@@ -32,7 +32,7 @@ from .data import Source
 from .encoders import feature_matrix, features, fresh_encoder, knn_predict, random_encoder, raw_pixels
 from .figures import calibration, confusion
 from .runs import finish_run, stage
-from .settings import Count, Natural
+from .settings import Count, Seed
 from .stages import Run, augmentation_of, begin_stage, labelled_data, start_stage
 from .training import pick_precision
 
@@ -175,7 +175,7 @@ def probe(
     baselines: bool = True,  # Measure raw pixels, a random encoder and supervised training too
     pictures: bool = True,  # Draw confusion, map, neighbours and so on
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Natural = 0,  # Of the draw of labels and the baselines
+    seed: Seed = 0,  # Of the draw of labels and the baselines
     out: str | Path | None = None,  # Run folder; RUN/probe when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run there

@@ -436,7 +436,7 @@ def _cluster_part(path, found):
 # %% ../nbs/06_report.ipynb #a9c35165
 # of settings: when, where and by how many, not what
 _aside = set(
-    'command date commit dirty versions parent format_version stage seed part_seed processes'.split()
+    'command date commit dirty versions parent format_version run_id stage seed part_seed processes'.split()
 )
 
 

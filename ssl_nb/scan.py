@@ -43,7 +43,7 @@ from ssl_nb.deepclustering import (
 from .encoders import feature_dim, features, fitting, make_encoder, nearest_neighbours, raw_pixels
 from .probing import LinearProbe
 from .runs import finish_run, read_settings, stage
-from .settings import Count, Natural, NonNegative, Positive
+from .settings import Count, Few, Natural, NonNegative, Positive, Seed
 from .stages import Run, augmentation_of, begin_stage, data_of, load_run, start_stage
 from .training import Augment, TrainingCallback, pick_precision, read_history, train
 
@@ -381,7 +381,7 @@ def cluster_run(
         'kmeans', 'scan', 'pixels'
     ] = 'kmeans',  # k-means, heads that agree on neighbours, or bare pixels
     n_neighbours: Count = 20,  # Of each image (scan)
-    heads: Count = 10,  # Heads side by side (scan)
+    heads: Few = 10,  # Heads side by side (scan)
     head_epochs: Count = 6,  # Passes over the images (scan)
     head_batch_size: Annotated[int, Ge(2)] = 512,  # Images in a step (scan)
     head_lr: Positive = 2e-3,  # Largest learning rate of the heads (scan)
@@ -389,7 +389,7 @@ def cluster_run(
     entropy_weight: NonNegative = 3.0,  # How much all clusters must be used (scan)
     pictures: bool = True,  # Draw grids, map, neighbours and confusion
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Natural = 0,  # Of the starts
+    seed: Seed = 0,  # Of the starts
     out: str | Path | None = None,  # Run folder; RUN/cluster when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run there

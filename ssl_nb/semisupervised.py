@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
+from annotated_types import Interval
 from torch import Tensor, nn
 
 from .augment import apply, augmentation
@@ -39,7 +40,7 @@ from .figures import calibration
 from .finetuning import finetune
 from .probing import FEW_ARMS
 from .runs import finish_run, percent, read_record, run_state, stage
-from .settings import Count, Natural, OptionsOf, Positive, Share, stage_params
+from .settings import Count, Few, Natural, OptionsOf, Positive, Seed, Share, stage_params
 from .stages import Run, begin_stage, labelled_data, load_run, start_stage
 from .training import RandomBatches, TrainingCallback, autocast, pick_precision, train
 
@@ -309,7 +310,7 @@ def semi(
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     labels_per_class: Count | None = None,  # Labels of each class; all when left out
     method: Literal['spread', 'cluster', 'fixmatch'] = 'spread',  # How the unlabelled images are used
-    rounds: Count = 2,  # Of pseudo-labels and training (not of fixmatch)
+    rounds: Few = 2,  # Of pseudo-labels and training (not of fixmatch)
     steps: Count = 700,  # Optimiser steps of each round, twice as many in the last
     batch_size: Count = 256,  # Images in a step
     lr: Positive = 2e-3,  # Largest learning rate of the head
@@ -320,7 +321,7 @@ def semi(
     threshold: Share = 0.95,  # A probability above it counts as sure (fixmatch)
     pictures: bool = True,  # Draw confusion, map, neighbours and so on
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Natural = 0,  # Of the draw of labels and the training
+    seed: Seed = 0,  # Of the draw of labels and the training
     out: str | Path | None = None,  # Run folder; RUN/semi when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run there
@@ -433,10 +434,10 @@ def label_curve(
     preset: str | None = None,  # A named set of settings; that of the run when left out
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     sizes: str = '1,2,5,10,25,50,100,500,all',  # Labels of each class, separated by commas
-    draws: Count = 3,  # Nested draws of labels
+    draws: Few = 3,  # Nested draws of labels
     semi_up_to: Natural = 10,  # Use the unlabelled images up to so many labels of each class
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Natural = 0,  # Of the first draw
+    seed: Annotated[int, Interval(ge=0, le=2**32 - 1001)] = 0,  # Of the first draw
     out: str | Path | None = None,  # Run folder; RUN/curve when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run there

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from .augment import augmentation
-from .core import SslNbError
+from .core import SslNbError, at_home
 from .data import DATASETS, ImageData, Source, load_data, part_of
-from .encoders import Encoder, body_of, features, fit_weights, make_encoder, read_weights
-from .runs import about, check_images, check_out, check_same, read_settings, run_state, start_run
+from .encoders import Encoder, body_of, check_fits, features, fit_weights, make_encoder, read_weights
+from .runs import about, check_images, check_same, claim, old_run, read_settings, run_state, start_run
 from .settings import all_params, asked, is_own_code
 from .training import read_history
 
@@ -31,17 +31,20 @@ def load_encoder(
     device: str | torch.device = 'cpu',
 ) -> Encoder:
     "The encoder of a run, a plain `nn.Module`, in eval mode"
-    path = Path(run)
+    path = Path(at_home(run))
     if path.is_dir():
         read_settings(path)
         path = path / 'model.safetensors'
     if not path.is_file():
-        why = '; the run is not finished' if Path(run).is_dir() else ''
+        why = f'; the run is not finished{old_run(run)}' if Path(run).is_dir() else ''
         raise SslNbError(f"there is no encoder at {path}{why}")
     info, weights = read_weights(path)
     network = body_of(info, copy.deepcopy(body), path)
-    enc = make_encoder(network, info['channels'], info['size'], **info['options'])
-    fit_weights(enc, _of_encoder(weights, info), path)
+    make = lambda: make_encoder(network, info['channels'], info['size'], **info['options'])
+    own = _of_encoder(weights, info)
+    check_fits(make, own, path)
+    enc = make()
+    fit_weights(enc, own, path)
     return enc.to(device).eval()
 
 
@@ -90,7 +93,8 @@ class Run:
         body=None,  # The network, what makes it, or FILE.py:NAME, when it is one of your own
         images=None,  # The images, when they only live in Python
     ):
-        self.path, self.settings = Path(path), read_settings(path)
+        self.path = Path(at_home(path))
+        self.settings = read_settings(self.path)
         self.body, self.images = body, images
         self._encoder = None
 
@@ -169,7 +173,7 @@ def begin_stage(name: str, run, out, force, resume) -> tuple:  # (`Run`, folder)
     "The run that a stage reads and the folder it may write, or what stands in the way"
     run = pretraining_run(run)
     out = stage_out(run, out, name)
-    check_out(out, force, resume)
+    claim(out, force, resume)
     return run, out
 
 # %% ../nbs/stages.ipynb #b0a6043f
