@@ -85,7 +85,7 @@ class _Centred:
     "Points around 0 and within 1, where float32 tells near ones apart; and the way there and back"
 
     def __init__(self, x, spherical):
-        self.given, self.spherical = x, spherical
+        self.spherical = spherical
         self.middle = x.mean(0)
         x = x - self.middle
         self.scale = x.abs().max().clamp(min=torch.finfo(x.dtype).tiny)
@@ -152,7 +152,7 @@ def _sums(x):
 def _faiss(points, k, n_init, seed, max_iter, init):
     import faiss
 
-    x, spherical = (points.given if points.spherical else points.x), points.spherical
+    x = points.x.float().numpy()
     has_threshold = hasattr(faiss.ClusteringParameters(), 'early_stop_threshold')
     found, split = [], []
     for start in _starts(points.x.float(), k, n_init, seed) if init is None else init[None]:
@@ -161,17 +161,15 @@ def _faiss(points, k, n_init, seed, max_iter, init):
             k,
             niter=max_iter,
             seed=seed,
-            spherical=spherical,
             min_points_per_centroid=1,
             max_points_per_centroid=len(x),  # all points, not faiss's sample of them
             **(dict(early_stop_threshold=1e-6) if has_threshold else {}),
         )
-        start = points.back(start) if spherical else start
-        km.train(x.float().numpy(), init_centroids=start.float().numpy())
+        km.train(x, init_centroids=start.float().numpy())
         found.append(torch.as_tensor(km.centroids))
         split.append(sum(int(s['nsplit']) for s in km.iteration_stats))
-    found = torch.stack(found)
-    best, centres, repaired = _settled(points, points.into(found) if spherical else found, 1)
+    # our rounds bring spherical centres to length 1
+    best, centres, repaired = _settled(points, torch.stack(found), max_iter if points.spherical else 1)
     return centres, split[best] + repaired
 
 
@@ -287,7 +285,7 @@ def kmeans(
         if number < 1:
             raise SslNbError(f"{name} = {number}; it should be 1 or more")
     x = _points(features, k, keep=backend == 'torch')
-    points = _Centred(F.normalize(x, dim=1) if spherical else x, spherical)
+    points = _Centred(_length_1(x) if spherical else x, spherical)
     if init is not None:
         init = points.allowed(points.into(_checked_start(init, (k, x.shape[1]))))
     centres, repaired = _backends[backend](points, k, n_init, seed, max_iter, init)
@@ -313,6 +311,12 @@ def _points(h, k, keep=False):
     if k > 1 and (h == h[0]).all():
         raise SslNbError("all features are the same; the images are constant or the encoder has collapsed")
     return h.contiguous()
+
+
+def _length_1(x):
+    "Points of length 1; first scaled by a power of two, so that squares neither overflow nor vanish"
+    exponent = torch.frexp(x.abs().amax(1, keepdim=True)).exponent.clamp(-126, 126)
+    return F.normalize(torch.ldexp(x, -exponent), dim=1)
 
 
 def _checked_start(init, shape):
