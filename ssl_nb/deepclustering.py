@@ -89,7 +89,7 @@ class _Centred:
         self.middle = x.mean(0)
         x = x - self.middle
         self.scale = x.abs().max().clamp(min=torch.finfo(x.dtype).tiny)
-        self.x = x / self.scale
+        self.x = x.div_(self.scale)
         if not torch.isfinite(self.x).all():
             raise SslNbError("the features are too large to be squared; scale them down")
 
@@ -335,7 +335,7 @@ def _nearest_centre(x, c):
     for b in x.split(65536):
         near = torch.cdist(b, c, compute_mode='donot_use_mm_for_euclid_dist').min(1)
         labels.append(near.indices)
-        total += near.values.double().square().sum().item()
+        total += near.values.square().sum(dtype=_sums(x)).item()
     return torch.cat(labels).cpu().numpy(), total
 
 # %% ../nbs/05_deepcluster.ipynb #ec622986
@@ -840,8 +840,11 @@ def _keep_best(loop, out):
     best = max(checks, key=lambda c: (c['matched_stability'], c['iteration']))['iteration']
     trained = len(loop.rows) // loop.epochs_per_iteration  # a loop that settled clustered once more
     for name, n in (('best', min(best, trained)), ('final', trained)):
+        kept = _weights_file(out, f'iter_{n:02}')
+        if not kept.is_file():
+            raise SslNbError(f"{kept} is missing; start over with --force")
         with atomic_path(_weights_file(out, name)) as p:
-            p.write_bytes(_weights_file(out, f'iter_{n:02}').read_bytes())
+            p.write_bytes(kept.read_bytes())
     return best
 
 

@@ -340,10 +340,13 @@ def content(out):
     return files, rows, says, {k: v for k, v in read_json(out / "metrics.json").items() if k != "seconds"}
 
 
-def test_a_loop_killed_at_any_write_ends_in_the_same_files(tmp_path, monkeypatch):
+@pytest.mark.parametrize("threshold", [1.0, 0.0], ids=["goes on", "settles"])
+def test_a_loop_killed_at_any_write_ends_in_the_same_files(threshold, tmp_path, monkeypatch):
     x = np.random.default_rng(0).integers(0, 255, (24, 16, 16), dtype=np.uint8)
     how = dict(num_iterations=2, epochs_per_iteration=1, n_clusters=3, batch_size=12, n_init=2, feature_dim=8)
-    how |= dict(convergence_threshold=1.0, autoencoder_epochs=1, pictures=False, quiet=True, device="cpu")
+    how |= dict(
+        convergence_threshold=threshold, autoencoder_epochs=1, pictures=False, quiet=True, device="cpu"
+    )
     real, calls, last = os.replace, [], [None]
 
     def replace(a, b):
@@ -364,3 +367,8 @@ def test_a_loop_killed_at_any_write_ends_in_the_same_files(tmp_path, monkeypatch
         last[0] = None
         deepclustering.deepcluster(x, out=out, resume=True, **how)
         assert content(out) == whole, f"killed after {calls[n - 1]}"
+    (tmp_path / "5" / "metrics.json").unlink()
+    for kept in (tmp_path / "5" / "checkpoints").glob("iter_*"):
+        kept.unlink()
+    with pytest.raises(SslNbError, match=".safetensors is missing"):
+        deepclustering.deepcluster(x, out=tmp_path / "5", resume=True, **how)
