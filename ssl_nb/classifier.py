@@ -31,6 +31,8 @@ from ssl_nb.core import (
     write_json,
 )
 from .data import Images, Source, few_labels, read_files, to_images
+from .core import SslNbError, figure_style, pick_device, read_json, save_figure, unknown, write_json
+from .data import Images, Source, class_numbers, few_labels, read_files, to_images
 from ssl_nb.encoders import (
     Encoder,
     body_of,
@@ -317,16 +319,21 @@ def _made(network, meta, weights):
     return Classifier(encoder, make_head(sizes), meta['classes'], meta.get('sharpness', 0.0))
 
 # %% ../nbs/classifier.ipynb #ff42399b
-def class_scores(y, pred, classes) -> dict:
+def class_scores(
+    y,  # (N,) true classes, as numbers from 0 or as names
+    pred,  # (N,) predicted ones
+    classes,  # The names
+) -> dict:
     "Accuracy, macro F1, scores of each class and the confusion matrix"
     from sklearn.metrics import classification_report
 
     names = [str(c) for c in classes]
+    y, pred = (class_numbers(v, classes)[0] for v in (y, pred))
     rep = classification_report(
         y, pred, labels=range(len(names)), target_names=names, output_dict=True, zero_division=0
     )
     return dict(
-        accuracy=float((np.asarray(y) == np.asarray(pred)).mean()),
+        accuracy=float((y == pred).mean()),
         macro_f1=rep['macro avg']['f1-score'],
         classes=list(classes),
         per_class={c: rep[str(c)] for c in classes},

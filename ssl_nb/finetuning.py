@@ -31,7 +31,7 @@ from ssl_nb.classifier import (
     training_verdict,
 )
 from .core import SslNbError, pick_device, progress, read_json, unknown, write_json
-from .data import Images, Source, split
+from .data import Images, Source, class_numbers, split
 from .encoders import fresh_encoder
 from .figures import calibration
 from .probing import _frozen
@@ -48,7 +48,7 @@ def stop_rule(
     "What `stop` means for these labels"
     if stop not in ('auto', 'valid', 'folds', 'fixed'):
         raise unknown('stop', stop, ['auto', 'valid', 'folds', 'fixed'])
-    least = int(torch.bincount(y)[torch.unique(y)].min())
+    least = int(np.bincount(class_numbers(y)[0]).min())
     if stop in ('valid', 'folds') and least < 2:
         raise SslNbError(f"stop = {stop} holds labels back, but a class has only {least}; use stop = fixed")
     if stop != 'auto':
@@ -85,7 +85,7 @@ def choose_by_folds(
     "The `first_lr` with the best cross-validated accuracy inside the labels; the first of equals"
     from sklearn.model_selection import StratifiedKFold
 
-    folds = min(folds, int(torch.bincount(im.y)[torch.unique(im.y)].min()))
+    folds = min(folds, int(np.bincount(class_numbers(im.y)[0]).min()))
     cv = StratifiedKFold(folds, shuffle=True, random_state=seed)
     parts = list(cv.split(np.zeros(len(im)), im.y.cpu().numpy()))
     scores, mean = _Scores(kept), {}

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from .augment import augmentation
 from .classifier import Classifier, load_classifier, run_of, save_classifier
 from .core import SslNbError, class_colour, figure_style, pick_device, save_figure
-from .data import Batches, Source
+from .data import Batches, Source, class_numbers
 from ssl_nb.deepclustering import (
     KMeansResult,
     _nearest_centre,
@@ -62,7 +62,7 @@ def reproducibility(
         return 0.0
     answers = []
     for part in (i[:n], i[n:]):
-        centres = torch.as_tensor(kmeans(x[part], k, n_init, seed).centers_)
+        centres = torch.as_tensor(kmeans(x[part], k, n_init, seed).centers_).to(x)
         answers.append(_nearest_centre(x, centres)[0])
     return label_stability(*answers)
 
@@ -324,7 +324,9 @@ def _imitate(encoder, h, km, seed=0, n=20_000):
     "A linear head that gives the clusters of a consensus, fitted on at most `n` images"
     i = np.random.default_rng(seed).permutation(len(h))[:n]
     names = [f'cluster {c}' for c in range(len(km.centers_))]
-    return Classifier(encoder, LinearProbe((0.1,)).fit(h[i], km.labels_[i]).as_linear(), names).eval()
+    return Classifier(
+        encoder, LinearProbe((0.1,)).fit(h[i], km.labels_[i]).as_linear(len(names)), names
+    ).eval()
 
 # %% ../nbs/scan.ipynb #b0be7a0d
 def _scan(
@@ -477,5 +479,10 @@ def joined(
     seed: int = 0,
 ) -> np.ndarray:  # (N,)
     "The clusters on which several clusterings agree most"
-    answers = [F.one_hot(torch.as_tensor(np.asarray(labels)).long()).float() for labels in found]
+    answers = [_one_hot(labels) for labels in found]
     return consensus(answers, k, n_init, seed).labels_
+
+
+def _one_hot(labels):
+    numbers, names = class_numbers(labels, unlabelled='count')
+    return F.one_hot(torch.as_tensor(numbers), len(names)).float()
