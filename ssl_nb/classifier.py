@@ -30,8 +30,6 @@ from ssl_nb.core import (
     unknown,
     write_json,
 )
-from .data import Images, Source, few_labels, read_files, to_images
-from .core import SslNbError, figure_style, pick_device, read_json, save_figure, unknown, write_json
 from .data import Images, Source, class_numbers, few_labels, read_files, to_images
 from ssl_nb.encoders import (
     Encoder,

@@ -23,11 +23,8 @@ from annotated_types import Interval
 from torch import Tensor, nn
 
 from .core import Found, SslNbError, atomic_path, check_kinds, progress, reading
-from .data import ImageData, Images, Source, load_data
-from .settings import Few, OneOf, Registry, all_params, convert, is_own_code, make_own
-from .core import SslNbError, atomic_path, progress
 from .data import ImageData, Images, Source, class_numbers, load_data
-from .settings import Count, OneOf, Registry, all_params, is_own_code, make_own
+from .settings import Few, OneOf, Registry, all_params, convert, is_own_code, make_own
 
 # %% ../nbs/encoders.ipynb #a8532f50
 ENCODERS = Registry('encoder', given=('channels', 'size'))
