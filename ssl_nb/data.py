@@ -28,9 +28,11 @@ import time
 import unicodedata
 import warnings
 import zlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -109,6 +111,14 @@ class ImageData:
     def classes(self) -> list:
         return self.train.classes
 
+    @cached_property
+    def twins(self) -> int:
+        "How many test images are learned from, too, as pixel for pixel the same image stands in another part"
+        if self.test is None:
+            return 0
+        others = {key for n, p in self.parts.items() if n != 'test' for key in _digests(p.x)}
+        return sum(key in others for key in _digests(self.test.x))
+
     def __str__(self):
         parts = [f"{'unlabelled' if n == 'rest' else n} {len(p):,}" for n, p in self.parts.items()]
         lab = _counted(len(self.classes), 'class') if self.classes else 'no labels'
@@ -128,55 +138,179 @@ class ImageData:
 def _counted(n, one):
     return f'{n:,} {one}' + ('es' if one[-1] == 's' else 's') * int(n != 1)
 
+def drop_copies(d: ImageData) -> ImageData:
+    "The data set with one of each image: that for testing, else for validation, else a labelled one"
+    kept, seen, twice = {}, {}, 0
+    for part in ('test', 'valid', 'train', 'rest'):
+        if (im := d.parts.get(part)) is None:
+            continue
+        stays = []
+        for i, key in enumerate(_digests(im.x)):
+            if seen.setdefault(key, (part, i)) == (part, i):
+                stays.append(i)
+        twice += len(im) - len(stays)
+        if stays:
+            kept[part] = im[stays] if len(stays) < len(im) else im
+    if not twice:
+        return d
+    _say(f"{_counted(twice, 'image')} of {shown(d.name)} left out: copies of others, pixel for pixel")
+    if 'train' not in kept:
+        raise SslNbError(f"no training image of {shown(d.name)} is left, as all are copies; keep the copies")
+    return ImageData(d.name, **kept, left_out=d.left_out)
+
+
+def _digests(x):
+    "A checksum of each image"
+    rows = x.cpu().contiguous().flatten(1).numpy()
+    return [hashlib.blake2b(row, digest_size=16).digest() for row in rows]
+
 # %% ../nbs/00_data.ipynb #b326f4a4
 def _channels_first(x):
     "(N,H,W), (N,H,W,C) or (N,C,H,W) -> (N,C,H,W)"
+    shape = tuple(x.shape)
+    if x.ndim == 3 and shape[2] <= 4 < min(shape[:2]):
+        raise SslNbError(f"{shape} is the shape of one picture; give a pile of them, (N,H,W,C)")
     if x.ndim == 3:
         return x[:, None]
     if x.ndim != 4:
-        raise SslNbError(f"images should be (N,H,W), (N,H,W,C) or (N,C,H,W), not {tuple(x.shape)}")
-    return x if x.shape[1] <= 4 or x.shape[-1] > 4 else x.permute(0, 3, 1, 2)
+        raise SslNbError(f"images should be (N,H,W), (N,H,W,C) or (N,C,H,W), not {shape}")
+    return x.permute(0, 3, 1, 2) if _channels_last(shape) else x
+
+
+def _channels_last(shape):
+    "Are images of this shape (N,H,W,C)? Many channels are told from two sides that are equal, or larger"
+    _, a, b, c = shape
+    if min(a, c) <= 4:
+        return a > 4
+    if b == c:
+        return False
+    if a == b or c < min(a, b):
+        return True
+    if a < min(b, c):
+        return False
+    what = f"images of shape {shape} may have their channels first or last"
+    raise SslNbError(f"{what}; make them (N,C,H,W) with H = W")
+
+
+def _plain_array(x):
+    "Anything array-like as a tensor that torch can compute with"
+    if isinstance(x, Tensor):
+        return x.detach()
+    try:
+        x = np.asarray(x)
+    except ValueError:
+        raise SslNbError("the images differ in shape; scale them to one size first") from None
+    if x.dtype.kind not in 'biuf':
+        kind = {'O': 'objects', 'c': 'complex numbers', 'U': 'text', 'S': 'text'}.get(x.dtype.kind, x.dtype)
+        raise SslNbError(f"images should be numbers, not {kind}; give one array of bytes, or of floats in 0..1")
+    wide = x.dtype.kind == 'f' and x.dtype.itemsize > 8
+    return torch.as_tensor(np.require(x, np.float64 if wide else x.dtype.newbyteorder('='), 'CW'))
 
 
 def _bytes(x):
-    "Floats in 0..1 or integers in 0..255 -> uint8"
+    "Bytes, black and white, floats in 0..1, or whole numbers in 0..255 or of 16 bits -> uint8"
+    if x.dtype == torch.bool:
+        return x.to(torch.uint8) * 255
     if x.dtype == torch.uint8:
         return x
+    if x.dtype.is_complex:
+        raise SslNbError("images should be numbers, not complex numbers")
     if x.dtype.is_floating_point:
-        if not torch.isfinite(x).all():
-            raise SslNbError("the images hold NaN or infinite values; clean them first")
-        if x.min() < 0 or x.max() > 1:
-            raise SslNbError(
-                f"float images should lie in 0..1, these lie in {x.min():.3g}..{x.max():.3g}; rescale them first"
-            )
-        return (x * 255).round().to(torch.uint8)
-    if x.min() < 0 or x.max() > 255:
+        return _of_floats(x)
+    deep = x.dtype == torch.uint16
+    x = x.to(torch.int32 if deep else torch.int64)
+    if x.min() < 0 or x.max() > 255 and not deep:
         raise SslNbError(
             f"integer images should lie in 0..255, these lie in {x.min()}..{x.max()}; rescale them first"
         )
+    if x.max() > 255:
+        return (x.float() * (255 / 65535)).round().to(torch.uint8)
+    if deep:
+        _say("the images are of 16 bits but go up to 255 at most; they are read as bytes")
     return x.to(torch.uint8)
+
+
+def _of_floats(x):
+    "Floats in 0..1 -> uint8"
+    if not torch.isfinite(x).all():
+        raise SslNbError("the images hold NaN or infinite values; clean them first")
+    if x.min() < 0 or x.max() > 1:
+        raise SslNbError(
+            f"float images should lie in 0..1, these lie in {x.min():.3g}..{x.max():.3g}; rescale them first"
+        )
+    return (x * 255).round().to(torch.uint8)
 
 # %% ../nbs/00_data.ipynb #d0toim01
 def to_images(
     x,  # Array or tensor (N,H,W), (N,H,W,C) or (N,C,H,W); bytes, or floats in 0..1
-    y=None,  # (N,) whole class numbers from 0, or None
+    y=None,  # (N,) whole class numbers from 0 or class names, or None
     classes=None,  # Class names; the numbers when left out
 ) -> Images:
     "An array of images as `Images`, checked"
-    x = torch.as_tensor(np.require(x, requirements='CW') if isinstance(x, np.ndarray) else x)
+    x = _plain_array(x)
     if x.numel() == 0:
         raise SslNbError("there are no images in it")
     x = _bytes(_channels_first(x)).contiguous()
     if y is None:
         return Images(x)
-    y = torch.as_tensor(np.array(y)).long()
-    if y.shape != (len(x),):
-        raise SslNbError(
-            f"{len(x):,} images but labels of shape {tuple(y.shape)}; there should be one label per image"
-        )
-    if y.min() < 0 or (classes and y.max() >= len(classes)):
-        raise SslNbError(f"labels lie in {y.min()}..{y.max()}, but there are {len(classes or [])} classes")
-    return Images(x, y, list(classes) if classes else [str(i) for i in range(int(y.max()) + 1)])
+    y, names = _numbers_of(y, len(x), classes)
+    if (y < 0).any():
+        what = f"{int((y < 0).sum()):,} of {len(y):,} labels are missing (-1, None, NaN or empty)"
+        raise SslNbError(f"{what}; load_data((images, labels)) takes such images as unlabelled")
+    if names is None and y.max() >= _most_classes:
+        raise SslNbError(f"labels go up to {y.max():,}; number the classes from 0, or give their names")
+    return Images(x, y, names or [str(i) for i in range(int(y.max()) + 1)])
+
+
+_most_classes = 1_000_000  # Beyond that a number is no class
+
+
+def _numbers_of(y, n, classes=None):
+    "Labels of any kind as (class numbers (N,), -1 where there is none; class names, None when they are numbers)"
+    if not isinstance(y, (list, tuple)):
+        y = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
+    shape = getattr(y, 'shape', (len(y),))
+    if shape != (n,):
+        what = f"{n:,} images but labels of shape {shape}"
+        raise SslNbError(f"{what}; there should be one label per image")
+    labels = [_label(c) for c in (y if isinstance(y, (list, tuple)) else y.tolist())]
+    kinds = {type(c) for c in labels} - {type(None)}
+    if len(kinds) > 1:
+        raise SslNbError("labels should be all numbers or all names, not some of each")
+    names = list(classes) if classes else None
+    if kinds == {str}:
+        names = names or sorted({c for c in labels if c is not None}, key=_natural)
+        labels = _named(labels, names)
+    y = torch.tensor([-1 if c is None else c for c in labels])
+    if names and y.max() >= len(names):
+        raise SslNbError(f"labels lie in {y.min()}..{y.max()}, but there are {len(names)} classes")
+    return y, names
+
+
+def _named(labels, names):
+    "The numbers of class names, None where there is none"
+    number = {str(c): i for i, c in enumerate(names)}
+    if odd := [c for c in labels if c is not None and c not in number]:
+        raise unknown('class', odd[0], names)
+    return [None if c is None else number[c] for c in labels]
+
+
+def _label(c):
+    "One label: a whole number from 0, a name, or None"
+    if isinstance(c, bytes):
+        c = c.decode('utf-8', 'replace')
+    if isinstance(c, str):
+        return c.strip() or None
+    if c is None or str(c).lower() in ('nan', 'nat', '<na>'):
+        return None
+    try:
+        whole = int(c)
+        right = whole == c and -1 <= whole < 2**63
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        right = False
+    if not right:
+        raise SslNbError(f"{shown(c)[:60]} is no label; give whole class numbers from 0, or names")
+    return None if whole == -1 else whole
 
 # %% ../nbs/00_data.ipynb #557a4ae9
 def _drawable(im):
@@ -417,11 +551,14 @@ def _open(source):
     "An image file, not yet decoded; a JPEG that need not be held in full may be larger than Pillow allows"
     from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
+    if isinstance(source, Image.Image):
+        return source.copy()
     # some files in /proc never end
     if isinstance(source, (str, os.PathLike)) and not os.stat(source).st_size:
         raise UnidentifiedImageError
+    source = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        return Image.open(source)
+        return _identified(source)
     except Image.DecompressionBombError:
         if hasattr(source, 'seek'):
             source.seek(0)
@@ -433,6 +570,55 @@ def _open(source):
             raise
         return im
 
+
+_usual = ('JPEG', 'PNG', 'GIF', 'BMP', 'PPM')
+_no_pictures = {'EPS', 'WMF', 'BUFR', 'GRIB', 'HDF5', 'MPEG'}  # Other programs would have to draw these
+
+
+def _identified(source):
+    "An image file of a format that Pillow reads by itself"
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(source, formats=_usual)
+    except UnidentifiedImageError:
+        Image.init()
+        others = [f for f in Image.ID if f not in _no_pictures and f not in _usual]
+        return Image.open(source, formats=others)
+
+
+def _without_notes(read, source, *args):
+    "What `read` makes of an image file; a PNG whose notes cannot be read is read without them"
+    from PIL import Image
+
+    try:
+        return read(source, *args)
+    except (MemoryError, Image.DecompressionBombError):
+        raise
+    except Exception as e:
+        bare = None if isinstance(e, OSError) and e.errno else _bare(source)
+        if bare is None:
+            raise
+        return read(bare, *args)
+
+
+_needed = {b'IHDR', b'PLTE', b'tRNS', b'IDAT', b'IEND', b'eXIf'}
+
+
+def _bare(source):
+    "The bytes of a PNG file without text, colour profile and the like; None when it is none, or has none"
+    if isinstance(source, (str, os.PathLike)):
+        source = Path(source).read_bytes()
+    if not isinstance(source, bytes) or source[:8] != b'\x89PNG\r\n\x1a\n':
+        return None
+    out, at = [source[:8]], 8
+    while at < len(source):
+        size, kind = struct.unpack('>I4s', source[at : at + 8].ljust(8, b'\0'))
+        if kind in _needed:
+            out.append(source[at : at + 12 + size])
+        at += 12 + size
+    bare = b''.join(out)
+    return bare if len(bare) < len(source) else None
 
 def _deep(im):
     "'16' for an image of 16 bits, 'I' and 'F' for whole numbers and floats of 32, '' for 8 bits"
@@ -453,25 +639,76 @@ def _numbers(im):
     "The values of an image as floats, none of them infinite"
     return np.nan_to_num(np.asarray(im).astype(np.float64), posinf=0, neginf=0)
 
-# %% ../nbs/00_data.ipynb #d0plain1
-def _plain(im, mode, whites={}):
-    "A decoded image upright, in 8 bits, on white, as `mode`; `whites` are those of its pile, by kind"
-    from PIL import Image, ImageOps
 
-    kind = _deep(im)
-    if im.format == 'TIFF' or not _may_turn.isdisjoint(im.info):
-        im = ImageOps.exif_transpose(im)
-    if kind:
-        a = _numbers(im)
-        white = whites.get(kind) or _white(kind, a.max())
-        im = Image.fromarray((a * 255 / white).round().clip(0, 255).astype(np.uint8))
+def _top(im):
+    "The largest value of an image"
+    return max(float(_numbers(strip).max()) for _, strip in _strips(im))
+
+
+def _strips(im, step=1):
+    "(first row, that part of an image), so many rows at a time, a multiple of `step`, that few are held as floats"
+    rows = max(1, 2_000_000 // (step * im.width)) * step
+    for y in range(0, im.height, rows):
+        yield y, im.crop((0, y, im.width, min(im.height, y + rows)))
+
+# %% ../nbs/00_data.ipynb #d0plain1
+def _plain(im, mode, whites={}, side=None):
+    "A decoded image upright, in 8 bits, on white, as `mode`; `whites` are those of its pile, by kind"
+    kind, way = _deep(im), _way(im)
+    white = whites.get(kind) or _white(kind, _top(im)) if kind else None
+    if math.prod(im.size) <= _huge:
+        im = _eight_bits(im, mode, white)
+    else:
+        im = _reduced(im, mode, white, max(1, min(im.size) // (4 * side)) if side else 1)
+    return im.transpose(getattr(_transpose(), _turns[way])) if way in _turns else im
+
+
+def _transpose():
+    from PIL import Image
+
+    return Image.Transpose
+
+
+def _eight_bits(im, mode, white=None):
+    "A decoded image in 8 bits, on white, as `mode`"
+    from PIL import Image
+
+    if white:
+        im = Image.fromarray((_numbers(im) * 255 / white).round().clip(0, 255).astype(np.uint8))
     if im.has_transparency_data:
         im = im.convert('RGBA')
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im if im.mode == mode else im.convert(mode)
 
 
+def _reduced(im, mode, white, k):
+    "A huge image as `_eight_bits` makes it, `k` times smaller, strip by strip as it fills the memory"
+    from PIL import Image
+
+    small = Image.new(mode, (-(-im.width // k), -(-im.height // k)))
+    for y, strip in _strips(im, k):
+        small.paste(_eight_bits(strip, mode, white).reduce(k), (0, y // k))
+    return small
+
+
 _may_turn = {'exif', 'xmp', 'XML:com.adobe.xmp', 'Raw profile type exif'}
+_turns = {2: 'FLIP_LEFT_RIGHT', 3: 'ROTATE_180', 4: 'FLIP_TOP_BOTTOM', 5: 'TRANSPOSE'}
+_turns |= {6: 'ROTATE_270', 7: 'TRANSVERSE', 8: 'ROTATE_90'}
+
+
+def _way(im):
+    "How EXIF says that an image lies, from 1 (upright) to 8; 1 when that cannot be read"
+    if im.format != 'TIFF' and _may_turn.isdisjoint(im.info):
+        return 1
+    try:
+        return im.getexif().get(0x0112, 1)
+    except Exception:
+        return 1
+
+
+def _frames(im):
+    "Does an open file hold several pictures of equal rank? (The second one of a photograph is a preview)"
+    return im.format in ('GIF', 'PNG', 'WEBP', 'TIFF') and getattr(im, 'is_animated', False)
 
 
 @contextmanager
@@ -481,25 +718,34 @@ def _decoding(im, side):
     im.draft(None, (side, side))
     held = whole if 'progressive' in im.info else im.size  # Such a JPEG is held in full all the same
     # one large image in each thread would fill the memory
-    with _large if math.prod(held) > _huge else nullcontext():
+    pixels = math.prod(held)
+    with _large if pixels > _huge else nullcontext(), _giant if pixels > 3 * _huge else nullcontext():
         im.load()
         yield
 
 
 _huge = 20_000_000  # Pixels
 _large = threading.BoundedSemaphore(2)
+_giant = threading.Lock()
 
 
-def _pixels_of(source, size, mode, whites={}):
+def _pixels_of(source, size, mode, whites={}, several=None):
     "One image (a path or an open file) as (H,W) or (H,W,3) bytes: upright, scaled and cropped in the middle"
+    return _without_notes(_scaled, source, size, mode, whites, several)
+
+
+def _scaled(source, size, mode, whites, several):
     from PIL import ImageOps
 
-    with _open(source) as im, _decoding(im, 2 * size):
-        im = _plain(im, mode, whites)
+    with _open(source) as im:
+        if several is not None and _frames(im):
+            several.append(source)
+        with _decoding(im, 2 * size):
+            im = _plain(im, mode, whites, 2 * size)
         return np.asarray(im if im.size == (size, size) else ImageOps.fit(im, (size, size)))
 
 # %% ../nbs/00_data.ipynb #f8ef42f3
-_no_decoder = {'.heic', '.heif', '.jxl', '.svg', '.dng', '.cr2', '.nef', '.arw'}
+_no_decoder = {'.heic', '.heif', '.jxl', '.svg', '.dng', '.cr2', '.nef', '.arw', '.eps', '.pdf', '.wmf', '.emf'}
 
 
 def _why(e, path=''):
@@ -512,7 +758,9 @@ def _why(e, path=''):
         return e.strerror.lower()
     if type(e).__name__ != 'UnidentifiedImageError':
         return 'damaged'
-    kind = Path(path).suffix.lower()
+    kind = Path(path).suffix.lower() if isinstance(path, (str, os.PathLike)) else ''
+    if kind in ('.csv', '.tsv'):
+        return 'a table: call it labels.csv, or name it as the data'
     return f'{kind[1:].upper()} cannot be read, convert it' if kind in _no_decoder else 'no image'
 
 
@@ -527,6 +775,10 @@ def _hushed():
 
 def _look(source):
     "Mode, shorter side and kind of depth of an image file; an error when it is none"
+    return _without_notes(_first_look, source)
+
+
+def _first_look(source):
     with _open(source) as im:
         return im.mode, min(im.size), _deep(im)
 
@@ -541,7 +793,15 @@ def _why_bad(path):
     return ''
 
 # %% ../nbs/00_data.ipynb #e5ac4465
-_side_files = {'labels.csv', 'thumbs.db', 'desktop.ini'}
+_table_name = 'labels.csv'
+_side_files = {'thumbs.db', 'ehthumbs.db', 'ehthumbs_vista.db', 'desktop.ini', 'picasa.ini', 'icon\r'}
+_side_folders = {'@eadir', '__macosx', '#recycle', '$recycle.bin', 'system volume information', 'lost+found'}
+
+
+def _is_litter(name):
+    "Is a file or folder of this name put there by a system, and not by people?"
+    name = name.lower()
+    return name[:1] == '.' or name.endswith(':zone.identifier') or name in _side_files | _side_folders
 
 
 def _files_in(root):
@@ -575,7 +835,7 @@ def _files_in(root):
 # %% ../nbs/00_data.ipynb #87660c0a
 def _entry_kind(e):
     "'folder' or 'file', why an entry of a folder is none of these, or '' when it does not count"
-    if e.name.startswith('.') or e.name.lower() in _side_files:
+    if _is_litter(e.name):
         return ''
     try:
         if e.is_dir():
@@ -588,40 +848,72 @@ def _entry_kind(e):
     return 'a link to nothing' if lost else 'no ordinary file'
 
 # %% ../nbs/00_data.ipynb #d0csv001
+def _csv_text(path):
+    "(the text of a CSV, what parts its columns, the number of its first line)"
+    try:
+        raw = path.read_bytes()
+    except OSError as e:
+        raise SslNbError(f"cannot read {path}: {e.strerror}") from None
+    wide = raw[:2] in (b'\xff\xfe', b'\xfe\xff')
+    try:
+        text = raw.decode('utf-16' if wide else 'utf-8-sig')
+    except UnicodeDecodeError as e:
+        raise SslNbError(f"{path} is no text in UTF-8 (see its byte {e.start:,}); save it as UTF-8") from None
+    head, _, rest = text.partition('\n')
+    # a line that spreadsheets write for one another
+    if said := re.fullmatch(r'"?sep=(.)"?', head.strip('\r ')):
+        return rest, said[1], 2
+    return text, max(',;\t', key=head.count), 1
+
+
 def _read_csv(path):
-    "{file: (label, split)} of a labels CSV"
+    "{file: (label or None, split)} of a labels CSV"
     import csv
 
+    text, apart, first = _csv_text(path)
     try:
-        with open(path, newline='', encoding='utf-8-sig') as f:
-            head = f.readline()
-            f.seek(0)
-            found = csv.DictReader(f, delimiter=max(',;\t', key=head.count))
-            found.fieldnames = [n.strip().lower() for n in found.fieldnames or ()]
-            rows = list(found)
-    except (OSError, UnicodeDecodeError, csv.Error) as e:
-        raise SslNbError(f"cannot read {path}: {getattr(e, 'strerror', None) or e}") from None
-    if not rows or not {'file', 'label'} <= rows[0].keys():
+        reader = csv.reader(io.StringIO(text, newline=''), delimiter=apart, strict=True)
+        lines = [(reader.line_num + first - 1, row) for row in reader if any(v.strip() for v in row)]
+    except csv.Error as e:
+        raise SslNbError(f"cannot read {path}: {e}") from None
+    head = [n.strip().lower() for n in lines[0][1]] if lines else []
+    if len(lines) < 2 or not {'file', 'label'} <= {*head}:
         wanted = 'a first line with the columns file,label and then a line for each image'
-        raise SslNbError(f"{path} should have {wanted}; it begins with '{shown(head.strip()[:60])}'")
+        began = shown(text.strip().split('\n')[0].strip()[:60])
+        raise SslNbError(f"{path} should have {wanted}; it begins with '{began}'")
     out = {}
-    for n, row in enumerate(rows, 2):
-        file, found = _csv_line(row, f'{path}, line {n}')
+    for n, row in lines[1:]:
+        if any(v.strip() for v in row[len(head) :]):
+            what = f"{path}, line {n}: there are {len(row)} columns where the first line has {len(head)}"
+            raise SslNbError(f"{what}; put a name that holds '{apart}' in quotes")
+        file, found = _csv_line(dict(zip(head, row)), f'{path}, line {n}')
         if out.setdefault(file, found) != found:
             raise SslNbError(f"{path}, line {n}: {file} stands there twice, with different labels or parts")
-    if len({part is None for _, part in out.values()}) > 1:
+    if len({part is None for label, part in out.values() if label}) > 1:
         raise SslNbError(f"{path} names a split for some images and none for others; name it for all or none")
-    return out
+    return _without_points(out)
 
 
 def _csv_line(row, where):
-    "(file, (label, split or None)) of a line of a labels CSV"
+    "(file, (label or None, split or None)) of a line of a labels CSV"
     file, label, part = ((row.get(k) or '').strip() for k in ('file', 'label', 'split'))
-    if not file or not label:
-        raise SslNbError(f"{where}: there should be a file and a label")
+    if not file:
+        raise SslNbError(f"{where}: there should be a file")
+    if '\0' in file:
+        raise SslNbError(f"{where}: the name of the file holds a NUL")
     if part.lower() not in ('', 'train', 'valid', 'test'):
         raise SslNbError(f"{where}: split = {part.lower()}; it should be train, valid or test")
-    return file, (label, part.lower() or None)
+    if not label and part.lower() in ('valid', 'test'):
+        raise SslNbError(f"{where}: an image for {part.lower()} needs a label")
+    return file, (label or None, part.lower() or None)
+
+
+def _without_points(rows):
+    "Class numbers that a program wrote as 1.0 are read as 1, when all labels are numbers"
+    labels = {label for label, _ in rows.values() if label}
+    if not all(re.fullmatch(r'-?[0-9]+(\.0+)?', label) for label in labels):
+        return rows
+    return {f: (label and label.split('.')[0], part) for f, (label, part) in rows.items()}
 
 # %% ../nbs/00_data.ipynb #2f8a22fa
 _part_names = dict(train='train', valid='valid', val='valid', validation='valid', test='test')
@@ -641,18 +933,68 @@ def _folder_items(root):
 def _table_items(table, files):
     "The items of a labels CSV; of `files` each should stand in it"
     home, rows = table.parent, _read_csv(table)
-    there = {home / f: (home / f).is_file() for f in rows}
-    items = [(home / f, *row) for f, row in rows.items() if there[home / f]]
-    lost = [(f, 'not there') for f, ok in there.items() if not ok]
+    found, lost = {}, []
+    for name, (label, part) in rows.items():
+        if (f := _file_named(home, name)) is None:
+            lost.append(name)
+        elif found.setdefault(f, item := (f, label, part if label else 'rest')) != item:
+            what = f"{shown(_below(f, home))} stands there twice, with different labels or parts"
+            raise SslNbError(f"{table}: {what}")
     # a CSV that was named speaks for its own lines only
-    others = [f for f in files or () if f.relative_to(home).as_posix() not in rows]
-    return items, lost + [(f, _why_bad(f) or f'not in {table.name}') for f in others]
+    others = [f for f in files or () if f not in found]
+    bad = _lost_names(table, lost, len(rows)) if lost else []
+    return [*found.values()], bad + [(f, _why_bad(f) or f'not in {table.name}') for f in others]
+
+
+def _file_named(home, name):
+    "The file that a line of a labels CSV names, be it with backslashes, `./` or in full; None when it is not there"
+    for way in (name, name.replace('\\', '/')):
+        f = os.path.join(home, way)
+        if os.path.isfile(f):
+            full, top = os.path.abspath(f), os.path.abspath(home)
+            return Path(home, os.path.relpath(full, top)) if full.startswith(top + os.sep) else Path(f)
+    return None
+
+
+def _lost_names(table, lost, n):
+    "[(file, why)] of names in a labels CSV without a file; an error when all `n` are"
+    home = table.parent
+    there = [_below(f, home) for f in _files_in(home)[0]]
+    near = _nearest(lost[0], there)
+    near = f"; did you mean '{shown(near)}'?" if near else ''
+    if len(lost) == n:
+        what = f"none of the {n:,} names in {shown(table)} is that of a file, such as '{shown(lost[0])}'"
+        raise SslNbError(f"{what}{near or '; write them as they lie beside it'}")
+    first = f'not there, as {len(lost):,} of {n:,} names in {table.name}{near}'
+    return [(home / f, 'not there' if i else first) for i, f in enumerate(lost)]
+
+
+def _nearest(name, there):
+    "The one of the files `there` that a name most likely means, '' when none is near"
+    import difflib
+
+    key = lambda f: Path(f.replace('\\', '/')).name.casefold()
+    for same in (key, lambda f: Path(key(f)).stem):
+        if found := next((f for f in there if key(name) == same(f) or same(name) == same(f)), None):
+            return found
+    near = difflib.get_close_matches(name, there[:2000], 1)
+    return near[0] if near else ''
+
+
+def _table_in(root):
+    "The `labels.csv` that lies in a folder, however it is written; None when there is none"
+    found = [f for f in sorted(Path(root).glob('*')) if f.name.lower() == _table_name and f.is_file()]
+    if len(found) > 1:
+        raise SslNbError(f"{shown(root)} holds {found[0].name} and {found[1].name}; leave one of them there")
+    return found[0] if found else None
 
 # %% ../nbs/00_data.ipynb #d0items1
 def _items_of(root, files):
     "The items of files that lie in `root`"
-    if (root / 'labels.csv').is_file():
-        return _table_items(root / 'labels.csv', files)
+    if table := _table_in(root):
+        deeper = [f for f in files if f.name.lower() == _table_name and f != table]
+        items, bad = _table_items(table, [f for f in files if f.name.lower() != _table_name])
+        return items, bad + [(f, f'beside {table.name} of the whole') for f in deeper]
     # by the folder in `root` that they lie in
     inside = {}
     for f in files:
@@ -660,10 +1002,13 @@ def _items_of(root, files):
         inside.setdefault(at[0] if len(at) > 1 else None, []).append(f)
     part = {n: _part_names[n.casefold()] for n in inside if n and n.casefold() in _part_names}
     unlabelled = [n for n, p in part.items() if p == 'rest']
-    items = [(f, None, 'rest') for n in unlabelled for f in inside.pop(n)]
+    items = [(f, None, 'rest') for n in unlabelled for f in inside.pop(n) if f.name.lower() != _table_name]
     bad = []
     if not {'train', ''} & set(part.values()):
-        return items + [(f, n, None) for n, fs in inside.items() for f in fs], bad
+        astray = 'labels of a sub-folder: name this file as the data, or move it up'
+        bad = [(f, astray) for fs in inside.values() for f in fs if f.name.lower() == _table_name]
+        tables = {f for f, _ in bad}
+        return items + [(f, n, None) for n, fs in inside.items() for f in fs if f not in tables], bad
     rank = lambda n: (['', 'train', 'valid', 'test'].index(part[n]), n)
     for n in sorted(part.keys() & inside.keys(), key=rank):
         got, worse = _items_of(root / n, inside.pop(n))
@@ -717,7 +1062,7 @@ def _depths(seen):
     for f, k in seen[:: max(1, len(seen) // 50)]:
         try:
             with _open(f) as im, _decoding(im, 64):
-                tops[k] = max(tops.get(k, 0), float(_numbers(im).max()))
+                tops[k] = max(tops.get(k, 0), _top(im))
         # a damaged one is told later
         except Exception:
             pass
@@ -728,21 +1073,31 @@ def _whites(depths):
     return {k: w for k, (w, _) in depths.items()}
 
 
+def _say_several(name, n):
+    "Files with several pictures, in one line"
+    if n:
+        files = 'file holds' if n == 1 else 'files hold'
+        _say(f"{n:,} {files} several pictures in {shown(name)}; the first of each is read")
+
+
 def _say_dark(root, depths):
-    "Images of more than 8 bits that are nearly black at the scale of their kind, in one line"
+    "Images of more than 8 bits that are nearly black at the scale of their kind, in one line; whether there was one"
+    told = False
     for k, (w, t) in depths.items():
         what = {'16': 'images of 16 bits', 'I': 'images of 32 bits', 'F': 'images in floating point'}[k]
         if t < w / 8:
             range_ = f'go up to {t:,.4g} of {w:,} only and are read as nearly black'
             _say(f"{what} in {shown(root)} {range_}; rescale them to 8 bits first")
+            told = True
+    return told
 
 # %% ../nbs/00_data.ipynb #d0decod1
-def _decoded(files, size, mode, whites={}, label='reading images'):
+def _decoded(files, size, mode, whites={}, label='reading images', several=None):
     "Some hundred files at a time: (pixels (n,C,H,W) of those that can be read, '' or why not for each of them)"
 
     def one(f):
         try:
-            return _pixels_of(f, size, mode, whites)
+            return _pixels_of(f, size, mode, whites, several)
         except Exception as e:
             return _why(e, f)
 
@@ -775,8 +1130,10 @@ def _mixed(n):
 
 
 def _natural(s):
-    "A key that sorts 2 before 10"
-    return [int(t) if t.isdigit() else t for t in re.split(r'(\d+)', str(s))]
+    "A key that sorts 2 before 10, and 1 before 01"
+    parts = re.split(r'([0-9]+)', str(s))
+    parts[1::2] = [(len(n.lstrip('0')), n.lstrip('0')) for n in parts[1::2]]
+    return parts, len(str(s)), str(s)
 
 
 def _classes_of(labels, root):
@@ -899,9 +1256,16 @@ def _recall(home, stamp):
     try:
         what = read_json(home / f'{stamp}.json')
         x = _mapped(home / f'{stamp}.npy')
-        return (x, what) if list(x.shape) == what['shape'] and x.dtype == torch.uint8 else None
-    except (SslNbError, OSError, ValueError, KeyError, TypeError):
+        whole = list(x.shape) == what['shape'] and x.dtype == torch.uint8 and what['check'] == _check_of(what)
+        return (x, what) if whole and checksum(*_parts_in(x, what).values()) == what['sha256'] else None
+    except (SslNbError, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError):
         return None
+
+
+def _check_of(what):
+    "A checksum of what is known of decoded images, beside that of the pixels and labels"
+    known = json.dumps({k: v for k, v in what.items() if k != 'check'}, sort_keys=True)
+    return hashlib.sha256(known.encode()).hexdigest()
 
 
 def _mapped(file):
@@ -929,7 +1293,7 @@ def _sweep(folders):
 _order = ('train', 'rest', 'valid', 'test')
 
 
-def _finished(root, items, bad, why, bad_files):
+def _finished(root, items, bad, why, bad_files, several):
     "The order of the decoded images in which the parts lie one after another, and what is to be known of them"
     kept = [item for item, w in zip(items, why) if not w]
     bad = bad + [(item[0], w) for item, w in zip(items, why) if w]
@@ -950,6 +1314,7 @@ def _finished(root, items, bad, why, bad_files):
         y=None if y is None else y[order].tolist(),
         left_out=[(name(f), w) for f, w in bad],
         files=[name(kept[i][0]) for i in order],
+        several=several,
     )
 
 # %% ../nbs/00_data.ipynb #d0below1
@@ -964,7 +1329,7 @@ def _home_of(root):
     return Path(root) if Path(root).is_dir() else Path(root).parent
 
 
-def _as_data(root, x, what):
+def _parts_in(x, what):
     "The parts, which lie one after another in `x` (N,C,H,W)"
     y = None if what['y'] is None else torch.tensor(what['y'])
     parts, at = {}, 0
@@ -973,11 +1338,16 @@ def _as_data(root, x, what):
         has_labels = y is not None and p != 'rest'
         parts[p] = Images(x[here], y[here], what['classes']) if has_labels else Images(x[here])
         at += n
+    return {p: parts[p] for p in ('train', 'valid', 'test', 'rest') if p in parts}
+
+
+def _as_data(root, x, what):
+    "Decoded images as a data set"
     here = Path(root).resolve()
     learn = sum(what['sizes'].get(p, 0) for p in ('train', 'rest'))
     return ImageData(
         here.stem if here.is_file() else here.name,
-        **parts,
+        **_parts_in(x, what),
         sha256=what.get('sha256', ''),
         pile=x[:learn],
         left_out=[(str(_home_of(root) / f), w) for f, w in what['left_out']],
@@ -1004,7 +1374,8 @@ def _to_cache(home, stamp, root, chunks, finish):
         home.mkdir(exist_ok=True)
         os.replace(npy, home / f'{stamp}.npy')
     x = _mapped(home / f'{stamp}.npy')
-    what['sha256'] = _as_data(root, x, what).sha256
+    what['sha256'] = checksum(*_parts_in(x, what).values())
+    what['check'] = _check_of(what)
     write_text(home / f'{stamp}.json', json.dumps(what))
     for old in home.iterdir():
         if old.stem != stamp and not old.name.startswith('.'):
@@ -1026,7 +1397,7 @@ def _keep(form, stamp, root, chunks, finish):
     if found := _recall(home, stamp):
         return found
     if any(home.glob('*.json')):
-        print(f'{shown(root)} has changed since it was read; reading it again', file=sys.stderr)
+        _say(f'{shown(root)} has changed since it was read, or what was kept is damaged; reading it again')
     try:
         return _to_cache(home, stamp, root, chunks(), finish)
     except OSError as e:
@@ -1038,10 +1409,14 @@ def _keep(form, stamp, root, chunks, finish):
 
 def _read(root, items, bad, size, mode, depths, bad_files):
     "(x (N,C,H,W), what it is) of a folder: from the cache, or decoded"
-    whites = _whites(depths)
-    chunks = lambda: _decoded([f for f, *_ in items], size, mode, whites)
+    whites, several = _whites(depths), []
+
+    def chunks():
+        several.clear()
+        return _decoded([f for f, *_ in items], size, mode, whites, several=several)
+
     stamp, n_bytes = _stamp(root, items, bad, [(k, w) for k, w in whites.items() if k != '16'])
-    finish = lambda why: _finished(root, items, bad, why, bad_files)
+    finish = lambda why: _finished(root, items, bad, why, bad_files, len(several))
     if len(items) < _worth[0] and n_bytes < _worth[1]:
         return _decode(chunks, finish)
     return _keep(f'{size} {mode}', stamp, root, chunks, finish)
@@ -1059,8 +1434,8 @@ def _folder(root, size, bad_files='refuse'):
     x, what = _read(root, items, bad, *form, bad_files)
     d = _as_data(root, x, what)
     _say_bad(root, d.left_out, len(x), bad_files)
-    _say_dark(root, form[2])
-    return d
+    _say_several(root, what['several'])
+    return d if _say_dark(root, form[2]) else _seen(d)
 
 # %% ../nbs/00_data.ipynb #f1388af6
 def _in_archive(archive):
@@ -1137,12 +1512,16 @@ def load_data(
     data: Source = 'digits',  # A name, a folder, a CSV, an array, a `Dataset`, (images, labels), FILE.py:NAME, ...
     image_size: Annotated[int, Ge(4)] | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files in a folder that are no images
+    copies: Literal['keep', 'drop'] = 'keep',  # What to do about images that are equal
 ) -> ImageData:
     "Images from whatever holds them, split before anything else happens"
     if image_size is not None and image_size < 4:
         raise SslNbError(f"image_size = {image_size} is too small; use 4 or more")
-    d = _load(data, image_size, bad_files)
-    return resize(d, image_size) if image_size else d
+    if copies not in ('keep', 'drop'):
+        raise unknown('way with copies', copies, ['keep', 'drop'])
+    d = _squared(_load(data, image_size, bad_files))
+    d = resize(d, image_size) if image_size else d
+    return drop_copies(d) if copies == 'drop' else d
 
 
 def _load(data, size, bad_files):
@@ -1154,11 +1533,11 @@ def _load(data, size, bad_files):
     if isinstance(data, (str, os.PathLike)):
         return _load_named(data, size, bad_files)
     if isinstance(data, (np.ndarray, Tensor)):
-        return ImageData('array', to_images(data))
-    if isinstance(data, (tuple, list)) and len(data) == 2 and np.ndim(data[0]) >= 3:
-        return ImageData('array', *_three_parts(to_images(*data)))
-    if hasattr(data, '__getitem__') and hasattr(data, '__len__'):
-        return _dataset(data)
+        return _seen(ImageData('array', to_images(data)))
+    if _is_pair(data):
+        return _pile_of('array', *data, None, size, bad_files)
+    if hasattr(data, '__getitem__') and hasattr(data, '__len__') and not isinstance(data, Mapping):
+        return _dataset(data, size, bad_files)
     kind = type(data).__name__
     raise SslNbError(
         f"cannot make images of a {kind}; give a name, a folder, an array or tensor, or a Dataset"
@@ -1201,20 +1580,146 @@ def _is_pile(path):
     return path.is_dir() or (path.is_file() and path.suffix.lower() == '.csv')
 
 # %% ../nbs/00_data.ipynb #b6c9c896
-def _dataset(ds):
-    "A map-style `Dataset` of images, or of (image, label)"
+def _is_pair(data):
+    "Is it (images, labels), not a list of two images?"
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        return False
+    images, labels = data
+    if isinstance(images, (np.ndarray, Tensor)):
+        return images.ndim > max(2, getattr(labels, 'ndim', 1))
+    return isinstance(images, list) and hasattr(labels, '__len__') and all(map(_is_picture, images))
+
+
+def _is_picture(image):
+    "Is it a file, the bytes of one, or a picture of Pillow's?"
+    return isinstance(image, (str, os.PathLike, bytes)) or hasattr(image, 'getbands')
+
+
+def _dataset(ds, size, bad_files):
+    "A map-style `Dataset` or list of images, of (image, label), or of dictionaries that hold them"
+    name = type(ds).__name__
     if not len(ds):
-        raise SslNbError("the Dataset is empty")
-    items = [ds[i] for i in range(len(ds))]
-    pairs = isinstance(items[0], (tuple, list))
-    arrays = [np.asarray(o[0] if pairs else o) for o in items]
-    if len({a.shape for a in arrays}) > 1:
-        raise SslNbError(
-            "the images of the Dataset differ in shape; give it a transform that makes them equal"
+        raise SslNbError(f"the {name} is empty")
+    try:
+        first = ds[0]
+    except (KeyError, IndexError, TypeError):
+        raise SslNbError(f"cannot make images of a {name}, as it has no item 0") from None
+    items = [_image_and_label(o) for o in (first, *(ds[i] for i in range(1, len(ds))))]
+    images, labels = zip(*items)
+    return _pile_of(name, images, None if labels[0] is _nothing else labels, _names_in(ds), size, bad_files)
+
+
+_nothing = object()
+_image_keys = ('image', 'img', 'pixel_values', 'x')
+_label_keys = ('label', 'labels', 'fine_label', 'target', 'y')
+
+
+def _image_and_label(item):
+    "The image and the label of an item, `_nothing` where it has none"
+    if isinstance(item, Mapping):
+        image, label = (
+            next((item[k] for k in keys if k in item), _nothing) for keys in (_image_keys, _label_keys)
         )
-    y = [int(o[1]) for o in items] if pairs else None
-    im = to_images(np.stack(arrays), y, getattr(ds, 'classes', None))
-    return ImageData(type(ds).__name__, *_three_parts(im))
+        if image is _nothing:
+            raise SslNbError(f"an item holds {', '.join(map(str, item))}; its image should be called 'image'")
+    else:
+        pair = isinstance(item, (tuple, list)) and len(item) > 0
+        image, label = (item[0], item[1] if len(item) > 1 else _nothing) if pair else (item, _nothing)
+    if isinstance(image, Mapping) and {'bytes', 'path'} & image.keys():
+        image = image.get('bytes') or image.get('path')
+    return image, label
+
+
+def _names_in(ds):
+    "The class names that a `Dataset` knows, None when it knows none"
+    if names := getattr(ds, 'classes', None):
+        return names
+    about = getattr(ds, 'features', None)
+    about = about if isinstance(about, Mapping) else {}
+    return next((about[k].names for k in _label_keys if hasattr(about.get(k), 'names')), None)
+
+
+def _pile_of(name, images, labels, classes, size, bad_files):
+    "Images one by one, or in one array, with labels (or None) as a data set"
+    left_out = []
+    if isinstance(images, (np.ndarray, Tensor)):
+        x = to_images(images).x
+    elif all(map(_is_picture, images)):
+        x, numbers, left_out = _pictures(images, size, bad_files)
+        labels = labels and [labels[i] for i in numbers]
+    else:
+        arrays = [np.asarray(o.detach().cpu() if isinstance(o, Tensor) else o) for o in images]
+        if len({a.shape for a in arrays}) > 1:
+            what = 'the images of the Dataset differ in shape'
+            raise SslNbError(f"{what}; give it a transform that makes them equal")
+        x = to_images(np.stack(arrays)).x
+    return _seen(_with_labels(name, x, labels, classes, left_out))
+
+
+def _pictures(images, size, bad_files):
+    "Files and pictures as (x (N,C,H,W), the numbers of those that can be read, [(file, why)] of the others)"
+    sizes = {getattr(im, 'size', None) for im in images}
+    if size is None and len(sizes) == 1 and None not in sizes:
+        size = min(*sizes)
+    names = [str(im) if isinstance(im, (str, os.PathLike)) else f'item {i}' for i, im in enumerate(images)]
+    form = _form([(im,) for im in images], size)
+    if form is None:
+        raise SslNbError(f"{shown(names[0])} is not read ({_why_bad(images[0])}), nor is another of the list")
+    size, mode, depths = form
+    several = []
+    got = list(_decoded(images, size, mode, _whites(depths), several=several))
+    why = [w for _, ws in got for w in ws]
+    bad = [(f, w) for f, w in zip(names, why) if w]
+    _say_bad('the list', [(Path(f).name, w) for f, w in bad], why.count(''), bad_files)
+    _say_several('the list', len(several))
+    x = torch.from_numpy(np.concatenate([x for x, _ in got]))
+    return x, [i for i, w in enumerate(why) if not w], bad
+
+
+def _with_labels(name, x, labels, classes, left_out):
+    "Images (N,C,H,W) as a data set; those without a label, where others have one, as its `rest`"
+    if labels is None:
+        return ImageData(name, Images(x), left_out=left_out)
+    y, names = _numbers_of(labels, len(x), classes)
+    has = y >= 0
+    if not has.any():
+        return ImageData(name, Images(x), left_out=left_out)
+    if names is None:
+        found, y[has] = y[has].unique(return_inverse=True)
+        names = [str(c) for c in found.tolist()]
+    parts = _three_parts(Images(x[has], y[has], names))
+    rest = None if has.all() else Images(x[~has])
+    if rest:
+        _say(f"{len(rest):,} of {len(x):,} labels are missing; these images are taken as unlabelled")
+    return ImageData(name, *parts, left_out=left_out, rest=rest)
+
+
+def _seen(d):
+    "A data set, with a line when there is nothing to see in its images"
+    low, high = (int(v) for v in d.pile.aminmax())
+    if high < 32:
+        what = f"the images of {shown(d.name)} are nearly black: no pixel is above {high} of 255"
+        _say(f"{what}; if that is not meant, rescale them, or give floats in 0..1")
+    elif high - low < 8:
+        _say(f"the images of {shown(d.name)} are all of one shade, {low} to {high} of 255")
+    return d
+
+
+def _squared(d):
+    "The middle of oblong images, as of files"
+    if all(p.shape[1] == p.shape[2] for p in d.parts.values()):
+        return d
+    high, wide = d.train.shape[1:]
+    _say(f"the images of {shown(d.name)} are {high}x{wide}; the square in the middle of each is taken")
+    parts = {n: replace(p, x=_middle(p.x)) for n, p in d.parts.items()}
+    return ImageData(d.name, **parts, left_out=d.left_out)
+
+
+def _middle(x):
+    "The square in the middle of images (N,C,H,W)"
+    side = min(x.shape[2:])
+    top, left = ((n - side) // 2 for n in x.shape[2:])
+    return x[:, :, top : top + side, left : left + side].contiguous()
 
 
 def resize(
@@ -1240,7 +1745,7 @@ def _resized(im, size):
 
 # %% ../nbs/00_data.ipynb #dce6dc3e
 def read_files(
-    source,  # An image file, or a folder of them at any depth
+    source,  # An image file, a folder of them at any depth, or a labels CSV
     size: int,  # Pixels a side, >= 4
     channels: int = 1,  # 1 for grey, 3 for colour
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
@@ -1248,7 +1753,7 @@ def read_files(
     "Image files as they lie there, in the order of their names"
     source = Path(source)
     _check_source(source, channels, bad_files)
-    files, bad = _files_in(source) if source.is_dir() else ([source], [])
+    files, bad = _files_of(source)
     files = sorted(files, key=_natural)
     if not files and not bad:
         raise SslNbError(f"{source} holds no images")
@@ -1256,7 +1761,7 @@ def read_files(
     got = list(_decoded(files, size, 'L' if channels == 1 else 'RGB', _whites(depths)))
     why = [w for _, ws in got for w in ws]
     bad += [(f, w) for f, w in zip(files, why) if w]
-    if bad and source.is_file():
+    if bad and files == [source]:
         raise SslNbError(f"{source} cannot be read as an image ({bad[0][1]})")
     if '' not in why:
         raise SslNbError(f"{source} holds no images ({len(bad):,} other files)")
@@ -1264,6 +1769,24 @@ def read_files(
     _say_dark(source, depths)
     x = torch.from_numpy(np.concatenate([x for x, _ in got]))
     return x, [f for f, w in zip(files, why) if not w], bad
+
+
+def _files_of(source):
+    "The images in a folder, that a labels CSV names, or the one file; and [(file, why not)]"
+    if source.is_dir():
+        files, bad = _files_in(source)
+        return [f for f in files if f.name.lower() != _table_name], bad
+    if source.suffix.lower() != '.csv':
+        return [source], []
+    items, bad = _folder_items(source)
+    return [f for f, *_ in items], bad
+
+
+def labels_of(
+    source,  # A folder of images, or a labels CSV
+) -> dict:
+    "{file: class} of the images that have one"
+    return {f: c for f, c, _ in _folder_items(source)[0] if c is not None}
 
 
 def _check_source(source, channels, bad_files):
