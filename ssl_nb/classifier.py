@@ -298,15 +298,13 @@ def class_scores(y, pred, classes) -> dict:
     "Accuracy, macro F1, scores of each class and the confusion matrix"
     from sklearn.metrics import classification_report
 
-    names = [str(c) for c in classes]
-    rep = classification_report(
-        y, pred, labels=range(len(names)), target_names=names, output_dict=True, zero_division=0
-    )
+    # by number, as a class may be called accuracy
+    rep = classification_report(y, pred, labels=range(len(classes)), output_dict=True, zero_division=0)
     return dict(
         accuracy=float((np.asarray(y) == np.asarray(pred)).mean()),
         macro_f1=rep['macro avg']['f1-score'],
         classes=list(classes),
-        per_class={c: rep[str(c)] for c in classes},
+        per_class={c: rep[str(i)] for i, c in enumerate(classes)},
         confusion=confusion(y, pred, len(classes)).tolist(),
     )
 

@@ -444,6 +444,7 @@ def pretrain(
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     image_size: Annotated[int, Ge(8)] | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
+    copies: Literal['keep', 'drop'] = 'keep',  # What to do about images that are equal, pixel for pixel
     n_images: Annotated[int, Ge(2)] | None = None,  # Only so many of the training images, drawn at random
     images_per_class: Count | None = None,  # Only so many of each class, and no validation images
     enlarge: Natural = 0,  # Fixed augmented copies of each image, made beforehand
@@ -482,7 +483,8 @@ def pretrain(
     dev, quiet = join(pick_device(device)), quiet or world()[0] > 0
     out = Path(out or Path('runs') / (preset or Path(data_name(data) or 'run').name))
     state = check_out(out, force, resume)
-    d = part_of(load_data(data, image_size, bad_files), n_images, images_per_class, seed)
+    d = load_data(data, image_size, bad_files, copies)
+    d = part_of(d, n_images, images_per_class, seed)
     x, dtype = _checked(d.pile, batch_size, compile).to(dev), pick_precision(precision, dev)
     lr, weight_decay = optimizer_defaults(optimizer, min(batch_size, len(x)), lr, weight_decay)
     torch.manual_seed(seed)
@@ -622,9 +624,8 @@ def adopt(
     if (out / 'metrics.json').is_file():
         return Run(out)
     s = resolve('pretrain', preset, **given)
-    d = part_of(
-        load_data(s['data'], enc.size, s['bad_files']), s['n_images'], s['images_per_class'], s['seed']
-    )
+    d = load_data(s['data'], enc.size, s['bad_files'], s['copies'])
+    d = part_of(d, s['n_images'], s['images_per_class'], s['seed'])
     known = dict(
         stage='pretrain', parent=None, data=data_name(s['data']), image_size=enc.size, encoder=enc.arch
     )
