@@ -6,8 +6,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/data.html.md"""
 
 # %% auto #0
 __all__ = ['DATASETS', 'Source', 'Images', 'checksum', 'ImageData', 'drop_copies', 'to_images', 'show_images', 'split',
-           'few_labels', 'part_of', 'read_idx', 'cache_dir', 'Indexed', 'load_data', 'resize', 'read_files',
-           'labels_of', 'Batches']
+           'class_numbers', 'few_labels', 'part_of', 'read_idx', 'cache_dir', 'Indexed', 'load_data', 'resize',
+           'read_files', 'labels_of', 'Batches']
 
 # %% ../nbs/00_data.ipynb #a403ea74
 import gzip
@@ -385,23 +385,101 @@ def _digits():
     train, valid = split(rest, 200, seed=1)
     return ImageData('digits', train, valid, test)
 
+# %% ../nbs/00_data.ipynb #6a4998bf
+def class_numbers(
+    y,  # (N,) whole numbers, bools or text, as a list, array, tensor or column of a table
+    classes=None,  # The names of the numbers 0..K-1, which `y` may hold, too; those found in `y` when left out
+    unlabelled: Literal['refuse', 'keep', 'count'] = 'refuse',  # What -1 is: an error, no label, or a class
+) -> tuple:  # ((N,) numbers from 0, -1 for no label; the names in their order)
+    "Labels of any kind as numbers, and their names; None and NaN are no label"
+    values, known = _label_values(y)
+    if unlabelled != 'count' and values.dtype.kind not in 'bU':
+        known[known] = values != -1
+        values = values[values != -1]
+    without = int((~known).sum())
+    if without and unlabelled != 'keep':
+        raise SslNbError(
+            f"{without:,} of {len(known):,} labels are missing (-1, None or NaN); leave these out"
+        )
+    numbers = np.full(len(known), -1)
+    if classes is None:
+        found, numbers[known] = np.unique(values, return_inverse=True)
+        return numbers, found.tolist()
+    numbers[known] = _places(values, list(classes))
+    return numbers, list(classes)
+
+
+def _places(values, classes):
+    "The numbers of labels that are numbers already, or names"
+    if values.dtype.kind == 'U':
+        place = {str(c): i for i, c in enumerate(classes)}
+        if odd := [v for v in values.tolist() if v not in place]:
+            raise unknown('class', odd[0], classes)
+        return [place[v] for v in values.tolist()]
+    if odd := [v for v in np.unique(values).tolist() if not 0 <= v < len(classes)]:
+        raise SslNbError(
+            f"label {odd[0]}: the {len(classes)} classes have the numbers 0 to {len(classes) - 1}"
+        )
+    return values.astype(np.int64)
+
+# %% ../nbs/00_data.ipynb #55caa242
+def _label_values(y):
+    "What labels say, as bools, whole numbers or text, and where (N,) there is one"
+    if isinstance(y, Tensor):
+        y = (y.double() if y.is_floating_point() else y).detach().cpu().numpy()
+    y = np.asarray(y) if hasattr(y, 'dtype') or not hasattr(y, '__iter__') else _row(y)
+    if y.ndim != 1 or not len(y):
+        raise SslNbError(f"labels should be one for each image, (N,), not of shape {y.shape}")
+    if y.dtype.kind not in 'biuU':
+        known = np.array([not _is_missing(v) for v in y.tolist()])
+        return _alike(y[known].tolist()), known
+    return y, np.ones(len(y), bool)
+
+
+def _row(y):
+    "A list as an array that leaves each item as it is"
+    items = [v.item() if getattr(v, 'ndim', None) == 0 else v for v in y]
+    row = np.empty(len(items), object)
+    row[:] = items
+    return row
+
+
+def _is_missing(v):
+    "Whether a value is none: None, NaN, pandas' NA"
+    return v is None or (isinstance(v, float) and math.isnan(v)) or type(v).__name__ in ('NAType', 'NaTType')
+
+
+def _alike(values):
+    "Labels of one kind as an array"
+    if all(isinstance(v, (str, bytes)) for v in values):
+        text = [v.decode('utf-8', 'replace') if isinstance(v, bytes) else v for v in values]
+        return np.array(text, dtype=str if text else np.int64)
+    odd = [v for v in values if not (isinstance(v, (bool, int)) or isinstance(v, float) and v.is_integer())]
+    if odd:
+        raise SslNbError(f"label {odd[0]!r}: labels should be whole numbers, or all of them text")
+    return np.array([int(v) for v in values])
+
 # %% ../nbs/00_data.ipynb #74df72b4
 def few_labels(
-    y,  # (N,) class numbers
+    y,  # (N,) labels, of which -1, None and NaN are none
     k: int,  # Labels per class, >= 1
     seed: int = 0,  # Of the draw
 ) -> Tensor:  # (k * classes,) indices into `y`, ascending
     "`k` indices of each class; for one seed a smaller `k` is contained in a larger one"
     if k < 1:
         raise SslNbError(f"labels per class = {k}; it should be 1 or more")
-    y = torch.as_tensor(y).cpu()
+    y, names = class_numbers(y, unlabelled='keep')
+    if not names:
+        raise SslNbError("no image has a label to draw")
     g = torch.Generator().manual_seed(seed)
-    fewest = y.unique(return_counts=True)[1].min()
+    places = [torch.as_tensor(np.flatnonzero(y == c)) for c in range(len(names))]
+    fewest = min(map(len, places))
     out = []
-    for c in y.unique():
-        i = (y == c).nonzero()[:, 0]
+    for name, i in zip(names, places):
         if len(i) < k:
-            has = f"class {int(c)} has {_counted(len(i), 'image')}, fewer than the {k} labels per class asked for"
+            has = (
+                f"class {name} has {_counted(len(i), 'image')}, fewer than the {k} labels per class asked for"
+            )
             raise SslNbError(f"{has}; the smallest class allows {fewest}")
         out.append(i[torch.randperm(len(i), generator=g)[:k]])
     return torch.cat(out).sort()[0]
