@@ -403,7 +403,8 @@ def evaluate(
     p = model.to(pick_device(device)).predict_proba(fitting(d.test.x, model.encoder))
     cal = calibration(p, d.test.y)
     scores = class_scores(d.test.y, p.argmax(1), d.classes)
-    scores |= dict(n_test=len(d.test), calibration=cal, ece=cal['ece'], report=_report(d, p.argmax(1)))
+    scores |= dict(n_test=len(d.test), n_twins=d.twins, calibration=cal, ece=cal['ece'])
+    scores |= dict(report=_report(d, p.argmax(1)))
     if out is not None:
         result_pictures(Path(out), d.test, p)
         write_json(Path(out) / 'metrics.json', scores)

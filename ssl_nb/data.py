@@ -254,64 +254,41 @@ def to_images(
     x = _bytes(_channels_first(x)).contiguous()
     if y is None:
         return Images(x)
-    y, names = _numbers_of(y, len(x), classes)
+    y, names = _image_labels(y, len(x), classes)
     if (y < 0).any():
         what = f"{int((y < 0).sum()):,} of {len(y):,} labels are missing (-1, None, NaN or empty)"
         raise SslNbError(f"{what}; load_data((images, labels)) takes such images as unlabelled")
-    if names is None and y.max() >= _most_classes:
-        raise SslNbError(f"labels go up to {y.max():,}; number the classes from 0, or give their names")
-    return Images(x, y, names or [str(i) for i in range(int(y.max()) + 1)])
+    if classes or isinstance(names[0], str):
+        return Images(x, y, names)
+    # numbers stay what they are, so that the parts of a data set agree
+    if odd := [c for c in names if not 0 <= c < _most_classes]:
+        raise SslNbError(f"label {odd[0]}: number the classes from 0 (-1 is no label), or give their names")
+    y = torch.tensor(names).long()[y]
+    return Images(x, y, [str(i) for i in range(names[-1] + 1)])
 
 
 _most_classes = 1_000_000  # Beyond that a number is no class
 
 
-def _numbers_of(y, n, classes=None):
-    "Labels of any kind as (class numbers (N,), -1 where there is none; class names, None when they are numbers)"
+def _image_labels(y, n, classes=None):
+    "Labels of any kind as (class numbers (N,), -1 where there is none; their names)"
     if not isinstance(y, (list, tuple)):
         y = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
     shape = getattr(y, 'shape', (len(y),))
     if shape != (n,):
         what = f"{n:,} images but labels of shape {shape}"
         raise SslNbError(f"{what}; there should be one label per image")
-    labels = [_label(c) for c in (y if isinstance(y, (list, tuple)) else y.tolist())]
-    kinds = {type(c) for c in labels} - {type(None)}
-    if len(kinds) > 1:
-        raise SslNbError("labels should be all numbers or all names, not some of each")
-    names = list(classes) if classes else None
-    if kinds == {str}:
-        names = names or sorted({c for c in labels if c is not None}, key=_natural)
-        labels = _named(labels, names)
-    y = torch.tensor([-1 if c is None else c for c in labels])
-    if names and y.max() >= len(names):
-        raise SslNbError(f"labels lie in {y.min()}..{y.max()}, but there are {len(names)} classes")
-    return y, names
-
-
-def _named(labels, names):
-    "The numbers of class names, None where there is none"
-    number = {str(c): i for i, c in enumerate(names)}
-    if odd := [c for c in labels if c is not None and c not in number]:
-        raise unknown('class', odd[0], names)
-    return [None if c is None else number[c] for c in labels]
-
-
-def _label(c):
-    "One label: a whole number from 0, a name, or None"
-    if isinstance(c, bytes):
-        c = c.decode('utf-8', 'replace')
-    if isinstance(c, str):
-        return c.strip() or None
-    if c is None or str(c).lower() in ('nan', 'nat', '<na>'):
-        return None
-    try:
-        whole = int(c)
-        right = whole == c and -1 <= whole < 2**63
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        right = False
-    if not right:
-        raise SslNbError(f"{shown(c)[:60]} is no label; give whole class numbers from 0, or names")
-    return None if whole == -1 else whole
+    values = y if isinstance(y, (list, tuple)) else y.tolist()
+    # an empty field of a table is no label
+    values = [None if isinstance(v, (str, bytes)) and not v.strip() else v for v in values]
+    y, names = class_numbers(values, classes or None, 'keep')
+    y = torch.as_tensor(y)
+    if classes or not names or not isinstance(names[0], str):
+        return y, names
+    order = sorted(range(len(names)), key=lambda i: _natural(names[i]))
+    # the place of -1 is the last one
+    place = torch.tensor([*np.argsort(order), -1])
+    return place[y], [names[i] for i in order]
 
 # %% ../nbs/00_data.ipynb #557a4ae9
 def _drawable(im):
@@ -1297,7 +1274,8 @@ def _three_parts(im, test=None):
     if im.y is None or len(im.classes) < 2:
         return im, None, test
     parts = _shares(np.arange(len(im)), im.y.numpy(), im.classes, () if test is None else test.y)
-    return im[parts['train']], im[parts['valid']], im[parts['test']] if test is None else test
+    valid, held = (im[parts[p]] if len(parts[p]) else None for p in ('valid', 'test'))
+    return im[parts['train']], valid, held if test is None else test
 
 # %% ../nbs/00_data.ipynb #3fd7aa91
 _DECODER = 1  # another number when the same files would give other pixels
@@ -1725,7 +1703,7 @@ def _pile_of(name, images, labels, classes, size, bad_files):
         x = to_images(images).x
     elif all(map(_is_picture, images)):
         x, numbers, left_out = _pictures(images, size, bad_files)
-        labels = labels and [labels[i] for i in numbers]
+        labels = None if labels is None else [labels[i] for i in numbers]
     else:
         arrays = [np.asarray(o.detach().cpu() if isinstance(o, Tensor) else o) for o in images]
         if len({a.shape for a in arrays}) > 1:
@@ -1759,14 +1737,11 @@ def _with_labels(name, x, labels, classes, left_out):
     "Images (N,C,H,W) as a data set; those without a label, where others have one, as its `rest`"
     if labels is None:
         return ImageData(name, Images(x), left_out=left_out)
-    y, names = _numbers_of(labels, len(x), classes)
+    y, names = _image_labels(labels, len(x), classes)
     has = y >= 0
     if not has.any():
         return ImageData(name, Images(x), left_out=left_out)
-    if names is None:
-        found, y[has] = y[has].unique(return_inverse=True)
-        names = [str(c) for c in found.tolist()]
-    parts = _three_parts(Images(x[has], y[has], names))
+    parts = _three_parts(Images(x[has], y[has], [str(c) for c in names]))
     rest = None if has.all() else Images(x[~has])
     if rest:
         _say(f"{len(rest):,} of {len(x):,} labels are missing; these images are taken as unlabelled")
