@@ -139,6 +139,7 @@ class ImageData:
 def _counted(n, one):
     return f'{n:,} {one}' + ('es' if one[-1] == 's' else 's') * int(n != 1)
 
+# %% ../nbs/00_data.ipynb #bb7c7c11
 def drop_copies(d: ImageData) -> ImageData:
     "The data set with one of each image: that for testing, else for validation, else a labelled one"
     kept, seen, twice = {}, {}, 0
@@ -207,7 +208,7 @@ def _plain_array(x):
     wide = x.dtype.kind == 'f' and x.dtype.itemsize > 8
     return torch.as_tensor(np.require(x, np.float64 if wide else x.dtype.newbyteorder('='), 'CW'))
 
-
+# %% ../nbs/00_data.ipynb #89cdc754
 def _bytes(x):
     "Bytes, black and white, floats in 0..1, or whole numbers in 0..255 or of 16 bits -> uint8"
     if x.dtype == torch.bool:
@@ -657,7 +658,7 @@ def _without_notes(read, source, *args):
             raise
         return read(bare, *args)
 
-
+# %% ../nbs/00_data.ipynb #dfb90eb0
 _needed = {b'IHDR', b'PLTE', b'tRNS', b'IDAT', b'IEND', b'eXIf'}
 
 
@@ -766,7 +767,7 @@ def _frames(im):
     "Does an open file hold several pictures of equal rank? (The second one of a photograph is a preview)"
     return im.format in ('GIF', 'PNG', 'WEBP', 'TIFF') and getattr(im, 'is_animated', False)
 
-
+# %% ../nbs/00_data.ipynb #30e750b1
 @contextmanager
 def _decoding(im, side):
     "Decode an open image, a JPEG to something between `side` and twice that; large ones two at a time"
@@ -949,7 +950,7 @@ def _read_csv(path):
         raise SslNbError(f"{path} names a split for some images and none for others; name it for all or none")
     return _without_points(out)
 
-
+# %% ../nbs/00_data.ipynb #5850f51b
 def _csv_line(row, where):
     "(file, (label or None, split or None)) of a line of a labels CSV"
     file, label, part = ((row.get(k) or '').strip() for k in ('file', 'label', 'split'))
@@ -1024,7 +1025,7 @@ def _lost_names(table, lost, n):
     first = f'not there, as {len(lost):,} of {n:,} names in {table.name}{near}'
     return [(home / f, 'not there' if i else first) for i, f in enumerate(lost)]
 
-
+# %% ../nbs/00_data.ipynb #e20680dd
 def _nearest(name, there):
     "The one of the files `there` that a name most likely means, '' when none is near"
     import difflib
@@ -1644,7 +1645,9 @@ def _is_pair(data):
     images, labels = data
     if isinstance(images, (np.ndarray, Tensor)):
         return images.ndim > max(2, getattr(labels, 'ndim', 1))
-    return isinstance(images, list) and hasattr(labels, '__len__') and all(map(_is_picture, images))
+    if not isinstance(images, (tuple, list)) or not len(images) or not hasattr(labels, '__len__'):
+        return False
+    return all(_is_picture(image) or np.ndim(image) >= 2 for image in images)
 
 
 def _is_picture(image):
@@ -1686,7 +1689,7 @@ def _image_and_label(item):
         image = image.get('bytes') or image.get('path')
     return image, label
 
-
+# %% ../nbs/00_data.ipynb #5e759e53
 def _names_in(ds):
     "The class names that a `Dataset` knows, None when it knows none"
     if names := getattr(ds, 'classes', None):
@@ -1732,7 +1735,7 @@ def _pictures(images, size, bad_files):
     x = torch.from_numpy(np.concatenate([x for x, _ in got]))
     return x, [i for i, w in enumerate(why) if not w], bad
 
-
+# %% ../nbs/00_data.ipynb #179a7709
 def _with_labels(name, x, labels, classes, left_out):
     "Images (N,C,H,W) as a data set; those without a label, where others have one, as its `rest`"
     if labels is None:
