@@ -536,7 +536,7 @@ def _copies(r):
     alike, odd_near = _leaks(r, [g[:2] for g in r.near])
     held = 'for validation or testing'
     end = ' in the part to learn from, too: take out one of the two, or the accuracy flatters'
-    end += ' (--copies drop leaves out the one to learn from)'
+    end += ' (--copies drop leaves out the one to learn from where both load as the same)'
     out = _say(twice, f'image {held} stands', f'images {held} stand', end)
     simple = alike > 0.01 * im.part.isin(['valid', 'test']).sum() and alike > 10
     copies = 'look, and take out what is a copy'
