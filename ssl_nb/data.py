@@ -100,6 +100,10 @@ class ImageData:
     pile: Tensor | Any = None
 
     def __post_init__(self):
+        for name, p in self.parts.items():
+            if p.classes and self.classes and list(p.classes) != list(self.classes):
+                what = f"the classes of {name} are not those of train, in the same order"
+                raise SslNbError(f"{self.name}: {what}; give to_images the names of all of them")
         self.sha256 = self.sha256 or checksum(*self.parts.values())
         if self.pile is None:
             self.pile = self.train.x if self.rest is None else torch.cat([self.train.x, self.rest.x])
@@ -204,7 +208,8 @@ def _plain_array(x):
         raise SslNbError("the images differ in shape; scale them to one size first") from None
     if x.dtype.kind not in 'biuf':
         kind = {'O': 'objects', 'c': 'complex numbers', 'U': 'text', 'S': 'text'}.get(x.dtype.kind, x.dtype)
-        raise SslNbError(f"images should be numbers, not {kind}; give one array of bytes, or of floats in 0..1")
+        advice = 'give one array of bytes, or of floats in 0..1'
+        raise SslNbError(f"images should be numbers, not {kind}; {advice}")
     wide = x.dtype.kind == 'f' and x.dtype.itemsize > 8
     return torch.as_tensor(np.require(x, np.float64 if wide else x.dtype.newbyteorder('='), 'CW'))
 
@@ -501,24 +506,39 @@ def read_idx(
 ) -> np.ndarray:  # uint8, of the shape in the file
     "Read an IDX file, checking magic, type and counts"
     path = Path(path)
-    raw = _unzipped(path)
-    if len(raw) < 4 or raw[:3] != b'\0\0\x08' or not 1 <= raw[3] <= 4:
-        raise SslNbError(f"{path} is not an IDX file of bytes (it starts with {raw[:4].hex()})")
-    start = 4 + 4 * raw[3]
-    if len(raw) < start:
-        raise SslNbError(f"{path} ends inside its header")
-    shape = struct.unpack(f'>{raw[3]}I', raw[4:start])
-    want, has = int(np.prod(shape)), len(raw) - start
-    if has != want:
-        raise SslNbError(f"{path} should hold {want:,} bytes for shape {shape} but holds {has:,}")
-    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+    with _unzipped(path) as f:
+        magic = f.read(4)
+        if len(magic) < 4 or magic[:3] != b'\0\0\x08' or not 1 <= magic[3] <= 4:
+            raise SslNbError(f"{path} is not an IDX file of bytes (it starts with {magic.hex()})")
+        head = f.read(4 * magic[3])
+        if len(head) < 4 * magic[3]:
+            raise SslNbError(f"{path} ends inside its header")
+        shape = struct.unpack(f'>{magic[3]}I', head)
+        want = math.prod(shape)
+        raw = _at_most(f, want + 1)
+    if len(raw) != want:
+        has = f'{len(raw):,}' if len(raw) < want else 'more'
+        raise SslNbError(f"{path} should hold {want:,} bytes for shape {shape} but holds {has}")
+    return np.frombuffer(raw, np.uint8).reshape(shape)
 
 
+def _at_most(f, n):
+    "So many bytes of a file at most, piece by piece: a header may promise more, and a small file unpack to more"
+    out = bytearray()
+    while len(out) < n and (piece := f.read(min(2**20, n - len(out)))):
+        out += piece
+    return out
+
+
+@contextmanager
 def _unzipped(path):
-    "The bytes of a file that may be gzipped"
+    "A file that may be gzipped, open for reading"
     try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if raw[:2] == b'\x1f\x8b' else raw
+        with open(path, 'rb') as raw:
+            zipped = raw.read(2) == b'\x1f\x8b'
+            raw.seek(0)
+            with gzip.open(raw) if zipped else nullcontext(raw) as f:
+                yield f
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise SslNbError(f"{path} is a truncated or damaged gzip file; fetch it again") from None
     except OSError as e:
@@ -802,7 +822,7 @@ def _scaled(source, size, mode, whites, several):
         return np.asarray(im if im.size == (size, size) else ImageOps.fit(im, (size, size)))
 
 # %% ../nbs/00_data.ipynb #f8ef42f3
-_no_decoder = {'.heic', '.heif', '.jxl', '.svg', '.dng', '.cr2', '.nef', '.arw', '.eps', '.pdf', '.wmf', '.emf'}
+_no_decoder = {*'.heic .heif .jxl .svg .dng .cr2 .nef .arw .eps .pdf .wmf .emf'.split()}
 
 
 def _why(e, path=''):
@@ -1038,9 +1058,9 @@ def _nearest(name, there):
     return near[0] if near else ''
 
 
-def _table_in(root):
-    "The `labels.csv` that lies in a folder, however it is written; None when there is none"
-    found = [f for f in sorted(Path(root).glob('*')) if f.name.lower() == _table_name and f.is_file()]
+def _table_in(root, files):
+    "The `labels.csv` among files that lies in a folder itself, however it is written; None when there is none"
+    found = [f for f in files if f.name.lower() == _table_name and f.parent == root]
     if len(found) > 1:
         raise SslNbError(f"{shown(root)} holds {found[0].name} and {found[1].name}; leave one of them there")
     return found[0] if found else None
@@ -1048,7 +1068,7 @@ def _table_in(root):
 # %% ../nbs/00_data.ipynb #d0items1
 def _items_of(root, files):
     "The items of files that lie in `root`"
-    if table := _table_in(root):
+    if table := _table_in(root, files):
         deeper = [f for f in files if f.name.lower() == _table_name and f != table]
         items, bad = _table_items(table, [f for f in files if f.name.lower() != _table_name])
         return items, bad + [(f, f'beside {table.name} of the whole') for f in deeper]

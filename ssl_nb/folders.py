@@ -276,7 +276,7 @@ def _looks(files, quiet, whites={}):
 # %% ../nbs/07_folders.ipynb #f0layout
 def _layout(root, items, others):
     "What is odd in how a folder is laid out, in sentences"
-    if not root.is_dir() or _table_in(root):
+    if not root.is_dir() or _table_in(root, root.glob('*')):
         return []
     classes = {c for _, c, _ in items if c}
     odd = [c for c in classes if c.casefold() in _part_names and (root / c).is_dir()]
