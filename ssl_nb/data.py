@@ -139,7 +139,7 @@ class ImageData:
         names += ', ...' * (len(self.left_out) > 5)
         return f"; {_counted(len(self.left_out), 'file')} left out: {names}"
 
-
+# %% ../nbs/00_data.ipynb #db8a9338
 def _counted(n, one):
     return f'{n:,} {one}' + ('es' if one[-1] == 's' else 's') * int(n != 1)
 
@@ -404,7 +404,8 @@ def show_images(
         if i < len(x):
             ax.imshow(_drawable(x[i]), vmin=0, vmax=255, interpolation='nearest')
         if titles is not None and i < len(x):
-            ax.set_title(str(titles[i]), fontsize=8, pad=2)
+            # a class may be called $a_b$, which is no formula
+            ax.set_title(str(titles[i]), fontsize=8, pad=2, parse_math=False)
     if title:
         fig.suptitle(title, fontsize=10)
     return fig
@@ -696,6 +697,7 @@ def _bare(source):
         at += 12 + size
     bare = b''.join(out)
     return bare if len(bare) < len(source) else None
+
 
 def _deep(im):
     "'16' for an image of 16 bits, 'I' and 'F' for whole numbers and floats of 32, '' for 8 bits"

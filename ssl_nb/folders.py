@@ -702,6 +702,12 @@ def _plot(r):
     "The picture of a report"
     import matplotlib.pyplot as plt
 
+    # a class may be called $a_b$, which is no formula
+    with plt.rc_context({'text.parse_math': False}):
+        return _pictured(r, plt)
+
+
+def _pictured(r, plt):
     rows = max(3.0, 0.42 * (min(10, len(r.classes)) or 5) + 0.4)
     pairs = bool(r.same or r.near)
     fig = plt.figure(figsize=(9.5, rows + 1.4 * pairs))

@@ -20,7 +20,17 @@ from PIL import Image, PngImagePlugin
 
 import ssl_nb.data as data_module
 from ssl_nb.core import SslNbError
-from ssl_nb.data import ImageData, Images, drop_copies, labels_of, load_data, read_files, read_idx, to_images
+from ssl_nb.data import (
+    ImageData,
+    Images,
+    drop_copies,
+    labels_of,
+    load_data,
+    read_files,
+    read_idx,
+    show_images,
+    to_images,
+)
 from ssl_nb.folders import inspect_data
 
 X = np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8)
@@ -436,7 +446,26 @@ def test_a_class_name_with_dollars_can_be_drawn(tmp_path):
         fig, ax = plt.subplots(figsize=(2, 1))
         ax.set_title('$a_b_c$')
         save_figure(fig, tmp_path / 'f.png')
-    assert (tmp_path / 'f.png').stat().st_size
+    show_images(to_images(X[:2]).x, ['$a_b_c$', '$'])
+    report = inspect_data(fill(tmp_path / 'f', classes=['$a_b_c$', 'b$$']))
+    for i, fig in enumerate((plt.gcf(), report.plot())):
+        fig.savefig(tmp_path / f'{i}.png')
+        plt.close(fig)
+    assert all(f.stat().st_size for f in tmp_path.glob('*.png'))
+
+
+def test_names_and_classes_in_a_table_of_representations(tmp_path):
+    from ssl_nb.encoders import make_encoder, save_encoder
+    from ssl_nb.exporting import embed
+
+    save_encoder(make_encoder('small_cnn', 1, 16), tmp_path / 'model.safetensors')
+    fill(tmp_path / 'f')
+    names, labels, h = embed(tmp_path / 'model.safetensors', tmp_path / 'f')
+    assert names[:2].tolist() == ['a/0.png', 'a/1.png'] and labels.tolist() == ['a'] * 12 + ['b'] * 12
+    rows = flat(tmp_path / 'g')
+    (tmp_path / 'g' / 'mine.csv').write_text(table(rows[:5]))
+    names, labels, _ = embed(tmp_path / 'model.safetensors', tmp_path / 'g' / 'mine.csv')
+    assert list(zip(names, labels)) == rows[:5] and len(h) == 24
 
 
 # --- files
