@@ -965,9 +965,9 @@ def _read_csv(path):
         if any(v.strip() for v in row[len(head) :]):
             what = f"{path}, line {n}: there are {len(row)} columns where the first line has {len(head)}"
             raise SslNbError(f"{what}; put a name that holds '{apart}' in quotes")
-        file, found = _csv_line(dict(zip(head, row)), f'{path}, line {n}')
+        file, found = _csv_line(dict(zip(head, row)), f'{shown(path)}, line {n}')
         if out.setdefault(file, found) != found:
-            raise SslNbError(f"{path}, line {n}: {file} stands there twice, with different labels or parts")
+            raise SslNbError(f"{path}, line {n}: {shown(file)} stands there twice, with different labels or parts")
     if len({part is None for label, part in out.values() if label}) > 1:
         raise SslNbError(f"{path} names a split for some images and none for others; name it for all or none")
     return _without_points(out)
@@ -981,7 +981,7 @@ def _csv_line(row, where):
     if '\0' in file:
         raise SslNbError(f"{where}: the name of the file holds a NUL")
     if part.lower() not in ('', 'train', 'valid', 'test'):
-        raise SslNbError(f"{where}: split = {part.lower()}; it should be train, valid or test")
+        raise SslNbError(f"{where}: split = {shown(part.lower())[:60]}; it should be train, valid or test")
     if not label and part.lower() in ('valid', 'test'):
         raise SslNbError(f"{where}: an image for {part.lower()} needs a label")
     return file, (label or None, part.lower() or None)

@@ -368,6 +368,7 @@ def test_an_empty_label_is_none(tmp_path):
         (b'file,label\n,cat\n', 'line 2: there should be a file'),
         (b'sep=;\nfile;label\n;cat\n', 'line 3: there should be a file'),
         (b'file,label\na\0.png,cat\n', 'NUL'),
+        (b'file,label,split\na0.png,cat,"x\ny"\n', r'split = x\\ny; it should be'),
         (b'file,label,split\na0.png,,test\n', 'needs a label'),
         (b'', 'it begins with'),
         (b'\xff\xfe\x00', 'no text'),
