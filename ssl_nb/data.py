@@ -1428,7 +1428,7 @@ def _as_data(root, x, what):
     here = Path(root).resolve()
     learn = sum(what['sizes'].get(p, 0) for p in ('train', 'rest'))
     return ImageData(
-        here.stem if here.is_file() else here.name,
+        shown(here.stem if here.is_file() else here.name),
         **_parts_in(x, what),
         sha256=what.get('sha256', ''),
         pile=x[:learn],
