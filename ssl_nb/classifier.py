@@ -330,11 +330,13 @@ def class_scores(
     rep = classification_report(
         y, pred, labels=range(len(names)), target_names=names, output_dict=True, zero_division=0
     )
+    # by number, as a class may be called accuracy
+    rep = classification_report(y, pred, labels=range(len(classes)), output_dict=True, zero_division=0)
     return dict(
         accuracy=float((y == pred).mean()),
         macro_f1=rep['macro avg']['f1-score'],
         classes=list(classes),
-        per_class={c: rep[str(c)] for c in classes},
+        per_class={c: rep[str(i)] for i, c in enumerate(classes)},
         confusion=confusion(y, pred, len(classes)).tolist(),
     )
 
@@ -433,7 +435,8 @@ def evaluate(
     p = model.to(pick_device(device)).predict_proba(fitting(d.test.x, model.encoder))
     cal = calibration(p, d.test.y)
     scores = class_scores(d.test.y, p.argmax(1), d.classes)
-    scores |= dict(n_test=len(d.test), calibration=cal, ece=cal['ece'], report=_report(d, p.argmax(1)))
+    scores |= dict(n_test=len(d.test), n_twins=d.twins, calibration=cal, ece=cal['ece'])
+    scores |= dict(report=_report(d, p.argmax(1)))
     if out is not None:
         result_pictures(Path(out), d.test, p)
         write_json(Path(out) / 'metrics.json', scores)

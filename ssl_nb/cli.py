@@ -436,6 +436,14 @@ def _say_probe(m):
     print(f"test accuracy with {m['n_labels']:,} labels, {m['n_test']:,} test images")
     for what, v in comparison(m):
         print(f"{what:28}  {100 * v:5.1f} %")
+    _say_twins(m)
+
+
+def _say_twins(m):
+    from ssl_nb.reporting import twins_line
+
+    if line := twins_line(m):
+        print(line)
 
 
 def _metrics(out):
@@ -556,6 +564,7 @@ def _curve(run, given):
         if k in arms:
             cells = (percent(arms[k][n]) if n in arms[k] else '' for n in sizes)
             print(f'{what:24}' + ''.join(f'{text:>14}' for text in cells))
+    _say_twins(_metrics(out))
     print(f"figure: {out.path / 'curve.png'}")
 
 # %% ../nbs/cli.ipynb #bdd91ba8
@@ -665,6 +674,7 @@ def _evaluate(
     print(f"accuracy {e['accuracy']:.4f}, macro F1 {e['macro_f1']:.4f}")
     if not quiet:
         _say_report(e) if verbose else _say_classes(e)
+    _say_twins(e)
 
 # %% ../nbs/cli.ipynb #f02ed91c
 def _say_classes(e):

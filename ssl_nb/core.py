@@ -470,6 +470,7 @@ def figure_style():
             'legend.frameon': False,
             'axes.prop_cycle': mpl.cycler(color=[COLOURS[i] for i in (0, 6, 2, 5, 8, 1, 7, 3, 4, 9)]),
             'image.cmap': 'gray',
+            'text.parse_math': False,  # a class may be called $a_b$
             'figure.constrained_layout.use': True,
         }
     )

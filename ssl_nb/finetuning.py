@@ -167,7 +167,7 @@ def finetune(
     start_stage('finetune', run, out, d, given, dev, n_labels=len(labelled), stop=rule)
     how = {k: given[k] for k in ('steps', 'batch_size', 'lr', 'weight_decay', 'smoothing', 'mix', 'seed')}
     how['dtype'] = pick_precision('auto', dev)
-    found = dict(stop=rule, n_labels=len(labelled), n_test=len(d.test))
+    found = dict(stop=rule, n_labels=len(labelled), n_test=len(d.test), n_twins=d.twins)
     if rule == 'folds':
         first_lr, found['fold_accuracy'] = _chosen_by_folds(run, labelled, draw, first_lr, out, quiet, **how)
     part, valid = _larger(labelled, draw, enlarge, seed), None

@@ -441,6 +441,7 @@ def pretrain(
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     image_size: Side | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
+    copies: Literal['keep', 'drop'] = 'keep',  # What to do about images that are equal, pixel for pixel
     n_images: Annotated[int, Ge(2)] | None = None,  # Only so many of the training images, drawn at random
     images_per_class: Count | None = None,  # Only so many of each class, and no validation images
     enlarge: Annotated[
@@ -485,6 +486,10 @@ def pretrain(
     state = claim(out, force, resume)
     d = part_of(load_data(data, image_size, bad_files), n_images, images_per_class, seed)
     x, dtype = _checked(d.pile, batch_size, compile).to(dev), _dtype(given, out, dev)
+    state = check_out(out, force, resume)
+    d = load_data(data, image_size, bad_files, copies)
+    d = part_of(d, n_images, images_per_class, seed)
+    x, dtype = _checked(d.pile, batch_size, compile).to(dev), pick_precision(precision, dev)
     lr, weight_decay = optimizer_defaults(optimizer, min(batch_size, len(x)), lr, weight_decay)
     torch.manual_seed(seed)
     model, parent = _model_of(given, x)
@@ -628,9 +633,8 @@ def adopt(
     if (out / 'metrics.json').is_file():
         return Run(out)
     s = resolve('pretrain', preset, **given)
-    d = part_of(
-        load_data(s['data'], enc.size, s['bad_files']), s['n_images'], s['images_per_class'], s['seed']
-    )
+    d = load_data(s['data'], enc.size, s['bad_files'], s['copies'])
+    d = part_of(d, s['n_images'], s['images_per_class'], s['seed'])
     known = dict(
         stage='pretrain', parent=None, data=data_name(s['data']), image_size=enc.size, encoder=enc.arch
     )

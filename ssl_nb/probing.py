@@ -221,7 +221,7 @@ def probe(
     if pictures:
         before = features(random_encoder(run.encoder, d.train.x), d.test)
         _probe_pictures(out, d, {'random encoder': before, 'pretrained': h_test}, p)
-    scores |= dict(n_labels=len(labelled), n_test=len(d.test), C=found.C_)
+    scores |= dict(n_labels=len(labelled), n_test=len(d.test), n_twins=d.twins, C=found.C_)
     scores |= class_scores(d.test.y, p.argmax(1), d.classes)
     scores |= dict(ece=calibration(p, d.test.y)['ece'], seconds=round(time.perf_counter() - started, 1))
     finish_run(out, dict(verdict='') | scores)

@@ -396,7 +396,8 @@ def semi(
     if pictures:
         _trained_pictures(out, run, d, model, p, rows if 'accuracy' in rows[0] else ())
     scores = class_scores(d.test.y, p.argmax(1), d.classes)
-    scores |= dict(semi_acc=scores['accuracy'], method=method, n_test=len(d.test), **counts)
+    counts |= dict(n_test=len(d.test), n_twins=d.twins)
+    scores |= dict(semi_acc=scores['accuracy'], method=method, **counts)
     scores |= dict(ece=calibration(p, d.test.y)['ece'], pseudo_acc=_pseudo_scores(found, im, i))
     scores |= dict(no_label_came=[int(no_label_came(p).sum()) for p in found])
     scores |= dict(verdict=_verdict(rows, found), seconds=round(time.perf_counter() - started, 1))
@@ -511,7 +512,8 @@ def label_curve(
     figure_style()
     save_figure(plot_label_curve(arms, d.name), out / 'curve.png')
     seconds = round(time.perf_counter() - started, 1)
-    finish_run(out, dict(arms=arms, n_test=len(d.test), classes=list(d.classes), seconds=seconds))
+    tested = dict(n_test=len(d.test), n_twins=d.twins)
+    finish_run(out, dict(arms=arms, classes=list(d.classes), seconds=seconds) | tested)
     return load_run(out)
 
 # %% ../nbs/08_semi.ipynb #7324e544

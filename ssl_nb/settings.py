@@ -31,6 +31,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
 from .core import SslNbError, at_home, check_kinds, data_file, shown, unknown
+from .core import SslNbError, data_file, shown, unknown
 
 # %% ../nbs/settings.ipynb #b3dce398
 LARGEST = 1_000_000_000  # Where a number without an upper end of its own ends
@@ -811,7 +812,10 @@ def resolve(
 
 def _check_given(stage, given, own, options, wanted):
     "Refuse what is no setting, and an option of something else than what is chosen"
-    for k in given:
+    for k, v in given.items():
+        if isinstance(v, (str, Path)) and any('\ud800' <= letter <= '\udfff' for letter in str(v)):
+            why = 'is no text in UTF-8, so no record could name it'
+            raise SslNbError(f"{k} = {shown(v)} {why}; rename the file or folder")
         if k in own or k in options:
             continue
         for p in own.values():

@@ -60,7 +60,7 @@ def data_of(
     data: Source | None = None,  # Other data, or code of one's own that made the run's, named again
 ) -> ImageData:
     "The images that a run was made from, or other data read in the same way"
-    how = settings['image_size'], settings.get('bad_files') or 'refuse'
+    how = settings['image_size'], settings.get('bad_files') or 'refuse', settings.get('copies') or 'keep'
     name = settings['data']
     named_again = is_own_code(name) and str(data) == name
     if data is not None and not named_again:
@@ -203,6 +203,7 @@ def _of_data(run, d, data):
         data=data_name(data) or run.settings['data'],
         image_size=run.encoder.size,
         bad_files=run.settings.get('bad_files', 'refuse'),
+        copies=run.settings.get('copies', 'keep'),
         data_name=d.name,
         data_n=len(d.pile),
         data_sha256=d.sha256,
