@@ -371,8 +371,9 @@ def _number_says(m):
     "How far the number of clusters is to be trusted"
     found = m.get('suggested')
     if not found:
-        classes = f" beside {len(m['classes'])} classes" if 'classes' in m else ''
-        return f"{m['k']} clusters were assumed{classes}, not found (ssl_nb cluster --k 0 asks the images)"
+        if len(m.get('classes', ())) == m['k']:
+            return f"k = {m['k']} is the number of classes"
+        return f"{m['k']} clusters were assumed, not found (ssl_nb cluster --k 0 asks the images)"
     share = found['votes'].get(m['k'], found['votes'].get(str(m['k']), 0))
     sure = 'a guess' if share <= 0.5 else 'likely' if share < 0.9 else 'clear'
     return f"k = {m['k']} with {100 * share:.0f} % of the votes is {sure}"
