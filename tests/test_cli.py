@@ -558,7 +558,7 @@ def test_clusters_of_a_flat_folder(clustered):
     told = ssl_nb("predict", "run/cluster", "my scans é/007.png", "--json", cwd=clustered)
     answer = json.loads(told.stdout)[0]
     assert answer["class"] in [f"cluster {i}" for i in range(6)], told.stderr
-    assert 0 < answer["probability"] <= 1
+    assert 0 < answer["membership"] <= 1
     asked = ssl_nb("evaluate", "run/cluster", cwd=clustered)
     assert asked.returncode == 0 and "300 images in clusters of" in asked.stdout, asked.stderr
 
