@@ -253,11 +253,10 @@ class Crop(Movement):
         _, H, W = shape
         area = uniform(n, self.area, 1.0, gen)
         ratio = uniform(n, -math.log(self.ratio), math.log(self.ratio), gen).exp()
+        if self.area > 1 / self.ratio:  # only then could a side that is cut off make the area too small
+            ratio = ratio.clamp(area, 1 / area)
         w = (W * (area * ratio).sqrt()).clamp(max=W)
         h = (H * (area / ratio).sqrt()).clamp(max=H)
-        # what one side cannot be longer, the other must not be shorter
-        h = torch.where(w == W, h.clamp(min=H * self.area), h)
-        w = torch.where(h == H, w.clamp(min=W * self.area), w)
         return dict(
             top=torch.rand(n, generator=gen) * (H - h),
             left=torch.rand(n, generator=gen) * (W - w),

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import re
 import shutil
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from conftest import command as ssl_nb
+from ssl_nb import augment
 from ssl_nb.core import Printable, csv_cell
 from ssl_nb.data import Images
 
@@ -84,6 +86,65 @@ def test_a_whole_page_runs_nothing(probed, tmp_path):
     assert made.returncode == 0, made.stderr
     page = (tmp_path / "r/report.html").read_text("utf-8")
     assert "alert(1)" in page and "<script" not in page and "<img src=x" not in page
+
+
+# --- views
+
+
+def former_crop(area, n, side, gen):
+    "The numbers of `Crop` as they were drawn before; below 0.75 it kept its promise"
+    share = torch.rand(n, generator=gen) * (1 - area) + area
+    ratio = (torch.rand(n, generator=gen) * (2 * math.log(4 / 3)) - math.log(4 / 3)).exp()
+    w, h = (side * (share * ratio).sqrt()).clamp(max=side), (side * (share / ratio).sqrt()).clamp(max=side)
+    top = torch.rand(n, generator=gen) * (side - h)
+    return dict(top=top, left=torch.rand(n, generator=gen) * (side - w), height=h, width=w)
+
+
+@pytest.mark.parametrize("area", [0.08, 0.2, 0.5, 0.7, 0.75])
+def test_crops_of_presets_are_drawn_as_before(area):
+    gens = [torch.Generator().manual_seed(3) for _ in range(2)]
+    was, now = former_crop(area, 2000, 28, gens[0]), augment.Crop(area).draw(2000, (1, 28, 28), gens[1])
+    for name, v in was.items():
+        torch.testing.assert_close(now[name], v, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("area", [0.05, 0.5, 0.75, 0.76, 0.8, 0.9, 0.99, 1.0])
+def test_a_crop_keeps_its_area(area):
+    d = augment.Crop(area).draw(20_000, (1, 28, 40), torch.Generator().manual_seed(0))
+    share = d["height"] * d["width"] / (28 * 40)
+    assert area - 1e-5 <= share.min() and share.max() <= 1 + 1e-5
+    assert min(d["top"].min(), d["left"].min()) >= -1e-5
+    assert (d["top"] + d["height"]).max() <= 28.001 and (d["left"] + d["width"]).max() <= 40.001
+
+
+@pytest.mark.parametrize("t", [augment.Crop(0.2), augment.Crop(0.9), augment.ROICrop(0.3)], ids=repr)
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 16, 24)], ids=str)
+def test_a_white_image_stays_white_to_its_rim(t, shape):
+    "As in torchvision and in kornia (0.9 was tried by hand)"
+    from torchvision.transforms.v2 import RandomResizedCrop
+
+    white = torch.ones(64, *shape)
+    torch.testing.assert_close(t(white, torch.Generator().manual_seed(0)), white, rtol=0, atol=1e-5)
+    assert RandomResizedCrop(shape[1:], scale=(0.2, 1), antialias=False)(white).min() > 0.999
+
+
+def test_what_lies_outside_stays_black():
+    white = torch.ones(3, 1, 8, 8)
+    moved = augment.warp(white, augment.matrix(tx=torch.tensor([3.0, -2.0, 0.25])))
+    assert moved[0, 0, 0].tolist() == [1.0] * 5 + [0.0] * 3
+    assert moved[1, 0, 0].tolist() == [0.0] * 2 + [1.0] * 6
+    assert moved[2, 0, 0].tolist() == [1.0] * 8
+
+
+@pytest.mark.parametrize("name", list(augment.TRANSFORMS))
+def test_no_image_depends_on_those_beside_it(name):
+    t = augment.TRANSFORMS[name](2 if name in ("posterize", "rotation") else 0.5)
+    x = 0.05 + 0.9 * torch.rand(12, 3, 20, 20, generator=torch.Generator().manual_seed(0))
+    numbers = t.draw_on(12, (3, 20, 20), torch.Generator().manual_seed(1))
+    whole = augment.apply_drawn(x, [(t, numbers)])
+    for rows in (slice(0, 5), slice(5, 6), slice(6, 12)):
+        part = augment.apply_drawn(x[rows], [(t, {k: v[rows] for k, v in numbers.items()})])
+        torch.testing.assert_close(part, whole[rows], rtol=0, atol=2e-6)
 
 
 # --- what stands beside a result
