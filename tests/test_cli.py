@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -271,7 +272,7 @@ def test_probe_evaluate_report(mine):
     scored = ssl_nb("evaluate", "whole", cwd=mine)
     assert scored.returncode == 0 and "macro F1" in scored.stdout
     line = next(line for line in probe.stdout.splitlines() if line.startswith("SimCLR + linear probe"))
-    said = float(line.split()[-2]) / 100
+    said = float(re.search(r"([\d.]+) %", line)[1]) / 100
     assert float(scored.stdout.split()[1].rstrip(",")) == pytest.approx(said, abs=6e-4)
     report = ssl_nb("report", "whole", "--out", "page.html", cwd=mine)
     assert report.returncode == 0 and (mine / "page.html").read_text(encoding="utf-8").count("<img") >= 5
