@@ -605,77 +605,6 @@ def train_autoencoder(
     encoder.eval()
     return [row['loss'] for row in rows]
 
-# %% ../nbs/05_deepcluster.ipynb #ea6e1aec
-@stage('deepcluster')
-def deepcluster(
-    data: Source = 'digits',  # Images: a name, a folder, an array or tensor, a Dataset
-    preset: str | None = None,  # A named set of settings; the one called like the data when left out
-    settings: str | Path | None = None,  # A settings file of your own, laid over the preset
-    image_size: Annotated[int, Ge(8)] | None = None,  # Scale images to this many pixels a side
-    bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files in a folder that are no images
-    n_images: Annotated[int, Ge(2)] | None = None,  # Use only so many of the training images, drawn at random
-    test_images: bool = True,  # Cluster the test images too; else the networks only name them afterwards
-    num_iterations: Count = 10,  # Clusterings with a training after each
-    epochs_per_iteration: Count = 50,  # Passes over the images in each
-    batch_size: Annotated[int, Ge(2)] = 128,  # Images in a step
-    learning_rate: Positive = 1e-3,  # Of Adam
-    feature_dim: Count = 256,  # Of the representation
-    n_clusters: Annotated[int, Ge(2)] = 10,  # Clusters
-    recluster_interval: Count = 10,  # Epochs between two clusterings inside an iteration
-    convergence_threshold: Share = 0.95,  # Stop when the raw stability is above it
-    n_init: Count = 20,  # Starts of k-means; the best objective is kept
-    label_smoothing: Share = 0.0,  # Of the pseudo-labels
-    autoencoder_epochs: Natural = 0,  # Of an autoencoder beforehand
-    align: bool = False,  # Give new clusters the old numbers where they fit
-    precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',  # What the network computes in
-    compile: bool = False,  # Run the network through torch.compile
-    pictures: bool = True,  # Draw grids, map, progress, confusion and quality
-    device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Natural = 0,  # Of everything random
-    out: str | Path | None = None,  # Run folder; runs/deepcluster-NAME when left out
-    force: bool = False,  # Replace an earlier run in that folder
-    resume: bool = False,  # Go on with an unfinished run in that folder
-    quiet: bool = False,  # No progress bar
-    **options: Annotated[Any, OptionsOf(augmentation)],  # Strengths of `augmentation`
-) -> Run:
-    "Classes without labels by iterative pseudo-labels, from random weights; writes a run folder"
-    given = asked(locals())
-    began, dev = time.perf_counter(), pick_device(device)
-    out = Path(out or Path('runs') / f"deepcluster-{Path(data_name(data) or 'run').name}")
-    state = check_out(out, force, resume)
-    d = part_of(load_data(data, image_size, bad_files), n_images, seed=seed)
-    im = all_images(d if test_images else replace(d, test=None))
-    _check_images(im, n_clusters, d.name)
-    dtype = pick_precision(precision, dev)
-    given |= dict(data=data_name(data), image_size=im.shape[1], precision=precision_name(dtype))
-    if resume and state == 'unfinished':
-        check_same(out, given)
-        check_images(read_settings(out), d)
-    where = dict(data_name=d.name, data_n=len(im), data_sha256=d.sha256)
-    start_run(
-        out,
-        dict(stage='deepcluster', parent=None, encoder='small_cnn') | given | where | about(dev),
-        force,
-        resume,
-    )
-    history = out / 'history.csv'
-    before = sum(row['seconds'] for row in read_history(history)) if history.is_file() else 0.0
-    net, x = cluster_net(im.x, n_clusters, feature_dim, seed=seed).to(dev), im.x.to(dev)
-    log = []
-    if autoencoder_epochs:
-        errors = train_autoencoder(
-            net.encoder, x, autoencoder_epochs, batch_size, seed=seed, out=out, quiet=quiet
-        )
-        log.append(f'autoencoder: {errors}')
-    if compile:
-        net.compile()
-    loop = train_on_clusters(
-        net, x, augmentation(**options), dtype=dtype, out=out, quiet=quiet, log=log, **_of_loop(given)
-    )
-    found = _finish_loop(loop, out, im, pictures, 0 if d.test is None else len(d.test))
-    finish_stage('deepcluster', out, found | dict(seconds=round(before + time.perf_counter() - began, 1)))
-    return load_run(out)
-
 # %% ../nbs/05_deepcluster.ipynb #ae24c95f
 @stage('deepcluster')
 def deepcluster(
@@ -747,7 +676,7 @@ def deepcluster(
     found = _finish_loop(loop, out, im, pictures, n_test)
     if not test_images:
         score_held_out(found, out, d.test)
-    finish_run(out, found | dict(seconds=round(before + time.perf_counter() - began, 1)))
+    finish_stage('deepcluster', out, found | dict(seconds=round(before + time.perf_counter() - began, 1)))
     return load_run(out)
 
 # %% ../nbs/05_deepcluster.ipynb #9a16132e
@@ -890,7 +819,7 @@ def _progress_picture(out, loop):
         figure_style()
         save_figure(plot_progress(loop.rows, loop.checks), out / 'progress.png')
 
-# %% ../nbs/05_deepcluster.ipynb #c415b937
+# %% ../nbs/05_deepcluster.ipynb #c580ac66
 def label_scores(im, labels) -> dict:
     "`clustering_scores`, the F1 of each class, which cluster stands for which class, and the counts"
     y = im.y.numpy()
@@ -927,43 +856,6 @@ def score_run(
     more = (dict(scores=rounds) if rounds else {}) | (dict(step_scores=parts) if parts else {})
     if 'pixels' in saved:
         more |= {f'pixel_{name}': v for name, v in clustering_scores(y, saved['pixels']).items()}
-    return dict(cluster_acc=scores.pop('acc'), **scores) | more
-
-# %% ../nbs/05_deepcluster.ipynb #c580ac66
-def label_scores(im, labels) -> dict:
-    "`clustering_scores`, the F1 of each class, which cluster stands for which class, and the counts"
-    y = im.y.numpy()
-    names = {c: im.classes[r] for c, r in sorted(match_clusters(y, labels).items())}
-    return clustering_scores(y, labels) | dict(
-        class_f1=dict(zip(im.classes, class_f1(y, labels))),
-        names=names,
-        classes=list(im.classes),
-        contingency=contingency(y, labels).tolist(),
-    )
-
-
-def score_run(
-    out,  # A run folder with assignments.npz, of iterations or of steps
-    im: Images,  # The images, with labels or without
-    pictures: bool = True,
-    n_test: int = 0,  # The last so many images are the test part
-) -> dict:  # `cluster_acc`, what else `label_scores` gives, and `pixel_acc` and so on; empty without labels
-    "Score saved assignments with labels, afterwards"
-    if im.y is None:
-        return {}
-    y = im.y.numpy()
-    with np.load(Path(out) / 'assignments.npz') as z:
-        saved = dict(z)
-    scores = label_scores(im, saved['labels'])
-    rounds = []
-    for i, labels in enumerate(saved.get('iterations', ()), 1):
-        rounds.append(dict(iteration=i, **clustering_scores(y, labels)))
-        if n_test:
-            rounds[-1]['test_acc'] = hungarian_accuracy(y[-n_test:], labels[-n_test:])
-    parts = [clustering_scores(y, labels) for labels in saved.get('steps', ())]
-    if pictures:
-        _score_pictures(Path(out), scores, rounds)
-    more = (dict(scores=rounds) if rounds else {}) | (dict(step_scores=parts) if parts else {})
     return dict(cluster_acc=scores.pop('acc'), **scores) | more
 
 
