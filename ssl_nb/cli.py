@@ -666,8 +666,10 @@ def _evaluate(
         return _say_evaluated_clusters(evaluate_clusters(where, data, device), quiet, verbose)
     e = evaluate(opened, data, device, out)
     print(f"accuracy {e['accuracy']:.4f}, macro F1 {e['macro_f1']:.4f}")
-    if not quiet:
-        _say_report(e) if verbose else _say_classes(e)
+    if quiet:
+        return
+    print(f"classifier: {e['classifier']} ({e['kind']}), {e['n_test']:,} test images")
+    _say_report(e) if verbose else _say_classes(e)
 
 # %% ../nbs/cli.ipynb #f02ed91c
 def _say_classes(e):
@@ -681,7 +683,7 @@ def _say_classes(e):
 def _say_report(e):
     from ssl_nb.classifier import worst_pairs
 
-    print(f"classifier: {e['classifier']} ({e['kind']}), {e['n_test']:,} test images\n\n{e['report']}")
+    print(f"\n{e['report']}")
     print(f"expected calibration error {e['ece']:.4f}\nconfidence   images  accuracy")
     for i, (n, acc) in enumerate(zip(e['calibration']['count'], e['calibration']['accuracy'])):
         if n:

@@ -268,7 +268,8 @@ def _cards(s, m, found):
     out = []
     for stage, (k, what) in _labelled.items():
         if x := found[stage]:
-            out.append(_card(f"{100 * x[k]:.1f} %", f'{what}, {_budget(x)}'))
+            between = f"95 % interval {_between(x[k], x['n_test'])}"
+            out.append(_card(f'{100 * x[k]:.1f} %', f'{what}, {_budget(x)}, {between}'))
         if stage == 'probe' and x and (others := [v for n, v in comparison(x) if not n.startswith('SimCLR')]):
             out.append(_gain_card(x[k], max(others), x['n_test']))
     c = found['cluster']
