@@ -8,6 +8,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/core.html.md"""
 __all__ = ['COLOURS', 'SslNbError', 'unknown', 'shown', 'at_home', 'sweep', 'atomic_path', 'write_text', 'write_json', 'reading',
            'check_kinds', 'Found', 'read_json', 'data_file', 'machine_says', 'keep_memory', 'check_device',
            'pick_device', 'torchrun_process', 'holder', 'hold', 'let_go', 'holding', 'is_holding', 'progress',
+__all__ = ['COLOURS', 'SslNbError', 'unknown', 'shown', 'Printable', 'csv_cell', 'atomic_path', 'write_text', 'write_json',
+           'read_json', 'data_file', 'keep_memory', 'check_device', 'pick_device', 'torchrun_process', 'progress',
            'class_colour', 'figure_style', 'save_figure']
 
 # %% ../nbs/core.ipynb #9b25d2a4
@@ -17,6 +19,7 @@ import errno
 import functools
 import glob
 import json
+import math
 import os
 import re
 import sys
@@ -126,6 +129,34 @@ def sweep(
         found = _temporary.fullmatch(p.name)
         if found and not _is_alive(int(found[2]), found[3]):
             p.unlink(missing_ok=True)
+# %% ../nbs/core.ipynb #d03fcc39
+class Printable:
+    "A text stream that writes control codes as text, for all that is printed to it"
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def write(self, text):
+        self.stream.write(text if text.isprintable() else re.sub(r'[^\n\t]+', lambda m: shown(m[0]), text))
+        return len(text)
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+
+def csv_cell(
+    value,  # What a cell is to hold
+):
+    "The same value, with a ' before a text that a spreadsheet would compute"
+    begins_so = isinstance(value, str) and value.startswith(('=', '+', '-', '@', '\t', '\r'))
+    return f"'{value}" if begins_so and not _is_number(value) else value
+
+
+def _is_number(text):
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 # %% ../nbs/core.ipynb #2329ea5c
 @contextmanager

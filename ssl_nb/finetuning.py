@@ -38,6 +38,9 @@ from .probing import _frozen
 from .runs import finish_run, stage
 from .settings import Count, NonNegative, OptionsOf, Positive, Seed, Share
 from .stages import Run, begin_stage, labelled_data, start_stage
+from .runs import stage
+from .settings import Count, Natural, NonNegative, OptionsOf, Positive, Share
+from .stages import Run, begin_stage, finish_stage, labelled_data, start_stage
 from .training import pick_precision
 
 # %% ../nbs/finetuning.ipynb #92fd3ae4
@@ -168,6 +171,7 @@ def finetune(
     how = {k: given[k] for k in ('steps', 'batch_size', 'lr', 'weight_decay', 'smoothing', 'mix', 'seed')}
     how['dtype'] = pick_precision('auto', dev)
     found = dict(stop=rule, n_labels=len(labelled), n_test=len(d.test), n_twins=d.twins)
+    found = dict(stop=rule, n_labels=len(labelled), n_test=len(d.test), n_pretrained=run.settings['data_n'])
     if rule == 'folds':
         first_lr, found['fold_accuracy'] = _chosen_by_folds(run, labelled, draw, first_lr, out, quiet, **how)
     part, valid = _larger(labelled, draw, enlarge, seed), None
@@ -187,7 +191,7 @@ def finetune(
     found |= dict(first_lr=first_lr, steps_done=int(rows[-1]['step']), verdict=training_verdict(rows))
     found |= dict(ece=calibration(p, d.test.y)['ece']) | class_scores(d.test.y, p.argmax(1), d.classes)
     scores |= dict(finetune_acc=found['accuracy'], seconds=round(time.perf_counter() - started, 1))
-    finish_run(out, scores | found)
+    finish_stage('finetune', out, scores | found)
     return _run_of_stage(out, run)
 
 # %% ../nbs/finetuning.ipynb #b9877728

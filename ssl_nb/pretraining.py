@@ -72,7 +72,7 @@ from ssl_nb.simclr_loss import (
     similarities,
     uniformity,
 )
-from .stages import Run, data_name, load_encoder, load_run
+from .stages import Run, data_name, finish_stage, load_encoder, load_run
 
 # %% ../nbs/03_pretrain.ipynb #bc8c79c2
 from ssl_nb.training import (
@@ -615,7 +615,8 @@ def _finished(out, model, rows, given, d, seconds):
     "Write encoder and metrics; the run, with what only lives in this process"
     if world()[0] == 0:
         save_encoder(model.encoder, out / 'model.safetensors')
-        finish_run(out, rows[-1] | dict(verdict=health_verdict(rows[-1]), seconds=round(seconds, 1)))
+        found = rows[-1] | dict(verdict=health_verdict(rows[-1]), seconds=round(seconds, 1))
+        finish_stage('pretrain', out, found, rows)
     wait()
     own = not is_builtin(model.encoder.arch)
     images = d if data_name(given['data']) is None or is_own_code(given['data']) else None

@@ -34,6 +34,9 @@ from .figures import calibration, confusion
 from .runs import finish_run, stage
 from .settings import Count, Seed
 from .stages import Run, augmentation_of, begin_stage, labelled_data, start_stage
+from .runs import stage
+from .settings import Count, Natural
+from .stages import Run, augmentation_of, begin_stage, finish_stage, labelled_data, start_stage
 from .training import pick_precision
 
 # %% ../nbs/04_probe.ipynb #e40e6d52
@@ -222,9 +225,12 @@ def probe(
         before = features(random_encoder(run.encoder, d.train.x), d.test)
         _probe_pictures(out, d, {'random encoder': before, 'pretrained': h_test}, p)
     scores |= dict(n_labels=len(labelled), n_test=len(d.test), n_twins=d.twins, C=found.C_)
+    scores |= dict(
+        n_labels=len(labelled), n_test=len(d.test), n_pretrained=run.settings['data_n'], C=found.C_
+    )
     scores |= class_scores(d.test.y, p.argmax(1), d.classes)
     scores |= dict(ece=calibration(p, d.test.y)['ece'], seconds=round(time.perf_counter() - started, 1))
-    finish_run(out, dict(verdict='') | scores)
+    finish_stage('probe', out, dict(verdict='') | scores)
     return _run_of_stage(out, run)
 
 # %% ../nbs/04_probe.ipynb #d83afe29

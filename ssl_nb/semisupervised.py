@@ -44,6 +44,9 @@ from .probing import FEW_ARMS
 from .runs import finish_run, percent, read_record, run_state, stage
 from .settings import Count, Few, Natural, OptionsOf, Positive, Seed, Share, stage_params
 from .stages import Run, begin_stage, labelled_data, load_run, start_stage
+from .runs import percent, read_record, run_state, stage
+from .settings import Count, Natural, OptionsOf, Positive, Share, stage_params
+from .stages import Run, begin_stage, finish_stage, labelled_data, load_run, start_stage
 from .training import RandomBatches, TrainingCallback, autocast, pick_precision, train
 
 # %% ../nbs/08_semi.ipynb #d1171f58
@@ -361,6 +364,8 @@ def semi(
     balance: bool = False,  # Take it as known that all classes are equally frequent
     robust: Share = 0.7,  # How little a doubtful pseudo-label counts, 0 for as much as any
     threshold: Share = 0.95,  # A probability above it counts as sure (fixmatch)
+    baselines: bool = True,  # Measure the other rows of the table, too
+    knn_k: Count = 10,  # Neighbours that vote
     pictures: bool = True,  # Draw confusion, map, neighbours and so on
     device: str = 'auto',  # auto, cpu, cuda or mps
     seed: Seed = 0,  # Of the draw of labels and the training
@@ -402,7 +407,20 @@ def semi(
     scores |= dict(no_label_came=[int(no_label_came(p).sum()) for p in found])
     scores |= dict(verdict=_verdict(rows, found), seconds=round(time.perf_counter() - started, 1))
     finish_run(out, scores)
+    scores |= _other_arms(run, out, given) if baselines else {}
+    scores |= dict(verdict=_verdict(rows), seconds=round(time.perf_counter() - started, 1))
+    finish_stage('semi', out, scores)
     return _run_of_stage(out, run)
+
+# %% ../nbs/08_semi.ipynb #a91d0097
+def _other_arms(run, out, given):
+    "The other rows of the table at the same labels, among them fine-tuning; what is finished is not done again"
+    same = 'data preset settings labels_per_class knn_k device seed quiet'.split()
+    if run_state(out / 'arms') != 'finished':
+        how = dict(stop='fixed', pictures=False, out=out / 'arms', resume=True)
+        finetune(run, **how, **{k: given[k] for k in same})
+    m = read_json(out / 'arms' / 'metrics.json')
+    return {arm: m[arm] for arm in FEW_ARMS.values() if arm in m}
 
 # %% ../nbs/08_semi.ipynb #6f7b64ab
 def _mild(options):
@@ -462,10 +480,12 @@ def parse_sizes(text) -> list:
 
 def curve_cell(run, folder, k, seed, with_semi, how) -> dict:
     "The metrics of all arms at `k` labels of each class; what is finished is not done again"
+    beside = dict(semi=dict(baselines=False))  # they are those of `finetune`
     stages = dict(finetune=finetune) | (dict(semi=semi) if with_semi else {})
     out = {}
     for name, f in stages.items():
         mine = {a: v for a, v in how.items() if v is not None and a in stage_params(name)}
+        mine |= beside.get(name, {})
         if run_state(folder / name) != 'finished':
             f(run, labels_per_class=k, seed=seed, out=folder / name, resume=True, pictures=False, **mine)
         m = read_json(folder / name / 'metrics.json')
@@ -514,6 +534,7 @@ def label_curve(
     seconds = round(time.perf_counter() - started, 1)
     tested = dict(n_test=len(d.test), n_twins=d.twins)
     finish_run(out, dict(arms=arms, classes=list(d.classes), seconds=seconds) | tested)
+    finish_stage('curve', out, dict(arms=arms, n_test=len(d.test), classes=list(d.classes), seconds=seconds))
     return load_run(out)
 
 # %% ../nbs/08_semi.ipynb #7324e544
