@@ -27,16 +27,11 @@ from ssl_nb.core import (
     read_json,
     reading,
     save_figure,
-    unknown,
-    write_json,
-)
-from .data import Images, Source, class_numbers, few_labels, read_files, to_images
-    save_figure,
     shown,
     unknown,
     write_json,
 )
-from .data import Images, Source, few_labels, read_files, to_images
+from .data import Images, Source, class_numbers, few_labels, read_files, to_images
 from ssl_nb.encoders import (
     Encoder,
     body_of,
@@ -331,11 +326,7 @@ def class_scores(
     "Accuracy, macro F1, scores of each class and the confusion matrix"
     from sklearn.metrics import classification_report
 
-    names = [str(c) for c in classes]
     y, pred = (class_numbers(v, classes)[0] for v in (y, pred))
-    rep = classification_report(
-        y, pred, labels=range(len(names)), target_names=names, output_dict=True, zero_division=0
-    )
     # by number, as a class may be called accuracy
     rep = classification_report(y, pred, labels=range(len(classes)), output_dict=True, zero_division=0)
     return dict(

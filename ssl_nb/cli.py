@@ -9,8 +9,8 @@ __all__ = ['COMMANDS', 'Command', 'command', 'make_parser', 'parse', 'open_run',
 
 # %% ../nbs/cli.ipynb #704c1735
 import argparse
-import errno
 import contextlib
+import errno
 import inspect
 import os
 import sys
@@ -22,15 +22,13 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval
 
 from ssl_nb.core import (
+    Printable,
     SslNbError,
     at_home,
     check_device,
+    csv_cell,
     holding,
     machine_says,
-    Printable,
-    SslNbError,
-    check_device,
-    csv_cell,
     read_json,
     shown,
     torchrun_process,
@@ -439,6 +437,14 @@ def _demo(**given):
     print(f"\nreport: {out['report']}")
 
 
+def _say_twins(m):
+    "How many test images were learned from, too"
+    from ssl_nb.reporting import twins_line
+
+    if line := twins_line(m):
+        print(line)
+
+
 def _of_pixels(m):
     "The row of bare pixels, where they were clustered too"
     return {'clusters of bare pixels': m['pixel_acc']} if 'pixel_acc' in m else {}
@@ -451,15 +457,6 @@ def _say_probe(m):
 
     print(f"test accuracy with {m['n_labels']:,} labels, {m['n_test']:,} test images (95 % interval)")
     for what, v in comparison(m):
-        print(f"{what:28}  {100 * v:5.1f} %")
-    _say_twins(m)
-
-
-def _say_twins(m):
-    from ssl_nb.reporting import twins_line
-
-    if line := twins_line(m):
-        print(line)
         low, high = interval(v, m['n_test'])
         print(f'{what:28}  {100 * v:5.1f} %  ({100 * low:.1f} to {100 * high:.1f})')
 
@@ -468,6 +465,7 @@ def _say_end(out, m):
     "What the numbers mean, and where they are"
     if m.get('meaning'):
         print(m['meaning'])
+    _say_twins(m)
     print(f'run: {out.path}')
 
 
@@ -592,7 +590,6 @@ def _curve(run, given):
         if k in arms:
             cells = (percent(arms[k][n]) if n in arms[k] else '' for n in sizes)
             print(f'{what:24}' + ''.join(f'{text:>14}' for text in cells))
-    _say_twins(_metrics(out))
     print(f"figure: {out.path / 'curve.png'}")
     _say_end(out, m)
 
@@ -707,8 +704,6 @@ def _evaluate(
         return _say_evaluated_clusters(evaluate_clusters(where, data, device), quiet, verbose)
     e = evaluate(opened, data, device, out)
     print(f"accuracy {e['accuracy']:.4f}, macro F1 {e['macro_f1']:.4f}")
-    if not quiet:
-        _say_report(e) if verbose else _say_classes(e)
     _say_twins(e)
     if quiet:
         return

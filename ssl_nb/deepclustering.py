@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, Interval
+from annotated_types import Ge
 from fastcore.basics import patch, store_attr
 from torch import Tensor, nn
 
@@ -39,12 +39,6 @@ from ssl_nb.core import (
     write_text,
 )
 from .data import Batches, Images, Source, class_numbers, load_data, part_of, show_images
-from .encoders import feature_dim, features, make_encoder, pixel_statistics
-from .figures import plot_confusion, plot_map, show_neighbours, tsne
-from .runs import about, check_images, check_same, claim, finish_run, read_settings, stage, start_run
-from .settings import Count, Natural, OptionsOf, Positive, Seed, Share, Side, asked
-from .stages import Run, data_name, load_run
-from .data import Batches, Images, Source, load_data, part_of, show_images
 from .encoders import feature_dim, features, make_encoder, pixel_statistics, raw_pixels
 from .figures import plot_confusion, plot_map, show_neighbours, tsne
 from .runs import about, check_images, check_out, check_same, read_settings, stage, start_run
@@ -55,7 +49,6 @@ from .stages import Run, data_name, finish_stage, load_run
 from ssl_nb.training import (
     Augment,
     TrainingCallback,
-    own_precision,
     pick_precision,
     precision_name,
     read_history,
@@ -752,17 +745,16 @@ def deepcluster(
     data: Source = 'digits',  # Images: a name, a folder, an array or tensor, a Dataset
     preset: str | None = None,  # A named set of settings; the one called like the data when left out
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
-    image_size: Side | None = None,  # Scale images to this many pixels a side
+    image_size: Annotated[int, Ge(8)] | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files in a folder that are no images
-    copies: Literal['keep', 'drop'] = 'keep',  # What to do about images that are equal, pixel for pixel
     n_images: Annotated[int, Ge(2)] | None = None,  # Use only so many of the training images, drawn at random
     test_images: bool = True,  # Cluster the test images too; else the networks only name them afterwards
     num_iterations: Count = 10,  # Clusterings with a training after each
     epochs_per_iteration: Count = 50,  # Passes over the images in each
     batch_size: Annotated[int, Ge(2)] = 128,  # Images in a step
     learning_rate: Positive = 1e-3,  # Of Adam
-    feature_dim: Annotated[int, Interval(ge=1, le=65536)] = 256,  # Of the representation
-    n_clusters: Annotated[int, Interval(ge=2, le=1000000)] = 10,  # Clusters
+    feature_dim: Count = 256,  # Of the representation
+    n_clusters: Annotated[int, Ge(2)] = 10,  # Clusters
     recluster_interval: Count = 10,  # Epochs between two clusterings inside an iteration
     convergence_threshold: Share = 0.95,  # Stop when the raw stability is above it
     n_init: Count = 20,  # Starts of k-means; the best objective is kept
@@ -773,7 +765,7 @@ def deepcluster(
     compile: bool = False,  # Run the network through torch.compile
     pictures: bool = True,  # Draw grids, map, progress, confusion and quality
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Seed = 0,  # Of everything random
+    seed: Natural = 0,  # Of everything random
     out: str | Path | None = None,  # Run folder; runs/deepcluster-NAME when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run in that folder
@@ -784,13 +776,11 @@ def deepcluster(
     given = asked(locals())
     began, dev = time.perf_counter(), pick_device(device)
     out = Path(out or Path('runs') / f"deepcluster-{Path(data_name(data) or 'run').name}")
-    state = claim(out, force, resume)
-    d = part_of(load_data(data, image_size, bad_files), n_images, seed=seed)
     state = check_out(out, force, resume)
-    d = part_of(load_data(data, image_size, bad_files, copies), n_images, seed=seed)
+    d = part_of(load_data(data, image_size, bad_files), n_images, seed=seed)
     im = all_images(d if test_images else replace(d, test=None))
     _check_images(im, n_clusters, d.name)
-    dtype = pick_precision(own_precision(out, precision, resume), dev)
+    dtype = pick_precision(precision, dev)
     given |= dict(data=data_name(data), image_size=im.shape[1], precision=precision_name(dtype))
     if resume and state == 'unfinished':
         check_same(out, given)
@@ -972,10 +962,10 @@ def label_scores(im, labels) -> dict:
     y = im.y.numpy()
     names = {c: im.classes[r] for c, r in sorted(match_clusters(y, labels).items())}
     return clustering_scores(y, labels) | dict(
-        class_f1=dict(zip(im.classes, class_f1(y, labels, range(len(im.classes))))),
+        class_f1=dict(zip(im.classes, class_f1(y, labels))),
         names=names,
         classes=list(im.classes),
-        contingency=contingency(y, labels, range(len(im.classes)), range(int(labels.max()) + 1)).tolist(),
+        contingency=contingency(y, labels).tolist(),
     )
 
 

@@ -35,11 +35,8 @@ from .data import Images, Source, class_numbers, split
 from .encoders import fresh_encoder
 from .figures import calibration
 from .probing import _frozen
-from .runs import finish_run, stage
-from .settings import Count, NonNegative, OptionsOf, Positive, Seed, Share
-from .stages import Run, begin_stage, labelled_data, start_stage
 from .runs import stage
-from .settings import Count, Natural, NonNegative, OptionsOf, Positive, Share
+from .settings import Count, NonNegative, OptionsOf, Positive, Seed, Share
 from .stages import Run, begin_stage, finish_stage, labelled_data, start_stage
 from .training import pick_precision
 
@@ -171,7 +168,7 @@ def finetune(
     how = {k: given[k] for k in ('steps', 'batch_size', 'lr', 'weight_decay', 'smoothing', 'mix', 'seed')}
     how['dtype'] = pick_precision('auto', dev)
     found = dict(stop=rule, n_labels=len(labelled), n_test=len(d.test), n_twins=d.twins)
-    found = dict(stop=rule, n_labels=len(labelled), n_test=len(d.test), n_pretrained=run.settings['data_n'])
+    found |= dict(n_pretrained=run.settings['data_n'])
     if rule == 'folds':
         first_lr, found['fold_accuracy'] = _chosen_by_folds(run, labelled, draw, first_lr, out, quiet, **how)
     part, valid = _larger(labelled, draw, enlarge, seed), None

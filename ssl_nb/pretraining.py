@@ -484,12 +484,9 @@ def pretrain(
     dev, quiet = join(pick_device(device)), quiet or world()[0] > 0
     out = Path(out or Path('runs') / (preset or Path(data_name(data) or 'run').name))
     state = claim(out, force, resume)
-    d = part_of(load_data(data, image_size, bad_files), n_images, images_per_class, seed)
-    x, dtype = _checked(d.pile, batch_size, compile).to(dev), _dtype(given, out, dev)
-    state = check_out(out, force, resume)
     d = load_data(data, image_size, bad_files, copies)
     d = part_of(d, n_images, images_per_class, seed)
-    x, dtype = _checked(d.pile, batch_size, compile).to(dev), pick_precision(precision, dev)
+    x, dtype = _checked(d.pile, batch_size, compile).to(dev), _dtype(given, out, dev)
     lr, weight_decay = optimizer_defaults(optimizer, min(batch_size, len(x)), lr, weight_decay)
     torch.manual_seed(seed)
     model, parent = _model_of(given, x)

@@ -31,11 +31,8 @@ from .core import SslNbError, class_colour, pick_device, progress
 from .data import Source, class_numbers
 from .encoders import feature_matrix, features, fresh_encoder, knn_predict, random_encoder, raw_pixels
 from .figures import calibration, confusion
-from .runs import finish_run, stage
-from .settings import Count, Seed
-from .stages import Run, augmentation_of, begin_stage, labelled_data, start_stage
 from .runs import stage
-from .settings import Count, Natural
+from .settings import Count, Seed
 from .stages import Run, augmentation_of, begin_stage, finish_stage, labelled_data, start_stage
 from .training import pick_precision
 
@@ -224,10 +221,8 @@ def probe(
     if pictures:
         before = features(random_encoder(run.encoder, d.train.x), d.test)
         _probe_pictures(out, d, {'random encoder': before, 'pretrained': h_test}, p)
-    scores |= dict(n_labels=len(labelled), n_test=len(d.test), n_twins=d.twins, C=found.C_)
-    scores |= dict(
-        n_labels=len(labelled), n_test=len(d.test), n_pretrained=run.settings['data_n'], C=found.C_
-    )
+    scores |= dict(n_labels=len(labelled), n_test=len(d.test), n_twins=d.twins)
+    scores |= dict(n_pretrained=run.settings['data_n'], C=found.C_)
     scores |= class_scores(d.test.y, p.argmax(1), d.classes)
     scores |= dict(ece=calibration(p, d.test.y)['ece'], seconds=round(time.perf_counter() - started, 1))
     finish_stage('probe', out, dict(verdict='') | scores)

@@ -449,11 +449,9 @@ def _labelled_parts(path, found):
             yield _html('<h2>{}</h2>', title)
             rest = f", {m['n_unlabelled']:,} more images without labels" if 'n_unlabelled' in m else ''
             tested = f"tested on {m['n_test']:,} images that were held back"
-            said = f"All rows have the same {_esc(_budget(m))}{rest}; {tested}."
-            twins = f'<p class="soft">{_esc(twins_line(m))}</p>' if twins_line(m) else ''
-            yield f"<p>{said}</p>" + comparison_html(m) + twins
             yield _html('<p>All rows have the same {}{}; {}.</p>', _budget(m), rest, tested)
             yield comparison_html(m)
+            yield _html('<p class="soft">{}</p>', twins_line(m)) if twins_line(m) else ''
             yield _meant(m)
             more = (
                 ('neighbours', 'confusion') if stage == 'probe' else ('confusion', 'mistakes', 'reliability')

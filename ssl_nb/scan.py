@@ -43,11 +43,8 @@ from ssl_nb.deepclustering import (
 )
 from .encoders import feature_dim, features, fitting, make_encoder, nearest_neighbours, raw_pixels
 from .probing import LinearProbe
-from .runs import finish_run, read_settings, stage
-from .settings import Count, Few, Natural, NonNegative, Positive, Seed
-from .stages import Run, augmentation_of, begin_stage, data_of, load_run, start_stage
 from .runs import read_settings, stage
-from .settings import Count, Natural, NonNegative, Positive
+from .settings import Count, Few, Natural, NonNegative, Positive, Seed
 from .stages import Run, augmentation_of, begin_stage, data_of, finish_stage, load_run, start_stage
 from .training import Augment, TrainingCallback, pick_precision, read_history, train
 

@@ -41,11 +41,8 @@ from .encoders import Encoder, feature_dim, features, nearest_neighbours
 from .figures import calibration
 from .finetuning import finetune
 from .probing import FEW_ARMS
-from .runs import finish_run, percent, read_record, run_state, stage
-from .settings import Count, Few, Natural, OptionsOf, Positive, Seed, Share, stage_params
-from .stages import Run, begin_stage, labelled_data, load_run, start_stage
 from .runs import percent, read_record, run_state, stage
-from .settings import Count, Natural, OptionsOf, Positive, Share, stage_params
+from .settings import Count, Few, Natural, OptionsOf, Positive, Seed, Share, stage_params
 from .stages import Run, begin_stage, finish_stage, labelled_data, load_run, start_stage
 from .training import RandomBatches, TrainingCallback, autocast, pick_precision, train
 
@@ -404,11 +401,9 @@ def semi(
     counts |= dict(n_test=len(d.test), n_twins=d.twins)
     scores |= dict(semi_acc=scores['accuracy'], method=method, **counts)
     scores |= dict(ece=calibration(p, d.test.y)['ece'], pseudo_acc=_pseudo_scores(found, im, i))
+    scores |= _other_arms(run, out, given) if baselines else {}
     scores |= dict(no_label_came=[int(no_label_came(p).sum()) for p in found])
     scores |= dict(verdict=_verdict(rows, found), seconds=round(time.perf_counter() - started, 1))
-    finish_run(out, scores)
-    scores |= _other_arms(run, out, given) if baselines else {}
-    scores |= dict(verdict=_verdict(rows), seconds=round(time.perf_counter() - started, 1))
     finish_stage('semi', out, scores)
     return _run_of_stage(out, run)
 
@@ -533,8 +528,7 @@ def label_curve(
     save_figure(plot_label_curve(arms, d.name), out / 'curve.png')
     seconds = round(time.perf_counter() - started, 1)
     tested = dict(n_test=len(d.test), n_twins=d.twins)
-    finish_run(out, dict(arms=arms, classes=list(d.classes), seconds=seconds) | tested)
-    finish_stage('curve', out, dict(arms=arms, n_test=len(d.test), classes=list(d.classes), seconds=seconds))
+    finish_stage('curve', out, dict(arms=arms, classes=list(d.classes), seconds=seconds) | tested)
     return load_run(out)
 
 # %% ../nbs/08_semi.ipynb #7324e544

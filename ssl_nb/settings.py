@@ -31,7 +31,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
 from .core import SslNbError, at_home, check_kinds, data_file, shown, unknown
-from .core import SslNbError, data_file, shown, unknown
 
 # %% ../nbs/settings.ipynb #b3dce398
 LARGEST = 1_000_000_000  # Where a number without an upper end of its own ends

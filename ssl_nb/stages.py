@@ -21,14 +21,13 @@ from .augment import augmentation
 from .core import SslNbError, at_home
 from .data import DATASETS, ImageData, Source, load_data, part_of
 from .encoders import Encoder, body_of, check_fits, features, fit_weights, make_encoder, read_weights
-from .runs import about, check_images, check_same, claim, old_run, read_settings, run_state, start_run
-from .encoders import Encoder, body_of, features, fit_weights, make_encoder, read_weights
 from ssl_nb.runs import (
     about,
     check_images,
-    check_out,
     check_same,
+    claim,
     finish_run,
+    old_run,
     read_settings,
     run_state,
     start_run,
