@@ -504,6 +504,8 @@ _remedies = {
     'stronger augmentation': dict(rotation=30, brightness=0.4, contrast=0.4),
     'n_init 10': dict(n_init=10),
 }
+
+# %% ../nbs/experiments.ipynb #c0ffee31
 RECORDS |= {
     'fashion-cluster-w5': Experiment('fashion_cluster_w5', 5, **_loop),
     'fashion-cluster-w5-cpu': Experiment(
