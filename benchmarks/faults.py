@@ -26,14 +26,14 @@ import mutants
 SMALL = "--epochs 3 --batch-size 256 --seed 1 --quiet"
 STAGES = {
     "pretrain": f"pretrain --preset digits {SMALL} --out run",
-    "probe": "probe whole --labels-per-class 5 --supervised-steps 20 --quiet",
-    "finetune": "finetune whole --labels-per-class 5 --steps 20 --stop valid --supervised-steps 5 --quiet",
-    "semi": "semi whole --labels-per-class 5 --steps 10 --rounds 2 --quiet",
-    "cluster": "cluster whole --k 0 --n-init 1 --quiet",
+    "probe": "probe whole --labels-per-class 5 --supervised-steps 20 --no-pictures --quiet",
+    "finetune": "finetune whole --labels-per-class 5 --steps 20 --stop valid --no-pictures --quiet",
+    "semi": "semi whole --labels-per-class 5 --steps 10 --rounds 2 --no-pictures --quiet",
+    "cluster": "cluster whole --k 0 --n-init 1 --no-pictures --quiet",
     "deepcluster": "deepcluster --data digits --num-iterations 2 --epochs-per-iteration 2 --recluster-interval 1 "
     "--n-init 1 --quiet --out run",
-    "label curve": "probe whole --label-curve --sizes 1,2 --draws 1 --semi-up-to 0 --settings brief.ini --quiet",
-    "demo": "demo --epochs 1 --n-init 1 --supervised-steps 5 --quiet --out run",
+    "label curve": "probe whole --label-curve --sizes 1 --draws 1 --semi-up-to 0 --settings brief.ini --quiet",
+    "demo": "demo --epochs 1 --n-init 1 --supervised-steps 5 --no-pictures --quiet --out run",
     "reproduce": "reproduce",
 }
 LONG = ["label curve", "demo", "reproduce"]

@@ -468,6 +468,17 @@ class Checkpoint(TrainingCallback):
 
     _ours = History._ours
 
+# %% ../nbs/training.ipynb #optkinds1
+def _check_options(
+    was: dict,  # State of an optimiser, from a file
+    now: dict,  # That of a new one
+):
+    "Refuse a rate, a decay and the like that is no number any more"
+    number = (int, float, torch.Tensor)
+    for old, new in zip(was['param_groups'], now['param_groups'], strict=True):
+        if odd := [k for k, v in new.items() if isinstance(v, number) and not isinstance(old[k], number)]:
+            raise ValueError(f'{odd[0]} of the optimiser is no number')
+
 # %% ../nbs/training.ipynb #581714d3
 _kept = dict(
     epoch=int,
@@ -520,6 +531,7 @@ def load_checkpoint(
     with reading(path, 'a checkpoint of this training', 'start over with --force'):
         learn.create_opt()
         plain(learn.model).load_state_dict(c['model'])
+        _check_options(c['opt'], learn.opt.state_dict())
         learn.opt.load_state_dict(c['opt'])
         torch.set_rng_state(c['rng'].cpu())
         if c['scaler']:
