@@ -423,6 +423,8 @@ class History(TrainingCallback):
         self.rows = [
             check_kinds(dict(row), dict(epoch=int, loss=float), 'its history') for row in kept['rows']
         ]
+        if len({tuple(row) for row in self.rows}) > 1:
+            raise ValueError('its history has rows of different columns')
 
 # %% ../nbs/training.ipynb #19017f45
 def plain(model: nn.Module) -> nn.Module:
@@ -473,11 +475,12 @@ def _check_options(
     was: dict,  # State of an optimiser, from a file
     now: dict,  # That of a new one
 ):
-    "Refuse a rate, a decay and the like that is no number any more"
+    "Refuse a rate, a decay and the like that is no number, or none that anybody takes"
     number = (int, float, torch.Tensor)
     for old, new in zip(was['param_groups'], now['param_groups'], strict=True):
-        if odd := [k for k, v in new.items() if isinstance(v, number) and not isinstance(old[k], number)]:
-            raise ValueError(f'{odd[0]} of the optimiser is no number')
+        for name in (k for k, v in new.items() if isinstance(v, number)):
+            if not isinstance(old[name], number) or not abs(old[name]) < 1e9:
+                raise ValueError(f'{name} of the optimiser is wrong')
 
 # %% ../nbs/training.ipynb #581714d3
 _kept = dict(
