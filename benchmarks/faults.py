@@ -131,7 +131,7 @@ class Kills:
     def __init__(self, stage, home, python, seed):
         self.words = STAGES[stage].split()
         self.stage, self.home, self.python, self.seed = stage, Path(home), python, seed
-        self.whole = self.prepared("whole-run")
+        self.whole = self.prepared(f"{stage.replace(' ', '-')}-whole")
         start = time.monotonic()
         done = self.run(self.whole, -1)
         if done.returncode:
@@ -290,7 +290,7 @@ def main():
     stages = [args.only] * (args.only in STAGES) if args.only else list(STAGES)
     names = [args.only] * (args.only in mutants.READERS) if args.only else list(mutants.READERS)
     alone = [args.number] if args.number is not None else None
-    n_kills = lambda stage: alone or range(max(1, args.kills // 4) if stage in LONG else args.kills)
+    n_kills = lambda stage: alone or range(-(-args.kills // 4) if stage in LONG else args.kills)
     n_mutants = lambda name: alone or range(args.mutants // len(mutants.READERS))
     with TemporaryDirectory() as home:
         os.environ["SSL_NB_CACHE"] = str(Path(home, "cache"))
