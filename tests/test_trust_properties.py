@@ -4,6 +4,7 @@ import importlib
 import json
 import string
 import sys
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -245,6 +246,20 @@ def test_a_reader_that_does_not_end_is_stopped(faults, tmp_path, monkeypatch):
 def test_a_killed_stage_goes_on_to_the_same_end(faults, tmp_path):
     python = warm_python(sys.executable)
     assert faults.kill_all(["pretrain"], lambda stage: [0], 1, tmp_path, python) == {"pretrain": [""]}
+
+
+def test_the_record_counts_tries_and_what_held(faults, tmp_path):
+    args = Namespace(kills=2, mutants=3, seed=7, results=tmp_path)
+    faults.write(args, {"demo": ["", "not equal: a"]}, {"IDX": ["", "", ""]}, 1.5)
+    found = read_record("trust", tmp_path)
+    assert found["metrics"] == {
+        "kill: demo, tries": [2],
+        "damage: IDX, tries": [3],
+        "kill: demo, held": [1],
+        "damage: IDX, held": [3],
+    }
+    assert found["extra"]["failures"] == {"kill: demo": ["not equal: a"]}
+    assert found["command"] == "python benchmarks/faults.py --kills 2 --mutants 3 --seed 7"
 
 
 def test_differences_are_seen_and_times_are_not(faults, tmp_path):

@@ -59,7 +59,7 @@ def test_workflow(path):
 
 
 def test_the_workflows_are_there():
-    assert [path.name for path in WORKFLOWS] == ["docs.yml", "release.yml", "test.yml"]
+    assert [path.name for path in WORKFLOWS] == ["dependencies.yml", "docs.yml", "release.yml", "test.yml"]
     assert {"test", "docs", "demo"} <= TARGETS and "VENV" not in TARGETS
 
 
