@@ -8,8 +8,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/deepcluster.html.md"""
 __all__ = ['KMeansResult', 'kmeans', 'cluster', 'contingency', 'match_clusters', 'hungarian_accuracy', 'class_f1',
            'clustering_scores', 'label_stability', 'all_images', 'show_clusters', 'cluster_net', 'size_entropy',
            'cluster_verdict', 'renumbered', 'ClusterLoop', 'train_on_clusters', 'Decoder', 'train_autoencoder',
-           'deepcluster', 'save_assignments', 'cluster_health', 'cluster_pictures', 'plot_progress', 'label_scores',
-           'score_run', 'score_held_out', 'plot_quality']
+           'deepcluster', 'pixel_clusters', 'save_assignments', 'cluster_health', 'cluster_pictures', 'plot_progress',
+           'label_scores', 'score_run', 'score_held_out', 'plot_quality']
 
 # %% ../nbs/05_deepcluster.ipynb #18318458
 import inspect
@@ -39,20 +39,11 @@ from ssl_nb.core import (
     write_text,
 )
 from .data import Batches, Images, Source, class_numbers, load_data, part_of, show_images
-from .encoders import feature_dim, features, make_encoder, pixel_statistics
+from .encoders import feature_dim, features, make_encoder, pixel_statistics, raw_pixels
 from .figures import plot_confusion, plot_map, show_neighbours, tsne
-from ssl_nb.runs import (
-    about,
-    check_images,
-    check_out,
-    check_same,
-    finish_run,
-    read_settings,
-    stage,
-    start_run,
-)
+from .runs import about, check_images, check_out, check_same, read_settings, stage, start_run
 from .settings import Count, Natural, OptionsOf, Positive, Share, asked
-from .stages import Run, data_name, load_run
+from .stages import Run, data_name, finish_stage, load_run
 
 # %% ../nbs/05_deepcluster.ipynb #4050e6cf
 from ssl_nb.training import (
@@ -748,7 +739,7 @@ def train_autoencoder(
     encoder.eval()
     return [row['loss'] for row in rows]
 
-# %% ../nbs/05_deepcluster.ipynb #ea6e1aec
+# %% ../nbs/05_deepcluster.ipynb #ae24c95f
 @stage('deepcluster')
 def deepcluster(
     data: Source = 'digits',  # Images: a name, a folder, an array or tensor, a Dataset
@@ -819,7 +810,7 @@ def deepcluster(
     found = _finish_loop(loop, out, im, pictures, n_test)
     if not test_images:
         score_held_out(found, out, d.test)
-    finish_run(out, found | dict(seconds=round(before + time.perf_counter() - began, 1)))
+    finish_stage('deepcluster', out, found | dict(seconds=round(before + time.perf_counter() - began, 1)))
     return load_run(out)
 
 # %% ../nbs/05_deepcluster.ipynb #9a16132e
@@ -858,7 +849,8 @@ def _finish_loop(loop, out, im, pictures, n_test):
     p = loop.net.predict_proba(loop.batches.x)
     labels, sure = p.argmax(1).numpy(), p.max(1).values
     found = np.stack(loop.found)
-    save_assignments(out, labels, iterations=found, confidence=sure.numpy().astype(np.float32))
+    beside = {} if im.y is None else dict(pixels=pixel_clusters(im, loop.n_clusters, loop.n_init, loop.seed))
+    save_assignments(out, labels, iterations=found, confidence=sure.numpy().astype(np.float32), **beside)
     best = _keep_best(loop, out)
     save_classifier(loop.net.cpu(), out / 'model.safetensors')
     last = loop.checks[-1]
@@ -876,6 +868,22 @@ def _finish_loop(loop, out, im, pictures, n_test):
         repaired=sum(c['repaired'] for c in loop.checks),
     )
     return metrics | cluster_health(labels, loop.n_clusters, p, churn) | score_run(out, im, pictures, n_test)
+
+# %% ../nbs/05_deepcluster.ipynb #91c501f9
+def pixel_clusters(
+    im: Images,
+    k: int = 10,  # Clusters, 1..N
+    n_init: int = 20,  # Starts, >= 1
+    seed: int = 0,
+    most: int = 20_000,  # Images by which the centres are found, drawn at random where there are more
+) -> np.ndarray:  # (N,)
+    "Clusters of bare pixels, which those of a representation have to beat"
+    some = torch.randperm(len(im), generator=torch.Generator().manual_seed(seed))[:most].sort().values
+    centres = torch.as_tensor(kmeans(raw_pixels(im[some]), k, n_init, seed).centers_)
+    parts = torch.arange(len(im)).split(8192)
+    return np.concatenate(
+        [_nearest_centre(F.normalize(raw_pixels(im[part]).cpu(), dim=1), centres)[0] for part in parts]
+    )
 
 # %% ../nbs/05_deepcluster.ipynb #3904987d
 def save_assignments(out, labels, **more):
@@ -948,16 +956,16 @@ def _progress_picture(out, loop):
         figure_style()
         save_figure(plot_progress(loop.rows, loop.checks), out / 'progress.png')
 
-# %% ../nbs/05_deepcluster.ipynb #c415b937
+# %% ../nbs/05_deepcluster.ipynb #c580ac66
 def label_scores(im, labels) -> dict:
     "`clustering_scores`, the F1 of each class, which cluster stands for which class, and the counts"
     y = im.y.numpy()
     names = {c: im.classes[r] for c, r in sorted(match_clusters(y, labels).items())}
     return clustering_scores(y, labels) | dict(
-        class_f1=dict(zip(im.classes, class_f1(y, labels, range(len(im.classes))))),
+        class_f1=dict(zip(im.classes, class_f1(y, labels))),
         names=names,
         classes=list(im.classes),
-        contingency=contingency(y, labels, range(len(im.classes)), range(int(labels.max()) + 1)).tolist(),
+        contingency=contingency(y, labels).tolist(),
     )
 
 
@@ -966,7 +974,7 @@ def score_run(
     im: Images,  # The images, with labels or without
     pictures: bool = True,
     n_test: int = 0,  # The last so many images are the test part
-) -> dict:  # `cluster_acc` and what else `label_scores` gives; empty without labels
+) -> dict:  # `cluster_acc`, what else `label_scores` gives, and `pixel_acc` and so on; empty without labels
     "Score saved assignments with labels, afterwards"
     if im.y is None:
         return {}
@@ -983,6 +991,8 @@ def score_run(
     if pictures:
         _score_pictures(Path(out), scores, rounds)
     more = (dict(scores=rounds) if rounds else {}) | (dict(step_scores=parts) if parts else {})
+    if 'pixels' in saved:
+        more |= {f'pixel_{name}': v for name, v in clustering_scores(y, saved['pixels']).items()}
     return dict(cluster_acc=scores.pop('acc'), **scores) | more
 
 

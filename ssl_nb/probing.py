@@ -31,9 +31,9 @@ from .core import SslNbError, class_colour, pick_device, progress
 from .data import Source, class_numbers
 from .encoders import feature_matrix, features, fresh_encoder, knn_predict, random_encoder, raw_pixels
 from .figures import calibration, confusion
-from .runs import finish_run, stage
-from .settings import Count, Natural
-from .stages import Run, augmentation_of, begin_stage, labelled_data, start_stage
+from .runs import stage
+from .settings import Count, Seed
+from .stages import Run, augmentation_of, begin_stage, finish_stage, labelled_data, start_stage
 from .training import pick_precision
 
 # %% ../nbs/04_probe.ipynb #e40e6d52
@@ -199,7 +199,7 @@ def probe(
     baselines: bool = True,  # Measure raw pixels, a random encoder and supervised training too
     pictures: bool = True,  # Draw confusion, map, neighbours and so on
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Natural = 0,  # Of the draw of labels and the baselines
+    seed: Seed = 0,  # Of the draw of labels and the baselines
     out: str | Path | None = None,  # Run folder; RUN/probe when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run there
@@ -221,10 +221,11 @@ def probe(
     if pictures:
         before = features(random_encoder(run.encoder, d.train.x), d.test)
         _probe_pictures(out, d, {'random encoder': before, 'pretrained': h_test}, p)
-    scores |= dict(n_labels=len(labelled), n_test=len(d.test), C=found.C_)
+    scores |= dict(n_labels=len(labelled), n_test=len(d.test), n_twins=d.twins)
+    scores |= dict(n_pretrained=run.settings['data_n'], C=found.C_)
     scores |= class_scores(d.test.y, p.argmax(1), d.classes)
     scores |= dict(ece=calibration(p, d.test.y)['ece'], seconds=round(time.perf_counter() - started, 1))
-    finish_run(out, dict(verdict='') | scores)
+    finish_stage('probe', out, dict(verdict='') | scores)
     return _run_of_stage(out, run)
 
 # %% ../nbs/04_probe.ipynb #d83afe29

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
+from annotated_types import Interval
 from torch import Tensor, nn
 
 from .augment import apply, augmentation
@@ -40,9 +41,9 @@ from .encoders import Encoder, feature_dim, features, nearest_neighbours
 from .figures import calibration
 from .finetuning import finetune
 from .probing import FEW_ARMS
-from .runs import finish_run, percent, read_record, run_state, stage
-from .settings import Count, Natural, OptionsOf, Positive, Share, stage_params
-from .stages import Run, begin_stage, labelled_data, load_run, start_stage
+from .runs import percent, read_record, run_state, stage
+from .settings import Count, Few, Natural, OptionsOf, Positive, Seed, Share, stage_params
+from .stages import Run, begin_stage, finish_stage, labelled_data, load_run, start_stage
 from .training import RandomBatches, TrainingCallback, autocast, pick_precision, train
 
 # %% ../nbs/08_semi.ipynb #d1171f58
@@ -351,7 +352,7 @@ def semi(
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     labels_per_class: Count | None = None,  # Labels of each class; all when left out
     method: Literal['spread', 'cluster', 'fixmatch'] = 'spread',  # How the unlabelled images are used
-    rounds: Count = 2,  # Of pseudo-labels and training (not of fixmatch)
+    rounds: Few = 2,  # Of pseudo-labels and training (not of fixmatch)
     steps: Count = 700,  # Optimiser steps of each round, twice as many in the last
     batch_size: Count = 256,  # Images in a step
     lr: Positive = 2e-3,  # Largest learning rate of the head
@@ -360,9 +361,11 @@ def semi(
     balance: bool = False,  # Take it as known that all classes are equally frequent
     robust: Share = 0.7,  # How little a doubtful pseudo-label counts, 0 for as much as any
     threshold: Share = 0.95,  # A probability above it counts as sure (fixmatch)
+    baselines: bool = True,  # Measure the other rows of the table, too
+    knn_k: Count = 10,  # Neighbours that vote
     pictures: bool = True,  # Draw confusion, map, neighbours and so on
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Natural = 0,  # Of the draw of labels and the training
+    seed: Seed = 0,  # Of the draw of labels and the training
     out: str | Path | None = None,  # Run folder; RUN/semi when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run there
@@ -395,12 +398,24 @@ def semi(
     if pictures:
         _trained_pictures(out, run, d, model, p, rows if 'accuracy' in rows[0] else ())
     scores = class_scores(d.test.y, p.argmax(1), d.classes)
-    scores |= dict(semi_acc=scores['accuracy'], method=method, n_test=len(d.test), **counts)
+    counts |= dict(n_test=len(d.test), n_twins=d.twins)
+    scores |= dict(semi_acc=scores['accuracy'], method=method, **counts)
     scores |= dict(ece=calibration(p, d.test.y)['ece'], pseudo_acc=_pseudo_scores(found, im, i))
+    scores |= _other_arms(run, out, given) if baselines else {}
     scores |= dict(no_label_came=[int(no_label_came(p).sum()) for p in found])
     scores |= dict(verdict=_verdict(rows, found), seconds=round(time.perf_counter() - started, 1))
-    finish_run(out, scores)
+    finish_stage('semi', out, scores)
     return _run_of_stage(out, run)
+
+# %% ../nbs/08_semi.ipynb #a91d0097
+def _other_arms(run, out, given):
+    "The other rows of the table at the same labels, among them fine-tuning; what is finished is not done again"
+    same = 'data preset settings labels_per_class knn_k device seed quiet'.split()
+    if run_state(out / 'arms') != 'finished':
+        how = dict(stop='fixed', pictures=False, out=out / 'arms', resume=True)
+        finetune(run, **how, **{k: given[k] for k in same})
+    m = read_json(out / 'arms' / 'metrics.json')
+    return {arm: m[arm] for arm in FEW_ARMS.values() if arm in m}
 
 # %% ../nbs/08_semi.ipynb #6f7b64ab
 def _mild(options):
@@ -460,10 +475,12 @@ def parse_sizes(text) -> list:
 
 def curve_cell(run, folder, k, seed, with_semi, how) -> dict:
     "The metrics of all arms at `k` labels of each class; what is finished is not done again"
+    beside = dict(semi=dict(baselines=False))  # they are those of `finetune`
     stages = dict(finetune=finetune) | (dict(semi=semi) if with_semi else {})
     out = {}
     for name, f in stages.items():
         mine = {a: v for a, v in how.items() if v is not None and a in stage_params(name)}
+        mine |= beside.get(name, {})
         if run_state(folder / name) != 'finished':
             f(run, labels_per_class=k, seed=seed, out=folder / name, resume=True, pictures=False, **mine)
         m = read_json(folder / name / 'metrics.json')
@@ -478,10 +495,10 @@ def label_curve(
     preset: str | None = None,  # A named set of settings; that of the run when left out
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     sizes: str = '1,2,5,10,25,50,100,500,all',  # Labels of each class, separated by commas
-    draws: Count = 3,  # Nested draws of labels
+    draws: Few = 3,  # Nested draws of labels
     semi_up_to: Natural = 10,  # Use the unlabelled images up to so many labels of each class
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Natural = 0,  # Of the first draw
+    seed: Annotated[int, Interval(ge=0, le=2**32 - 1001)] = 0,  # Of the first draw
     out: str | Path | None = None,  # Run folder; RUN/curve when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run there
@@ -510,7 +527,8 @@ def label_curve(
     figure_style()
     save_figure(plot_label_curve(arms, d.name), out / 'curve.png')
     seconds = round(time.perf_counter() - started, 1)
-    finish_run(out, dict(arms=arms, n_test=len(d.test), classes=list(d.classes), seconds=seconds))
+    tested = dict(n_test=len(d.test), n_twins=d.twins)
+    finish_stage('curve', out, dict(arms=arms, classes=list(d.classes), seconds=seconds) | tested)
     return load_run(out)
 
 # %% ../nbs/08_semi.ipynb #7324e544
