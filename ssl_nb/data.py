@@ -39,10 +39,10 @@ from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import torch
-from annotated_types import Ge
+from annotated_types import Interval
 from torch import Tensor
 
-from .core import SslNbError, progress, read_json, shown, torchrun_process, unknown, write_text
+from .core import SslNbError, at_home, progress, read_json, shown, torchrun_process, unknown, write_text
 from .settings import OneOf, Registry, all_params, is_own_code
 
 # %% ../nbs/00_data.ipynb #d5edaaa9
@@ -569,9 +569,17 @@ def _idx_part(folder, part, classes):
     return to_images(x, y, classes)
 
 # %% ../nbs/00_data.ipynb #0185458c
+def _home():
+    "The user's folder; where there is none, a place in which nothing can be kept"
+    try:
+        return Path.home()
+    except RuntimeError:
+        return os.devnull
+
+
 def cache_dir() -> Path:
     "Where downloads are kept: `SSL_NB_CACHE`, or ssl_nb in the user's cache folder"
-    users = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    users = os.environ.get('XDG_CACHE_HOME') or Path(_home()) / '.cache'
     return Path(os.environ.get('SSL_NB_CACHE') or Path(users) / 'ssl_nb')
 
 
@@ -1594,7 +1602,8 @@ Source = Annotated[str | Path | ImageData | Indexed, OneOf(DATASETS)]
 
 def load_data(
     data: Source = 'digits',  # A name, a folder, a CSV, an array, a `Dataset`, (images, labels), FILE.py:NAME, ...
-    image_size: Annotated[int, Ge(4)] | None = None,  # Scale images to this many pixels a side
+    image_size: Annotated[int, Interval(ge=4, le=4096)]
+    | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files in a folder that are no images
     copies: Literal['keep', 'drop'] = 'keep',  # What to do about images that are equal
 ) -> ImageData:
@@ -1615,7 +1624,7 @@ def _load(data, size, bad_files):
     if isinstance(data, Images):
         return ImageData('images', *_three_parts(data))
     if isinstance(data, (str, os.PathLike)):
-        return _load_named(data, size, bad_files)
+        return _load_named(at_home(data), size, bad_files)
     if isinstance(data, (np.ndarray, Tensor)):
         return _seen(ImageData('array', to_images(data)))
     if _is_pair(data):

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .core import SslNbError, atomic_path, class_colour, progress, shown
+from .core import SslNbError, atomic_path, class_colour, csv_cell, progress, shown
 from ssl_nb.data import (
     ImageData,
     Source,
@@ -187,7 +187,8 @@ class DataReport:
     ) -> Path:
         "All of it as a table: a line for each image and each broken file, with the files that are the same or alike"
         with atomic_path(path) as p:
-            _whole(self).to_csv(p, index=False, errors='surrogateescape')
+            table = _whole(self).apply(lambda column: column.map(csv_cell))
+            table.to_csv(p, index=False, errors='surrogateescape')
         return Path(path)
 
 # %% ../nbs/07_folders.ipynb #c7f099ba

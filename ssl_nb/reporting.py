@@ -10,21 +10,22 @@ __all__ = ['result', 'tell', 'how_run', 'plot_curves', 'show_views', 'comparison
 
 # %% ../nbs/06_report.ipynb #adeb7bc2
 import base64
-import html
 import io
 import json
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import torch
+from markupsafe import Markup
 
 from .augment import Views, augmentation
 from .core import SslNbError, figure_style, read_json, unknown, write_text
 from .data import Images, Source, show_images
 from .probing import FEW_ARMS
 from .runs import percent, read_record, read_settings, run_state
-from .stages import Run, augmentation_of, load_run
+from .stages import Run, augmentation_of, gain, interval, load_run
 
 # %% ../nbs/06_report.ipynb #3266ec5c
 def result(
@@ -40,8 +41,8 @@ def result(
     n = len(r['seeds'])
     hover = f"{record}: {metric}, {n} seed{'s' * (n > 1)}, {r['device']}"
     attributes = {'title': hover, 'data-record': record, 'data-metric': metric, 'data-digits': digits}
-    said = ' '.join(f'{k}="{_esc(v)}"' for k, v in attributes.items())
-    return f'<span class="result" {said}>{percent(r["metrics"][metric], digits)}</span>'
+    said = Markup(' ').join(_html('{}="{}"', k, v) for k, v in attributes.items())
+    return str(_html('<span class="result" {}>{}</span>', said, percent(r['metrics'][metric], digits)))
 
 
 def tell(
@@ -54,8 +55,14 @@ def tell(
     return Markdown(re.sub(r'{([^{}:]+): ([^{}]+)}', lambda m: result(m[1], m[2], folder=folder), text))
 
 
-def _esc(s):
-    return html.escape(str(s))
+def _html(
+    template: str,  # Of ours, with {} for what comes from elsewhere
+    /,
+    *values,
+    **named,
+) -> Markup:
+    "HTML in which every value is escaped, unless it is `Markup` itself"
+    return Markup(template).format(*values, **named)
 
 # %% ../nbs/06_report.ipynb #62c67927
 def how_run(
@@ -167,21 +174,32 @@ def twins_line(
 
 # %% ../nbs/06_report.ipynb #c9fe1ee8
 def _table(head, rows, cls=''):
-    line = lambda cells, tag: '<tr>' + ''.join(f'<{tag}>{c}</{tag}>' for c in cells) + '</tr>'
-    head = line(map(_esc, head), 'th')
-    body = ''.join(line(r, 'td') for r in rows)
-    table = f'<table class="{cls}"><thead>{head}</thead><tbody>{body}</tbody></table>'
-    return f'<div class="scroll">{table}</div>'
+    line = lambda cells, tag: _html('<tr>{}</tr>', _joined(_html(f'<{tag}>{{}}</{tag}>', c) for c in cells))
+    body = _joined(line(r, 'td') for r in rows)
+    table = '<table class="{}"><thead>{}</thead><tbody>{}</tbody></table>'
+    return _html('<div class="scroll">{}</div>', _html(table, cls, line(head, 'th'), body))
+
+
+def _joined(parts, between=''):
+    return Markup(between).join(parts)
 
 
 def _bar(v):
-    return f'<span class="bar"><i style="width:{100 * v:.1f}%"></i></span> {100 * v:.1f} %'
+    return _html('<span class="bar"><i style="width:{:.1f}%"></i></span> {:.1f} %', 100 * v, 100 * v)
 
 
 def comparison_html(metrics: dict) -> str:
-    "The comparison as an HTML table with bars"
-    ours = lambda k: f'<b>{_esc(k)}</b>' if k.startswith('SimCLR') else _esc(k)
-    return _table(['', 'test accuracy'], [(ours(k), _bar(v)) for k, v in comparison(metrics)], 'bars')
+    "The comparison as an HTML table with bars, and the 95 % intervals that the number of test images leaves"
+    name = lambda k: _html('<b>{}</b>' if k.startswith('SimCLR') else '{}', k)
+    rows = [(name(k), _between(v, metrics.get('n_test')), _bar(v)) for k, v in comparison(metrics)]
+    return _table(['', '95 % interval', 'test accuracy'], rows, 'bars')
+
+
+def _between(v, n):
+    if not n:
+        return ''
+    low, high = interval(v, n)
+    return f'{100 * low:.1f} to {100 * high:.1f}'
 
 # %% ../nbs/06_report.ipynb #d90d8f16
 _style = """
@@ -236,18 +254,18 @@ def _figure(png, alt, caption=None):
             return ''
         png = png.read_bytes()
     src = f'data:image/png;base64,{base64.b64encode(png).decode()}'
-    image = f'<img alt="{_esc(alt)}" src="{src}">'
-    return f'<figure>{image}<figcaption>{_esc(caption or alt)}</figcaption></figure>'
+    figure = '<figure><img alt="{}" src="{}"><figcaption>{}</figcaption></figure>'
+    return _html(figure, alt, src, caption or alt)
 
 
 def _card(value, what):
-    return f'<div class="card"><b>{_esc(value)}</b><span>{_esc(what)}</span></div>'
+    return _html('<div class="card"><b>{}</b><span>{}</span></div>', value, what)
 
 
 def _settings_table(s):
     "Every setting of a stage, versions in one line"
     inline = lambda v: ', '.join(f'{a} {b}' for a, b in v.items()) if isinstance(v, dict) else v
-    return _table(['setting', 'value'], [(_esc(k), _esc(inline(v))) for k, v in s.items()])
+    return _table(['setting', 'value'], [(k, inline(v)) for k, v in s.items()])
 
 # %% ../nbs/06_report.ipynb #149e86b4
 _labelled = dict(
@@ -262,15 +280,24 @@ def _cards(s, m, found):
     out = []
     for stage, (k, what) in _labelled.items():
         if x := found[stage]:
-            out.append(_card(f"{100 * x[k]:.1f} %", f'{what}, {_budget(x)}'))
+            between = f"95 % interval {_between(x[k], x['n_test'])}"
+            out.append(_card(f'{100 * x[k]:.1f} %', f'{what}, {_budget(x)}, {between}'))
         if stage == 'probe' and x and (others := [v for n, v in comparison(x) if not n.startswith('SimCLR')]):
-            out.append(_card(f"{100 * (x[k] - max(others)):+.1f}", 'points against the best baseline'))
+            out.append(_gain_card(x[k], max(others), x['n_test']))
     c = found['cluster']
     if 'cluster_acc' in c:
         out.append(_card(f"{100 * c['cluster_acc']:.1f} %", f"clusters, no labels (Hungarian), k = {c['k']}"))
+    if 'pixel_acc' in c:
+        out.append(_card(f"{100 * c['pixel_acc']:.1f} %", 'clusters of bare pixels'))
     seconds = sum(x['seconds'] for x in (m, *found.values()) if x)
     out.append(_card(f"{seconds:.0f} s", f"in all, on {s['device']}"))
-    return f'<div class="cards">{"".join(out)}</div>'
+    return _html('<div class="cards">{}</div>', _joined(out))
+
+
+def _gain_card(ours, other, n):
+    "What pretraining adds, and between what it lies"
+    points, low, high = (f'{100 * v:+.1f}' for v in gain(ours, other, n))
+    return _card(points, f'points against the best baseline, 95 % interval {low} to {high}')
 
 
 def _budget(p):
@@ -305,7 +332,7 @@ def report(
             *_labelled_parts(run.path, found),
             *_cluster_part(run.path, found),
             *_pretrain_part(run, m, im),
-            *_settings_part({'pretraining': s} | {n: x for n, (x, _) in stages.items()}),
+            *_settings_part({'pretraining': s} | {n: x for n, (x, _) in stages.items()}, run.path),
         ]
     return _write_page(out or run.path / 'report.html', s['data_name'], parts)
 
@@ -326,28 +353,35 @@ def _finished(run):
 def _write_page(path, title, parts):
     "The parts as one file"
     head = (
+        '<!doctype html><html lang="en"><head>'
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<title>{_esc(f"ssl_nb: {title}")}</title><style>{_style}</style>'
+        '<title>ssl_nb: {}</title><style>{}</style></head><body>'
     )
-    start = f'<!doctype html><html lang="en"><head>{head}</head><body>'
-    write_text(path, '\n'.join([start, *parts, '</body></html>\n']))
+    end = Markup('</body></html>\n')
+    write_text(path, _joined([_html(head, title, Markup(_style)), *parts, end], '\n'))
     return Path(path)
 
 # %% ../nbs/06_report.ipynb #cc230e58
 def _head(s, m, found):
-    yield f"<h1>{_esc(s['data_name'])}: a representation without labels</h1>"
-    size = f"{s['image_size']}x{s['image_size']}"
-    yield (
-        f"<p class='soft'>{s['data_n']:,} images of {size} pixels without labels, "
-        f"SimCLR with {_esc(s['encoder'])}, {s['epochs']} epochs, seed {s['seed']}, {_esc(s['date'])}.</p>"
+    yield _html('<h1>{}: a representation without labels</h1>', s['data_name'])
+    about = (
+        '<p class="soft">{n} images of {image_size}x{image_size} pixels without labels, '
+        'SimCLR with {encoder}, {epochs} epochs, seed {seed}, {date}.</p>'
     )
+    yield _html(about, n=f'{s["data_n"]:,}' if isinstance(s['data_n'], int) else s['data_n'], **s)
     if m.get('verdict'):
-        yield f"<p><b>Look out:</b> {_esc(m['verdict'])}</p>"
+        yield _html('<p><b>Look out:</b> {}</p>', m['verdict'])
     yield _cards(s, m, found)
 
 
+def _meant(m):
+    "The sentence of a stage on its numbers; a run of an earlier version has none"
+    return _html('<p>{}</p>', m['meaning']) if m.get('meaning') else ''
+
+
 def _pretrain_part(run, m, im):
-    yield '<h2>How it was learned</h2>'
+    yield _html('<h2>How it was learned</h2>')
+    yield _meant(m)
     strengths = augmentation_of(run) if im is not None else None
     if strengths:
         views = _png(show_views(im, augmentation(**strengths)))
@@ -358,11 +392,24 @@ def _pretrain_part(run, m, im):
     yield _figure(_png(plot_curves([run.history])), 'Curves of pretraining', f'{caption} {speed}')
 
 
-def _settings_part(stages):
-    yield f"<h2>Do it again</h2><pre>{_esc(stages['pretraining']['command'])}</pre>"
+def _settings_part(stages, path):
+    first = stages['pretraining']
+    yield _html('<h2>Do it again</h2><pre>{}</pre>', _command_again(first['command'], path))
     for name, x in stages.items():
         if x:
-            yield f'<details><summary>Every setting of: {name}</summary>{_settings_table(x)}</details>'
+            fold = '<details><summary>Every setting of: {}</summary>{}</details>'
+            yield _html(fold, name, _settings_table(x))
+
+
+def _command_again(command, path):
+    "The command line that trains anew, in a folder of its own: without --force and --resume"
+    if not command.startswith('ssl_nb '):
+        return command
+    words = [w for w in shlex.split(command) if w not in ('--force', '--resume')]
+    named = [i for i, w in enumerate(words) if w == '--out' or w.startswith('--out=')]
+    for i in reversed(named):
+        del words[i : i + (2 if words[i] == '--out' else 1)]
+    return shlex.join([*words, '--out', f'{path}-again'])
 
 # %% ../nbs/06_report.ipynb #526edde2
 _titles = dict(
@@ -399,19 +446,21 @@ _curve_picture = (
 def _labelled_parts(path, found):
     for stage, title in _titles.items():
         if m := found[stage]:
-            yield f'<h2>{title}</h2>'
+            yield _html('<h2>{}</h2>', title)
             rest = f", {m['n_unlabelled']:,} more images without labels" if 'n_unlabelled' in m else ''
             tested = f"tested on {m['n_test']:,} images that were held back"
-            said = f"All rows have the same {_esc(_budget(m))}{rest}; {tested}."
-            twins = f'<p class="soft">{_esc(twins_line(m))}</p>' if twins_line(m) else ''
-            yield f"<p>{said}</p>" + comparison_html(m) + twins
+            yield _html('<p>All rows have the same {}{}; {}.</p>', _budget(m), rest, tested)
+            yield comparison_html(m)
+            yield _html('<p class="soft">{}</p>', twins_line(m)) if twins_line(m) else ''
+            yield _meant(m)
             more = (
                 ('neighbours', 'confusion') if stage == 'probe' else ('confusion', 'mistakes', 'reliability')
             )
             for name in ('map', *more):
                 yield _figure(path / stage / f'{name}.png', *_pictures[name])
     if found['curve']:
-        yield '<h2>How many labels?</h2>'
+        yield _html('<h2>How many labels?</h2>')
+        yield _meant(found['curve'])
         yield _figure(path / 'curve' / 'curve.png', *_curve_picture)
 
 # %% ../nbs/06_report.ipynb #b3924cd1
@@ -436,20 +485,39 @@ _cluster_pictures = dict(
 def _cluster_part(path, found):
     if not (c := found['cluster']):
         return
-    yield '<h2>Clusters without any label</h2>'
+    yield _html('<h2>Clusters without any label</h2>')
     if 'cluster_acc' in c:
-        names = {'accuracy (Hungarian)': 'cluster_acc', 'NMI': 'nmi', 'ARI': 'ari', 'purity': 'purity'}
-        yield '<p>k-means on the representation of all images. Labels were used only now, to score.</p>'
-        yield _table(['score', 'value'], [(n, f'{c[k]:.3f}') for n, k in names.items()])
+        yield _html(
+            '<p>{} of all images. Labels were used only now, to score.</p>', _cluster_methods[c['method']]
+        )
+        yield _table(*_cluster_table(c))
+    yield _meant(c)
     for name, texts in _cluster_pictures.items():
         # the probe has shown neighbours of test images
         if name != 'neighbours' or not found['probe']:
             yield _figure(path / 'cluster' / f'{name}.png', *texts)
 
+
+_cluster_methods = dict(
+    kmeans='k-means on the representation',
+    scan='Heads that agree on neighbours, on the representation',
+    pixels='k-means on the bare pixels',
+)
+
+
+def _cluster_table(c):
+    "Head and rows: the scores of the clusters, and those of bare pixels where they were clustered too"
+    names = {'accuracy (Hungarian)': 'cluster_acc', 'NMI': 'nmi', 'ARI': 'ari', 'purity': 'purity'}
+    rows = [[name, f'{c[key]:.3f}'] for name, key in names.items()]
+    if 'pixel_acc' not in c:
+        return ['score', 'clusters'], rows
+    pixels = ['pixel_acc', *(f'pixel_{key}' for key in list(names.values())[1:])]
+    return ['score', 'clusters', 'bare pixels'], [[*r, f'{c[key]:.3f}'] for r, key in zip(rows, pixels)]
+
 # %% ../nbs/06_report.ipynb #a9c35165
 # of settings: when, where and by how many, not what
 _aside = set(
-    'command date commit dirty versions parent format_version stage seed part_seed processes'.split()
+    'command date commit dirty versions parent format_version run_id stage seed part_seed processes'.split()
 )
 
 
@@ -509,16 +577,17 @@ def _scores(groups):
 def _score_table(names, groups):
     "Scores of all groups; the best of each column that can be ranked is bold"
     columns = list(_scores(groups))
-    body = [[_esc(n)] for n in names]
+    body = [[n] for n in names]
     for title, values, ranked in columns:
         means = sorted(np.mean(v) for v in values if v)
         best = means[-1] if ranked and len(means) > 1 and means[-1] > means[-2] else None
         for row, v in zip(body, values):
             shown = '' if not v else f'{np.mean(v):.3f}' if title == 'NMI' else percent(v)
-            row.append(f'<b>{shown}</b>' if v and np.mean(v) == best else shown)
+            row.append(_html('<b>{}</b>', shown) if v and np.mean(v) == best else shown)
     table = _table(['run', *(title for title, _, _ in columns)], body, 'scores')
     if unranked := ', '.join(title for title, _, ranked in columns if not ranked):
-        table += f"<p class='soft'>Not ranked, because images or numbers of labels differ: {unranked}.</p>"
+        why = 'Not ranked, because images or numbers of labels differ'
+        table += _html("<p class='soft'>{}: {}.</p>", why, unranked)
     return table
 
 # %% ../nbs/06_report.ipynb #a5654ff5
@@ -530,8 +599,8 @@ def _differences(names, groups):
         for k in dict.fromkeys(k for f in first for k in f.get(stage, ()) if k not in _aside):
             v = [json.dumps(f[stage].get(k)) if stage in f else '' for f in first]
             if len({x for x in v if x}) > 1:
-                rows.append([f'{stage}: {_esc(k)}', *(_esc(x.strip('"')) for x in v)])
-    return _table(['setting', *names], rows) if rows else '<p>They have the same settings.</p>'
+                rows.append([f'{stage}: {k}', *(x.strip('"') for x in v)])
+    return _table(['setting', *names], rows) if rows else _html('<p>They have the same settings.</p>')
 
 
 def _stages_found(runs):
@@ -565,16 +634,15 @@ def compare_runs(
         histories = {n: [load_run(p).history for p in g] for n, g in zip(names, groups)}
         curves = _png(plot_curves(histories))
     caption = 'Loss, contrastive accuracy and online kNN (validation images) with their chance lines.'
-    commands = '\n'.join(_esc(f['pretrain'][0]['command']) for f in found.values())
+    commands = '\n'.join(_command_again(f['pretrain'][0]['command'], p) for p, f in found.items())
     about = 'Test scores of the stages that each run has. Mean ± sd where there are several seeds.'
     parts = [
-        f'<h1>{len(found)} runs side by side</h1>',
-        f'<p class="soft">{about}</p>',
+        _html('<h1>{} runs side by side</h1><p class="soft">{}</p>', len(found), about),
         _score_table(names, groups),
-        '<h2>Curves of pretraining</h2>',
+        _html('<h2>Curves of pretraining</h2>'),
         _figure(curves, 'Curves of the runs', caption),
-        '<h2>In what they differ</h2>',
+        _html('<h2>In what they differ</h2>'),
         _differences(names, groups),
-        f'<h2>Do it again</h2><pre>{commands}</pre>',
+        _html('<h2>Do it again</h2><pre>{}</pre>', commands),
     ]
     return _write_page(out or next(iter(found)).parent / 'compare.html', 'runs side by side', parts)
