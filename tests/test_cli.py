@@ -477,7 +477,7 @@ def test_training_goes_on_from_an_encoder_on_the_command_line(runs):
 # --- torch.compile
 
 
-NEWER = ["saturation", "hue", "colour", "roi", "sobel", "reverse", "one_branch"]
+NEWER = ["saturation", "hue", "colour", "roi", "sobel", "reverse", "one_branch", "copies"]
 
 
 def test_a_run_of_an_earlier_version_goes_on(mine):
