@@ -191,8 +191,10 @@ def convert(
     if p.choices and isinstance(out, int) and out not in p.choices:
         raise unknown(p.name, out, p.choices)
     if isinstance(out, (int, float)) and not isinstance(out, bool) and not p.holds(out):
-        too_large = f'is too large, the largest is {p.largest():,}'
-        raise _wrong(value, p, too_large if out > p.largest() else 'is out of range')
+        says = (
+            f'is too large, the largest is {LARGEST:,}' if out > LARGEST == p.largest() else 'is out of range'
+        )
+        raise _wrong(value, p, says)
     return out
 
 
