@@ -8,7 +8,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/classifier.html.md"""
 __all__ = ['Classifier', 'make_head', 'head_sizes', 'layer_rates', 'layerwise_adamw', 'BestWeights', 'RobustLoss',
            'train_classifier', 'train_supervised', 'training_verdict', 'save_classifier', 'load_classifier',
            'class_scores', 'worst_pairs', 'result_pictures', 'classifier_folder', 'run_of', 'evaluate',
-           'looks_inverted', 'predict']
+           'looks_inverted', 'predict', 'answers_as', 'majorities']
 
 # %% ../nbs/classifier.ipynb #7f4e4112
 import copy
@@ -27,10 +27,11 @@ from ssl_nb.core import (
     read_json,
     reading,
     save_figure,
+    shown,
     unknown,
     write_json,
 )
-from .data import Images, Source, few_labels, read_files, to_images
+from .data import Images, Source, class_numbers, few_labels, read_files, to_images
 from ssl_nb.encoders import (
     Encoder,
     body_of,
@@ -56,7 +57,7 @@ from ssl_nb.figures import (
     show_mistakes,
     show_neighbours,
 )
-from .runs import run_state
+from .runs import read_settings, run_state
 from .stages import Run, load_run
 from .training import Augment, RandomBatches, TrainingCallback, decayed, train
 
@@ -317,19 +318,22 @@ def _made(network, meta, weights):
     return Classifier(encoder, make_head(sizes), meta['classes'], meta.get('sharpness', 0.0))
 
 # %% ../nbs/classifier.ipynb #ff42399b
-def class_scores(y, pred, classes) -> dict:
+def class_scores(
+    y,  # (N,) true classes, as numbers from 0 or as names
+    pred,  # (N,) predicted ones
+    classes,  # The names
+) -> dict:
     "Accuracy, macro F1, scores of each class and the confusion matrix"
     from sklearn.metrics import classification_report
 
-    names = [str(c) for c in classes]
-    rep = classification_report(
-        y, pred, labels=range(len(names)), target_names=names, output_dict=True, zero_division=0
-    )
+    y, pred = (class_numbers(v, classes)[0] for v in (y, pred))
+    # by number, as a class may be called accuracy
+    rep = classification_report(y, pred, labels=range(len(classes)), output_dict=True, zero_division=0)
     return dict(
-        accuracy=float((np.asarray(y) == np.asarray(pred)).mean()),
+        accuracy=float((y == pred).mean()),
         macro_f1=rep['macro avg']['f1-score'],
         classes=list(classes),
-        per_class={c: rep[str(c)] for c in classes},
+        per_class={c: rep[str(i)] for i, c in enumerate(classes)},
         confusion=confusion(y, pred, len(classes)).tolist(),
     )
 
@@ -428,7 +432,8 @@ def evaluate(
     p = model.to(pick_device(device)).predict_proba(fitting(d.test.x, model.encoder))
     cal = calibration(p, d.test.y)
     scores = class_scores(d.test.y, p.argmax(1), d.classes)
-    scores |= dict(n_test=len(d.test), calibration=cal, ece=cal['ece'], report=_report(d, p.argmax(1)))
+    scores |= dict(n_test=len(d.test), n_twins=d.twins, calibration=cal, ece=cal['ece'])
+    scores |= dict(report=_report(d, p.argmax(1)))
     if out is not None:
         result_pictures(Path(out), d.test, p)
         write_json(Path(out) / 'metrics.json', scores)
@@ -453,7 +458,7 @@ def _report(d, pred):
     "scikit-learn's table"
     from sklearn.metrics import classification_report
 
-    names = [str(c) for c in d.classes]
+    names = [shown(c) for c in d.classes]
     return classification_report(
         d.test.y, pred, labels=range(len(names)), target_names=names, digits=3, zero_division=0
     )
@@ -469,7 +474,8 @@ def looks_inverted(
     return (border > 0.6) & (mean < 0.35) if mean < 0.5 else (border < 0.4) & (mean > 0.65)
 
 # %% ../nbs/classifier.ipynb #c32ca39b
-# a dict for each image: file, class, probability, top [(class, probability)], inverted (whether it looks so)
+# a dict for each image: file, class, probability (of a cluster: membership), top [(class, probability)],
+# inverted (whether it looks so), answered_by (the stage whose classifier it is)
 def predict(
     run: str | Path | Run,  # A run folder with a classifier, the run above it, or a `model.safetensors`
     source: str
@@ -496,8 +502,17 @@ def predict(
     tops = [
         [(names[c], round(v, 4)) for c, v in zip(ci, vi)] for ci, vi in zip(numbers.tolist(), shares.tolist())
     ]
+    kind = answers_as(path, model.classes)
+    how_sure = 'membership' if kind in _of_clusters else 'probability'
     return [
-        {'file': str(f), 'class': top[0][0], 'probability': top[0][1], 'top': top, 'inverted': o}
+        {
+            'file': str(f),
+            'class': top[0][0],
+            how_sure: top[0][1],
+            'top': top,
+            'inverted': o,
+            'answered_by': kind,
+        }
         for f, top, o in zip(files, tops, odd)
     ]
 
@@ -509,8 +524,36 @@ def _asked_images(source, encoder, bad_files):
         return x, range(len(x))
     return read_files(source, encoder.size, encoder.channels, bad_files)[:2]
 
+# %% ../nbs/classifier.ipynb #4b6787c1
+def answers_as(
+    path,  # A folder with a classifier, or a file
+    classes: list,  # Of the classifier
+) -> str:
+    "The stage that made a classifier: `'probe'`, `'cluster'`, ...; `'classifier'` where only a file is left"
+    folder = run_of(path)
+    if run_state(folder) in ('finished', 'unfinished'):
+        return read_settings(folder)['stage']
+    return 'cluster' if classes == [f'cluster {i}' for i in range(len(classes))] else 'classifier'
+
+
+def majorities(
+    scores: dict,  # With the `contingency` and `classes` of clusters
+) -> dict:  # {cluster: (class, share)}
+    "The class that most of the labelled images of each cluster have, and how many do"
+    counts = np.array(scores.get('contingency') or np.zeros((1, 0)))
+    best, size = counts.argmax(0), counts.sum(0)
+    filled = np.flatnonzero(size)
+    return {int(k): (scores['classes'][best[k]], counts[best[k], k] / size[k]) for k in filled}
+
 
 def _class_names(path, classes):
-    "The classes of a run; a cluster is called by the class it stands for, where labels have told"
-    named = read_json(path / 'metrics.json').get('names', {}) if run_state(path) == 'finished' else {}
-    return [f"{named[n]} ({c})" if (n := c.removeprefix('cluster ')) in named else c for c in classes]
+    "The classes of a run; of a cluster also what it mostly holds, where labels have told"
+    folder = run_of(path)
+    if run_state(folder) != 'finished' or answers_as(path, classes) not in _of_clusters:
+        return classes
+    mostly = {f'cluster {k}': v for k, v in majorities(read_json(folder / 'metrics.json')).items()}
+    says = lambda what, share: f'(mostly {what}: {100 * share:.0f} % of its labelled images)'
+    return [f'{c} {says(*mostly[c])}' if c in mostly else c for c in classes]
+
+
+_of_clusters = ('cluster', 'deepcluster')

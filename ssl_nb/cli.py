@@ -9,6 +9,7 @@ __all__ = ['COMMANDS', 'Command', 'command', 'make_parser', 'parse', 'open_run',
 
 # %% ../nbs/cli.ipynb #704c1735
 import argparse
+import contextlib
 import errno
 import inspect
 import os
@@ -21,9 +22,11 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval
 
 from ssl_nb.core import (
+    Printable,
     SslNbError,
     at_home,
     check_device,
+    csv_cell,
     holding,
     machine_says,
     read_json,
@@ -281,7 +284,8 @@ def _call(name, given):
     # a file may have a name that is no text
     if hasattr(sys.stdout, 'reconfigure'):
         sys.stdout.reconfigure(errors='backslashreplace')
-    c.run(**given)
+    with contextlib.redirect_stdout(Printable(sys.stdout)):
+        c.run(**given)
 
 # %% ../nbs/cli.ipynb #51aaebfa
 # exit status: 0, 1 (the machine failed), 2 (bad input), 75 (time is up, call again), 130 (interrupted)
@@ -422,20 +426,47 @@ def _demo(**given):
             'no labels in the data, so there is nothing to probe with; the report shows neighbours and clusters'
         )
     if 'cluster_acc' in c:
-        accuracy = 100 * c['cluster_acc']
-        print(f"clusters without labels       {accuracy:5.1f} %   (Hungarian accuracy, k = {c['k']})")
+        print(f"without labels, k = {c['k']}, Hungarian accuracy")
+        for what, v in (dict(clusters=c['cluster_acc']) | _of_pixels(c)).items():
+            print(f'{what:28}  {100 * v:5.1f} %')
     elif 'probe' in out:
         print(f"{c['k']} clusters, which are not scored: not every image has a label")
+    for stage in ('pretrain', 'probe', 'cluster'):
+        if meaning := out.get(stage, {}).get('meaning'):
+            print(f'{stage}: {meaning}')
     print(f"\nreport: {out['report']}")
 
 
+def _say_twins(m):
+    "How many test images were learned from, too"
+    from ssl_nb.reporting import twins_line
+
+    if line := twins_line(m):
+        print(line)
+
+
+def _of_pixels(m):
+    "The row of bare pixels, where they were clustered too"
+    return {'clusters of bare pixels': m['pixel_acc']} if 'pixel_acc' in m else {}
+
+# %% ../nbs/cli.ipynb #6d472ec5
 def _say_probe(m):
     "The comparison as lines"
     from ssl_nb.reporting import comparison
+    from ssl_nb.stages import interval
 
-    print(f"test accuracy with {m['n_labels']:,} labels, {m['n_test']:,} test images")
+    print(f"test accuracy with {m['n_labels']:,} labels, {m['n_test']:,} test images (95 % interval)")
     for what, v in comparison(m):
-        print(f"{what:28}  {100 * v:5.1f} %")
+        low, high = interval(v, m['n_test'])
+        print(f'{what:28}  {100 * v:5.1f} %  ({100 * low:.1f} to {100 * high:.1f})')
+
+
+def _say_end(out, m):
+    "What the numbers mean, and where they are"
+    if m.get('meaning'):
+        print(m['meaning'])
+    _say_twins(m)
+    print(f'run: {out.path}')
 
 
 def _metrics(out):
@@ -524,7 +555,8 @@ def _pretrain(**given):
     print(f"loss {m['loss']:.3f}{chance}{contrast}{knn}")
     if m['verdict']:
         print(f"look out: {m['verdict']}")
-    print(f"run: {run.path}   next: ssl_nb {'probe' if knn else 'cluster'} {run.path}")
+    _say_end(run, m)
+    print(f"next: ssl_nb {'probe' if knn else 'cluster'} {run.path}")
 
 # %% ../nbs/cli.ipynb #7abf4364
 @command(
@@ -540,8 +572,9 @@ def _probe(run, encoder=None, label_curve=False, **given):
     from ssl_nb.probing import probe
 
     out = probe(run, **given)
-    _say_probe(_metrics(out))
-    print(f'run: {out.path}')
+    m = _metrics(out)
+    _say_probe(m)
+    _say_end(out, m)
 
 
 def _curve(run, given):
@@ -549,7 +582,8 @@ def _curve(run, given):
     from ssl_nb.semisupervised import label_curve
 
     out = label_curve(run, **given)
-    arms = _metrics(out)['arms']
+    m = _metrics(out)
+    arms = m['arms']
     sizes = max(arms.values(), key=len)
     print(f"{'labels of each class':24}" + ''.join(f'{k:>14}' for k in sizes))
     for what, k in FEW_ARMS.items():
@@ -557,6 +591,7 @@ def _curve(run, given):
             cells = (percent(arms[k][n]) if n in arms[k] else '' for n in sizes)
             print(f'{what:24}' + ''.join(f'{text:>14}' for text in cells))
     print(f"figure: {out.path / 'curve.png'}")
+    _say_end(out, m)
 
 # %% ../nbs/cli.ipynb #bdd91ba8
 @command(
@@ -575,7 +610,7 @@ def _finetune(run, encoder=None, **given):
         print(f"best of the checks on {m['n_valid']} validation images: {100 * m['valid_acc']:.1f} %{twins}")
     if 'fold_accuracy' in m:
         print(f"first_lr = {m['first_lr']:g} was chosen by cross-validation inside the labels")
-    print(f'run: {out.path}')
+    _say_end(out, m)
 
 
 @command(
@@ -587,8 +622,11 @@ def _semi(run, encoder=None, **given):
     from ssl_nb.semisupervised import semi
 
     out = semi(open_run(run, encoder), **given)
-    _say_probe(_metrics(out))
-    print(f'run: {out.path}')
+    m = _metrics(out)
+    _say_probe(m)
+    if m['pseudo_acc']:
+        print(f"pseudo-labels right at last: {100 * m['pseudo_acc'][-1]:.1f} %")
+    _say_end(out, m)
 
 # %% ../nbs/cli.ipynb #3cebc2e0
 @command(
@@ -627,7 +665,10 @@ def _say_clusters(out):
         print(f"look out: {m['verdict']}")
     if 'cluster_acc' in m:
         print(f"against the labels, afterwards: {_cluster_scores(m | dict(acc=m['cluster_acc']))}")
-    print(f'run: {out.path}')
+    if 'pixel_acc' in m:
+        pixels = {k.removeprefix('pixel_'): v for k, v in m.items() if k.startswith('pixel_')}
+        print(f"clusters of bare pixels:        {_cluster_scores(pixels)}")
+    _say_end(out, m)
 
 
 def _cluster_scores(m):
@@ -663,30 +704,38 @@ def _evaluate(
         return _say_evaluated_clusters(evaluate_clusters(where, data, device), quiet, verbose)
     e = evaluate(opened, data, device, out)
     print(f"accuracy {e['accuracy']:.4f}, macro F1 {e['macro_f1']:.4f}")
-    if not quiet:
-        _say_report(e) if verbose else _say_classes(e)
+    _say_twins(e)
+    if quiet:
+        return
+    print(f"classifier: {e['classifier']} ({e['kind']}), {e['n_test']:,} test images")
+    _say_report(e) if verbose else _say_classes(e)
 
 # %% ../nbs/cli.ipynb #f02ed91c
 def _say_classes(e):
-    w = max(map(len, e['classes'])) + 2
+    w = _width(e['classes'])
     print(f"{'class':{w}} precision  recall     f1  images")
     for c, s in e['per_class'].items():
         scores = f"{s['precision']:9.3f} {s['recall']:7.3f} {s['f1-score']:6.3f} {s['support']:7.0f}"
-        print(f'{c:{w}} {scores}')
+        print(f'{shown(c):{w}} {scores}')
 
 
 def _say_report(e):
     from ssl_nb.classifier import worst_pairs
 
-    print(f"classifier: {e['classifier']} ({e['kind']}), {e['n_test']:,} test images\n\n{e['report']}")
+    print(f"\n{e['report']}")
     print(f"expected calibration error {e['ece']:.4f}\nconfidence   images  accuracy")
     for i, (n, acc) in enumerate(zip(e['calibration']['count'], e['calibration']['accuracy'])):
         if n:
             print(f'{i / 10:.1f} to {(i + 1) / 10:.1f} {n:8,}  {acc:8.3f}')
     for a, b, n in worst_pairs(e, 5):
-        print(f'{a} taken for {b}: {n}')
+        print(f'{shown(a)} taken for {shown(b)}: {n}')
 
 
+def _width(classes):
+    "Of a column with their names"
+    return max(len(shown(c)) for c in classes) + 2
+
+# %% ../nbs/cli.ipynb #e28114a4
 def _say_evaluated_clusters(e, quiet, verbose):
     print(f"{e['n']:,} images in clusters of {', '.join(f'{n:,}' for n in e['sizes'])}")
     if e['verdict']:
@@ -694,18 +743,34 @@ def _say_evaluated_clusters(e, quiet, verbose):
     if 'acc' not in e:
         return
     print(_cluster_scores(e))
-    if quiet:
-        return
+    if not quiet:
+        _say_majorities(e)
+        _say_matched(e)
+    if verbose:
+        w = _width(e['classes'])
+        print('\nimages of each class (rows) in each cluster:')
+        for c, row in zip(e['classes'], e['contingency']):
+            print(f'{shown(c):{w}}' + ''.join(f'{n:7,}' for n in row))
+
+
+def _say_majorities(e):
+    "Of each cluster, what it mostly holds"
+    from ssl_nb.classifier import majorities
+
+    w = _width(e['classes'])
+    print(f"cluster  images  {'mostly':{w}} share")
+    for k, (c, share) in majorities(e).items():
+        print(f"{k:7} {e['sizes'][k]:7,}  {shown(c):{w}} {100 * share:3.0f} %")
+
+
+def _say_matched(e):
+    "Of each class, the cluster that stands for it when each stands for one"
     of = {v: k for k, v in e['names'].items()}
-    w = max(map(len, e['classes'])) + 2
+    w = _width(e['classes'])
     print(f"{'class':{w}} cluster     f1  images")
     images = dict(zip(e['classes'], map(sum, e['contingency'])))
     for c, f in e['class_f1'].items():
-        print(f"{c:{w}} {str(of.get(c, 'none')):>7} {f:6.3f} {images[c]:7,}")
-    if verbose:
-        print('\nimages of each class (rows) in each cluster:')
-        for c, row in zip(e['classes'], e['contingency']):
-            print(f'{c:{w}}' + ''.join(f'{n:7,}' for n in row))
+        print(f"{shown(c):{w}} {str(of.get(c, 'none')):>7} {f:6.3f} {images[c]:7,}")
 
 # %% ../nbs/cli.ipynb #ee383d93
 def _check_predict(run, csv, json, **_):
@@ -728,13 +793,17 @@ def _predict(
     csv: bool = False,  # As CSV
     json: bool = False,  # As JSON
 ):
-    from ssl_nb.classifier import predict
+    from ssl_nb.classifier import classifier_folder, predict
 
     rows = predict(open_run(run, encoder), source, top_k, invert, bad_files, device)
     if json:
         print(_json(rows))
         return
-    _csv(rows, sys.stdout) if csv else _say_rows(rows)
+    if csv:
+        _csv(rows, sys.stdout if sys.stdout.isatty() else sys.stdout.stream)
+    else:
+        _say_rows(rows)
+        print(_who_answered(classifier_folder(run), rows[0]))
     n = sum(r['inverted'] for r in rows)
     if n and not invert:
         print(
@@ -746,30 +815,51 @@ def _predict(
 # %% ../nbs/cli.ipynb #a6c244a2
 def _say_rows(rows):
     w, c = (max(len(shown(r[k])) for r in rows) for k in ('file', 'class'))
+    sign = '%' if 'probability' in rows[0] else '% membership'
     for r in rows:
-        others = ', '.join(f'{shown(n)} {100 * p:.1f} %' for n, p in r['top'][1:])
-        best = f"{shown(r['class']):{c}} {100 * r['probability']:5.1f} %"
+        others = ', '.join(f'{shown(_short(n))} {100 * p:.1f} %' for n, p in r['top'][1:])
+        best = f"{shown(r['class']):{c}} {100 * r['top'][0][1]:5.1f} {sign}"
         print(f"{shown(r['file']):{w}}  {best}   {others}{'   looks inverted' if r['inverted'] else ''}")
+
+
+def _short(name):
+    "The name of a cluster without what it holds"
+    return name.partition(' (mostly ')[0]
+
+
+def _who_answered(path, row):
+    "Which classifier, and what its numbers are"
+    says = f"answered by {path} ({row['answered_by']})"
+    if 'membership' in row:
+        return f'{says}; membership says how near an image is to its cluster, not how likely a class is'
+    return says
 
 
 def _json(rows):
     import json
 
-    named = [r | dict(top=[dict(zip(('class', 'probability'), t)) for t in r['top']]) for r in rows]
-    return json.dumps(named, indent=1, ensure_ascii=False)
+    named = [r | dict(top=[dict(zip(('class', _measure(r)), t)) for t in r['top']]) for r in rows]
+    text = json.dumps(named, indent=1, ensure_ascii=False)
+    return ''.join(c if c.isprintable() or c == '\n' else json.dumps(c)[1:-1] for c in text)
 
 
+def _measure(row):
+    "What says how sure an answer is"
+    return 'membership' if 'membership' in row else 'probability'
+
+# %% ../nbs/cli.ipynb #97c5c08e
 def _csv(rows, file):
-    "A line for each image: file, class, probability, looks_inverted, and the next classes"
+    "A line for each image: file, class, probability (or membership), looks_inverted, the next classes, answered_by"
     import csv
 
-    more = range(2, len(rows[0]['top']) + 1)
+    more, measure = range(2, len(rows[0]['top']) + 1), _measure(rows[0])
     w = csv.writer(file, lineterminator='\n')
-    next_ones = (f'{n}_{i}' for i in more for n in ('class', 'probability'))
-    w.writerow(['file', 'class', 'probability', 'looks_inverted', *next_ones])
+    next_ones = (f'{n}_{i}' for i in more for n in ('class', measure))
+    w.writerow(['file', 'class', measure, 'looks_inverted', *next_ones, 'answered_by'])
     for r in rows:
         following = (v for t in r['top'][1:] for v in t)
-        w.writerow([r['file'], r['class'], r['probability'], int(r['inverted']), *following])
+        cells = [r['file'], *r['top'][0], int(r['inverted']), *following, r['answered_by']]
+        w.writerow(map(csv_cell, cells))
 
 # %% ../nbs/cli.ipynb #2595b73b
 @command('write representations as a table with file names', check=_check_model)

@@ -8,11 +8,12 @@ Docs: https://ssl-nb.github.io/ssl_nb/deepcluster.html.md"""
 __all__ = ['KMeansResult', 'kmeans', 'cluster', 'contingency', 'match_clusters', 'hungarian_accuracy', 'class_f1',
            'clustering_scores', 'label_stability', 'all_images', 'show_clusters', 'cluster_net', 'size_entropy',
            'cluster_verdict', 'renumbered', 'ClusterLoop', 'train_on_clusters', 'Decoder', 'train_autoencoder',
-           'deepcluster', 'save_assignments', 'cluster_health', 'cluster_pictures', 'plot_progress', 'label_scores',
-           'score_run', 'score_held_out', 'plot_quality']
+           'deepcluster', 'pixel_clusters', 'save_assignments', 'cluster_health', 'cluster_pictures', 'plot_progress',
+           'label_scores', 'score_run', 'score_held_out', 'plot_quality']
 
 # %% ../nbs/05_deepcluster.ipynb #18318458
 import inspect
+import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, Interval
+from annotated_types import Ge
 from fastcore.basics import patch, store_attr
 from torch import Tensor, nn
 
@@ -37,18 +38,17 @@ from ssl_nb.core import (
     unknown,
     write_text,
 )
-from .data import Batches, Images, Source, load_data, part_of, show_images
-from .encoders import feature_dim, features, make_encoder, pixel_statistics
+from .data import Batches, Images, Source, class_numbers, load_data, part_of, show_images
+from .encoders import feature_dim, features, make_encoder, pixel_statistics, raw_pixels
 from .figures import plot_confusion, plot_map, show_neighbours, tsne
-from .runs import about, check_images, check_same, claim, finish_run, read_settings, stage, start_run
-from .settings import Count, Natural, OptionsOf, Positive, Seed, Share, Side, asked
-from .stages import Run, data_name, load_run
+from .runs import about, check_images, check_out, check_same, read_settings, stage, start_run
+from .settings import Count, Natural, OptionsOf, Positive, Share, asked
+from .stages import Run, data_name, finish_stage, load_run
 
 # %% ../nbs/05_deepcluster.ipynb #4050e6cf
 from ssl_nb.training import (
     Augment,
     TrainingCallback,
-    own_precision,
     pick_precision,
     precision_name,
     read_history,
@@ -71,46 +71,120 @@ class KMeansResult:
         "How close each of the points that were clustered is to its centre"
         return (torch.as_tensor(x).cpu() * torch.as_tensor(self.centers_)[self.labels_]).sum(1)
 
+# %% ../nbs/05_deepcluster.ipynb #0fc309b0
+class _Centred:
+    "Points around 0 and within 1, where float32 tells near ones apart; and the way there and back"
+
+    def __init__(self, x, spherical):
+        self.spherical = spherical
+        self.middle = x.mean(0)
+        x = x - self.middle
+        self.scale = x.abs().max().clamp(min=torch.finfo(x.dtype).tiny)
+        self.x = x.div_(self.scale)
+        if not torch.isfinite(self.x).all():
+            raise SslNbError("the features are too large to be squared; scale them down")
+
+    def into(self, c):
+        return (c.to(self.x) - self.middle) / self.scale
+
+    def back(self, c):
+        c = c * self.scale.to(c) + self.middle.to(c)
+        return F.normalize(c, dim=-1) if self.spherical else c
+
+    def allowed(self, c):
+        "Centres as they must be: of length 1 where clusters are spherical"
+        return self.into(self.back(c)).to(c) if self.spherical else c
+
+# %% ../nbs/05_deepcluster.ipynb #73217cbb
+def _starts(
+    x,  # (N,D) points
+    k: int,
+    n: int,  # How many starts
+    seed: int = 0,
+) -> Tensor:  # (n,k,D)
+    "Centres to start from, by greedy k-means++"
+    gen = torch.Generator().manual_seed(seed)
+    tries = 2 + int(math.log(k))
+    side = max(1, 2**25 // (tries * len(x)))
+    parts = [min(side, n - i) for i in range(0, n, side)]
+    return torch.cat([_greedy(x, k, part, tries, gen) for part in parts])
+
+
+def _greedy(x, k, n, tries, gen):
+    "As many starts side by side as fit into memory"
+    squares = x.square().sum(1)
+    rows = torch.arange(n, device=x.device)
+    drawn = torch.randint(len(x), (n, 1), generator=gen).to(x.device)
+    far = _squared(x, squares, drawn)[:, 0]  # (n,N) to the nearest centre so far
+    chosen = [drawn[:, 0]]
+    for _ in range(1, k):
+        heap = far.cumsum(1, dtype=_sums(x))
+        share = torch.rand(n, tries, generator=gen, dtype=torch.double).to(heap)
+        drawn = torch.searchsorted(heap, share * heap[:, -1:]).clamp(max=len(x) - 1)
+        each = torch.minimum(_squared(x, squares, drawn), far[:, None])
+        best = each.sum(2).argmin(1)
+        far = each[rows, best]
+        chosen.append(drawn[rows, best])
+    return x[torch.stack(chosen, 1)]
+
+
+def _squared(x, squares, drawn):
+    "(n,tries,N) squared distances of all points to some of them"
+    c = drawn.flatten()
+    cross = torch.addmm(squares, x[c], x.T, alpha=-2).add_(squares[c, None]).clamp_(min=0)
+    return cross.view(*drawn.shape, len(x))
+
+
+def _sums(x):
+    "What long sums are computed in"
+    return torch.float if x.device.type == 'mps' else torch.double
+
 # %% ../nbs/05_deepcluster.ipynb #c271ea2a
-def _faiss(x, k, n_init, seed, max_iter, spherical, init):
+def _faiss(points, k, n_init, seed, max_iter, init):
     import faiss
 
+    x = points.x.float().numpy()
     has_threshold = hasattr(faiss.ClusteringParameters(), 'early_stop_threshold')
-    km = faiss.Kmeans(
-        x.shape[1],
-        k,
-        niter=max_iter,
-        nredo=1 if init is not None else n_init,
-        seed=seed,
-        spherical=spherical,
-        min_points_per_centroid=1,
-        max_points_per_centroid=len(x),  # all points, not faiss's sample of them
-        **(dict(early_stop_threshold=1e-6) if has_threshold else {}),
-    )
-    km.train(x, init_centroids=init)
-    return km.centroids, sum(int(s['nsplit']) for s in km.iteration_stats)
+    found, split = [], []
+    for start in _starts(points.x.float(), k, n_init, seed) if init is None else init[None]:
+        km = faiss.Kmeans(
+            x.shape[1],
+            k,
+            niter=max_iter,
+            seed=seed,
+            min_points_per_centroid=1,
+            max_points_per_centroid=len(x),  # all points, not faiss's sample of them
+            **(dict(early_stop_threshold=1e-6) if has_threshold else {}),
+        )
+        km.train(x, init_centroids=start.float().numpy())
+        found.append(torch.as_tensor(km.centroids))
+        split.append(sum(int(s['nsplit']) for s in km.iteration_stats))
+    # our rounds bring spherical centres to length 1
+    best, centres, repaired = _settled(points, torch.stack(found), max_iter if points.spherical else 1)
+    return centres, split[best] + repaired
 
 
-def _sklearn(x, k, n_init, seed, max_iter, spherical, init):
+def _sklearn(points, k, n_init, seed, max_iter, init):
     from sklearn.cluster import KMeans
 
-    start = dict(n_init=n_init) if init is None else dict(init=init, n_init=1)
-    return KMeans(k, random_state=seed, max_iter=max_iter, tol=1e-6, **start).fit(x).cluster_centers_, 0
+    start = dict(n_init=n_init) if init is None else dict(init=init.numpy(), n_init=1)
+    model = KMeans(k, random_state=seed, max_iter=max_iter, tol=1e-6, **start).fit(points.x.numpy())
+    return torch.as_tensor(model.cluster_centers_), 0
 
 # %% ../nbs/05_deepcluster.ipynb #a7af90b3
-def _lloyd(x, c, max_iter, spherical, tol=1e-6):
+def _lloyd(points, x, c, max_iter, tol=1e-6):
     "k-means from (R,k,D) starts side by side: (objective, centres, repaired) of each"
     c = c.clone()
     starts = len(c)
-    length = x.square().sum().item()
+    length = x.square().sum(dtype=_sums(x)).item()
     live = torch.arange(starts, device=x.device)
     repaired = [0] * starts
-    last = torch.full((starts,), float('inf'), dtype=torch.double, device=x.device)
+    last = torch.full((starts,), float('inf'), dtype=_sums(x), device=x.device)
     for _ in range(max_iter):
         means, sizes, gain = _round(x, c[live])
         for j in (sizes == 0).any(1).nonzero()[:, 0].tolist():
             repaired[int(live[j])] += _refill(x, c[live[j]], means[j], sizes[j] == 0)
-        c[live] = F.normalize(means, dim=2) if spherical else means
+        c[live] = points.allowed(means)
         objective = length - 2 * gain
         going = (last[live] - objective) > tol * objective.abs()
         last[live] = objective
@@ -127,16 +201,25 @@ def _round(x, c):
     half = flat.square().sum(1) / 2
     first = torch.arange(r, device=x.device) * k
     sums = torch.zeros_like(flat)
-    sizes = torch.zeros(r * k, device=x.device)
-    gain = torch.zeros(r, dtype=torch.double, device=x.device)
+    sizes = torch.zeros(r * k, dtype=x.dtype, device=x.device)
+    gain = torch.zeros(r, dtype=_sums(x), device=x.device)
     for b in x.split(4096):
         score, near = torch.addmm(-half, b, flat.T).view(len(b), r, k).max(2)  # the largest is the nearest
-        hot = torch.zeros(len(b), r * k, device=x.device).scatter_(1, near + first, 1.0)
-        sums.addmm_(hot.T, b)
-        sizes += hot.sum(0)
-        gain += score.sum(0).double()
+        _add(sums, sizes, b, near + first)
+        gain += score.sum(0, dtype=gain.dtype)
     means = sums / sizes.clamp(min=1)[:, None]
     return means.view(r, k, d), sizes.view(r, k), gain
+
+
+def _add(sums, sizes, b, near):
+    "Add points (B,D) to the sums and sizes of their clusters, of each start (B,R) one"
+    if b.device.type == 'cpu' and b.shape[1] <= 16:
+        sums.index_add_(0, near.flatten(), b.repeat_interleave(near.shape[1], 0))
+        sizes += near.flatten().bincount(minlength=len(sizes))
+        return
+    hot = torch.zeros(len(b), len(sizes), dtype=b.dtype, device=b.device).scatter_(1, near, 1.0)
+    sums.addmm_(hot.T, b)
+    sizes += hot.sum(0)
 
 # %% ../nbs/05_deepcluster.ipynb #8faee0fd
 def _refill(x, c, new, empty):
@@ -146,21 +229,29 @@ def _refill(x, c, new, empty):
     return len(far)
 
 
-def _torch(x, k, n_init, seed, max_iter, spherical, init):
-    x = torch.as_tensor(x)
-    gen = torch.Generator().manual_seed(seed)
-    if init is None:
-        starts = [x[torch.randperm(len(x), generator=gen)[:k].to(x.device)] for _ in range(n_init)]
-    else:
-        starts = [torch.as_tensor(init).to(x)]
-    side = max(1, 512 // k)
-    found = []
-    for i in range(0, len(starts), side):
-        found += _lloyd(x, torch.stack(starts[i : i + side]), max_iter, spherical)
+def _torch(points, k, n_init, seed, max_iter, init):
+    starts = _starts(points.x.float(), k, n_init, seed) if init is None else init[None]
+    return _settled(points, starts, max_iter)[1:]
+
+
+def _settled(points, starts, max_iter):
+    "The best end of (R,k,D) starts: its number, its centres, how many clusters were filled again"
+    x = points.x.float()
+    found = _side_by_side(points, x, starts.to(x), max_iter)
+    if min(objective for objective, _, _ in found) < 1e-3 * x.square().sum() and _sums(x) == torch.double:
+        # tight clusters far apart: float32 cannot tell good ends from better ones
+        ends = torch.stack([centres for _, centres, _ in found]).double()
+        closer = _side_by_side(points, points.x.double(), ends, max_iter)
+        found = [(o, c, before[2] + more) for before, (o, c, more) in zip(found, closer)]
     least = min(objective for objective, _, _ in found)
     # the first of equals, whatever the last digits say
-    _, centres, repaired = next(o for o in found if o[0] <= least + 1e-4 * abs(least))
-    return centres.cpu().numpy(), repaired
+    best = next(i for i, o in enumerate(found) if o[0] <= least + 1e-4 * abs(least))
+    return best, *found[best][1:]
+
+
+def _side_by_side(points, x, starts, max_iter):
+    side = max(1, 512 // starts.shape[1])
+    return [end for part in starts.split(side) for end in _lloyd(points, x, part, max_iter)]
 
 # %% ../nbs/05_deepcluster.ipynb #d3fa785c
 _backends = dict(faiss=_faiss, sklearn=_sklearn, torch=_torch)
@@ -169,34 +260,36 @@ _backends = dict(faiss=_faiss, sklearn=_sklearn, torch=_torch)
 def kmeans(
     features,  # (N,D) array or tensor
     k: int,  # Clusters, 1..N
-    n_init: int = 20,  # Starts; the best objective is kept, >= 1
+    n_init: int = 20,  # Starts, each by a greedy k-means++ of its own; the best objective is kept, >= 1
     seed: int = 0,
     backend: Literal['auto', 'faiss', 'sklearn', 'torch'] = 'auto',  # Who computes; auto takes torch
     spherical: bool = True,  # Compare directions: features are brought to length 1
     max_iter: int = 100,  # Rounds of each start, >= 1
-    init=None,  # (k,D) centres to start from, in place of random starts
+    init=None,  # (k,D) centres to start from, in place of those of k-means++
 ) -> KMeansResult:
     "k-means clusters of features, the best of `n_init` starts by its objective; all images are used"
     if backend == 'auto':
         backend = 'torch'
     if backend not in _backends:
         raise unknown('backend', backend, ['auto', *_backends])
+    for name, number in dict(n_init=n_init, max_iter=max_iter).items():
+        if number < 1:
+            raise SslNbError(f"{name} = {number}; it should be 1 or more")
     x = _points(features, k, keep=backend == 'torch')
-    if spherical:
-        x = F.normalize(x, dim=1)
+    points = _Centred(_length_1(x) if spherical else x, spherical)
     if init is not None:
-        init = _checked_start(init, (k, x.shape[1]), spherical)
-    given = x if backend == 'torch' else x.numpy()
-    centres, repaired = _backends[backend](given, k, n_init, seed, max_iter, spherical, init)
-    if spherical:
-        centres = _length_1(centres)
-    labels, inertia = _nearest_centre(x, torch.as_tensor(centres).to(x))
-    return KMeansResult(labels, centres, inertia, backend, repaired)
+        init = points.allowed(points.into(_checked_start(init, (k, x.shape[1]))))
+    centres, repaired = _backends[backend](points, k, n_init, seed, max_iter, init)
+    centres = points.allowed(centres.to(points.x))
+    labels, inertia = _nearest_centre(points.x, centres)
+    inertia *= points.scale.item() ** 2
+    return KMeansResult(labels, points.back(centres).float().cpu().numpy(), inertia, backend, repaired)
 
 # %% ../nbs/05_deepcluster.ipynb #77d26516
 def _points(h, k, keep=False):
-    "Features as a float32 tensor, on the CPU unless `keep` leaves them where they are; or a clear error"
-    h = torch.as_tensor(h).detach().float()
+    "Features as floats, on the CPU unless `keep` leaves them where they are; or a clear error"
+    h = torch.as_tensor(h).detach()
+    h = h if h.dtype == torch.double else h.float()
     h = h if keep else h.cpu()
     if h.ndim != 2:
         raise SslNbError(f"features should be (N,D), not {tuple(h.shape)}")
@@ -211,17 +304,20 @@ def _points(h, k, keep=False):
     return h.contiguous()
 
 
-def _length_1(c):
-    return c / np.maximum(np.linalg.norm(c, axis=1, keepdims=True), 1e-12)
+def _length_1(x):
+    "Points of length 1; first scaled by a power of two, so that squares neither overflow nor vanish"
+    exponent = torch.frexp(x.abs().amax(1, keepdim=True)).exponent.clamp(-126, 126)
+    return F.normalize(torch.ldexp(x, -exponent), dim=1)
 
 
-def _checked_start(init, shape, spherical):
-    init = np.ascontiguousarray(init, dtype=np.float32)
+def _checked_start(init, shape):
+    init = torch.as_tensor(init).detach()
     if init.shape != shape:
-        raise SslNbError(
-            f"init should be ({shape[0]},{shape[1]}), a centre for each cluster, not {init.shape}"
-        )
-    return _length_1(init) if spherical else init
+        has = tuple(init.shape)
+        raise SslNbError(f"init should be ({shape[0]},{shape[1]}), a centre for each cluster, not {has}")
+    if not torch.isfinite(init).all():
+        raise SslNbError("init holds NaN or infinite values")
+    return init
 
 
 def _nearest_centre(x, c):
@@ -230,7 +326,7 @@ def _nearest_centre(x, c):
     for b in x.split(65536):
         near = torch.cdist(b, c, compute_mode='donot_use_mm_for_euclid_dist').min(1)
         labels.append(near.indices)
-        total += near.values.double().square().sum().item()
+        total += near.values.square().sum(dtype=_sums(x)).item()
     return torch.cat(labels).cpu().numpy(), total
 
 # %% ../nbs/05_deepcluster.ipynb #ec622986
@@ -244,16 +340,34 @@ def cluster(
     return kmeans(h, k, n_init, seed)
 
 # %% ../nbs/05_deepcluster.ipynb #66434384
-def contingency(y, labels) -> np.ndarray:
-    "(classes, clusters) counts: scikit-learn's, with rows and columns for the numbers that do not occur"
+def contingency(
+    y,  # (N,) classes, as numbers or text
+    labels,  # (N,) clusters, as numbers or text; -1 is one as any other
+    classes=None,  # (R,) what the rows are for; the classes that occur, in their order, when left out
+    clusters=None,  # (C,) what the columns are for
+) -> np.ndarray:  # (R,C)
+    "How many images of each class are in each cluster"
+    counts, rows, columns = _counts(class_numbers(y), labels)
+    classes, clusters = (
+        rows if classes is None else list(classes),
+        columns if clusters is None else list(clusters),
+    )
+    if odd := [v for v in rows if v not in classes] + [v for v in columns if v not in clusters]:
+        raise SslNbError(f"{odd[0]} occurs, but there is no row or column for it")
+    whole = np.zeros((len(classes), len(clusters)), int)
+    whole[np.ix_([classes.index(r) for r in rows], [clusters.index(c) for c in columns])] = counts
+    return whole
+
+
+def _counts(y, labels):
+    "The table of numbered classes and of clusters that occur, with the names of its rows and columns"
     from sklearn.metrics.cluster import contingency_matrix
 
+    labels, columns = class_numbers(labels, unlabelled='count')
+    y, rows = y
     if len(y) != len(labels):
         raise SslNbError(f"{len(y)} classes but {len(labels)} cluster labels")
-    rows, columns = np.unique(y), np.unique(labels)
-    counts = np.zeros((int(rows[-1]) + 1, int(columns[-1]) + 1), int)
-    counts[np.ix_(rows, columns)] = contingency_matrix(y, labels)
-    return counts
+    return contingency_matrix(y, labels), rows, columns
 
 # %% ../nbs/05_deepcluster.ipynb #b677f608
 def match_clusters(
@@ -261,25 +375,40 @@ def match_clusters(
     labels,  # (N,) clusters
 ) -> dict:  # {cluster: class}, one to one; a cluster that is left over is missing
     "The one-to-one assignment of clusters to classes with the most hits"
+    return _matched(*_counts(class_numbers(y), labels))
+
+
+def _matched(counts, classes, clusters):
     from scipy.optimize import linear_sum_assignment
 
-    rows, cols = linear_sum_assignment(contingency(y, labels), maximize=True)
-    return {int(c): int(r) for r, c in zip(rows, cols)}
+    pairs = zip(*linear_sum_assignment(counts, maximize=True))
+    return {clusters[c]: classes[r] for r, c in pairs}
+
+
+def _hits(counts):
+    "The share of images under the best assignment"
+    from scipy.optimize import linear_sum_assignment
+
+    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / counts.sum())
 
 
 def hungarian_accuracy(y, labels) -> float:
     "The share of images whose cluster stands for their class under the best one-to-one assignment; 0..1"
-    c = contingency(y, labels)
-    return sum(c[r, k] for k, r in match_clusters(y, labels).items()) / len(y)
+    return _hits(_counts(class_numbers(y), labels)[0])
 
 # %% ../nbs/05_deepcluster.ipynb #3bf5d182
-def class_f1(y, labels) -> list:
+def class_f1(
+    y,  # (N,) true classes
+    labels,  # (N,) clusters
+    classes=None,  # Those to score; the classes that occur, in their order, when left out
+) -> list:
     "The F1 of each class when clusters stand for the classes they are matched with; 0 for a class without a cluster"
-    c = contingency(y, labels)
-    of = {r: k for k, r in match_clusters(y, labels).items()}
-    return [
-        float(2 * c[r, of[r]] / (c[r].sum() + c[:, of[r]].sum())) if r in of else 0.0 for r in range(len(c))
-    ]
+    counts, rows, columns = _counts(class_numbers(y), labels)
+    scores = {}
+    for cluster, name in _matched(counts, rows, columns).items():
+        r, c = rows.index(name), columns.index(cluster)
+        scores[name] = float(2 * counts[r, c] / (counts[r].sum() + counts[:, c].sum()))
+    return [scores.get(name, 0.0) for name in (rows if classes is None else classes)]
 
 
 def clustering_scores(y, labels) -> dict:
@@ -287,8 +416,9 @@ def clustering_scores(y, labels) -> dict:
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     c = contingency(y, labels)
+    y, labels = class_numbers(y)[0], class_numbers(labels, unlabelled='count')[0]
     return dict(
-        acc=float(hungarian_accuracy(y, labels)),
+        acc=hungarian_accuracy(y, labels),
         nmi=float(normalized_mutual_info_score(y, labels)),
         ari=float(adjusted_rand_score(y, labels)),
         purity=float(c.max(0).sum() / c.sum()),
@@ -302,8 +432,11 @@ def label_stability(
     matched: bool = True,  # Give the clusters of `after` the numbers that fit best first?
 ) -> float:  # 0..1
     "The share of images that kept their cluster"
-    before, after = np.asarray(before), np.asarray(after)
-    return float(hungarian_accuracy(before, after)) if matched else float((before == after).mean())
+    counts, first, then = _counts(class_numbers(before, unlabelled='count'), after)
+    if matched:
+        return _hits(counts)
+    kept = sum(counts[first.index(name), then.index(name)] for name in first if name in then)
+    return float(kept / counts.sum())
 
 # %% ../nbs/05_deepcluster.ipynb #799dbcc9
 def all_images(d) -> Images:
@@ -606,13 +739,13 @@ def train_autoencoder(
     encoder.eval()
     return [row['loss'] for row in rows]
 
-# %% ../nbs/05_deepcluster.ipynb #ea6e1aec
+# %% ../nbs/05_deepcluster.ipynb #ae24c95f
 @stage('deepcluster')
 def deepcluster(
     data: Source = 'digits',  # Images: a name, a folder, an array or tensor, a Dataset
     preset: str | None = None,  # A named set of settings; the one called like the data when left out
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
-    image_size: Side | None = None,  # Scale images to this many pixels a side
+    image_size: Annotated[int, Ge(8)] | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files in a folder that are no images
     n_images: Annotated[int, Ge(2)] | None = None,  # Use only so many of the training images, drawn at random
     test_images: bool = True,  # Cluster the test images too; else the networks only name them afterwards
@@ -620,8 +753,8 @@ def deepcluster(
     epochs_per_iteration: Count = 50,  # Passes over the images in each
     batch_size: Annotated[int, Ge(2)] = 128,  # Images in a step
     learning_rate: Positive = 1e-3,  # Of Adam
-    feature_dim: Annotated[int, Interval(ge=1, le=65536)] = 256,  # Of the representation
-    n_clusters: Annotated[int, Interval(ge=2, le=1000000)] = 10,  # Clusters
+    feature_dim: Count = 256,  # Of the representation
+    n_clusters: Annotated[int, Ge(2)] = 10,  # Clusters
     recluster_interval: Count = 10,  # Epochs between two clusterings inside an iteration
     convergence_threshold: Share = 0.95,  # Stop when the raw stability is above it
     n_init: Count = 20,  # Starts of k-means; the best objective is kept
@@ -632,7 +765,7 @@ def deepcluster(
     compile: bool = False,  # Run the network through torch.compile
     pictures: bool = True,  # Draw grids, map, progress, confusion and quality
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Seed = 0,  # Of everything random
+    seed: Natural = 0,  # Of everything random
     out: str | Path | None = None,  # Run folder; runs/deepcluster-NAME when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run in that folder
@@ -643,11 +776,11 @@ def deepcluster(
     given = asked(locals())
     began, dev = time.perf_counter(), pick_device(device)
     out = Path(out or Path('runs') / f"deepcluster-{Path(data_name(data) or 'run').name}")
-    state = claim(out, force, resume)
+    state = check_out(out, force, resume)
     d = part_of(load_data(data, image_size, bad_files), n_images, seed=seed)
     im = all_images(d if test_images else replace(d, test=None))
     _check_images(im, n_clusters, d.name)
-    dtype = pick_precision(own_precision(out, precision, resume), dev)
+    dtype = pick_precision(precision, dev)
     given |= dict(data=data_name(data), image_size=im.shape[1], precision=precision_name(dtype))
     if resume and state == 'unfinished':
         check_same(out, given)
@@ -677,7 +810,7 @@ def deepcluster(
     found = _finish_loop(loop, out, im, pictures, n_test)
     if not test_images:
         score_held_out(found, out, d.test)
-    finish_run(out, found | dict(seconds=round(before + time.perf_counter() - began, 1)))
+    finish_stage('deepcluster', out, found | dict(seconds=round(before + time.perf_counter() - began, 1)))
     return load_run(out)
 
 # %% ../nbs/05_deepcluster.ipynb #9a16132e
@@ -703,8 +836,11 @@ def _keep_best(loop, out):
     best = max(checks, key=lambda c: (c['matched_stability'], c['iteration']))['iteration']
     trained = len(loop.rows) // loop.epochs_per_iteration  # a loop that settled clustered once more
     for name, n in (('best', min(best, trained)), ('final', trained)):
+        kept = _weights_file(out, f'iter_{n:02}')
+        if not kept.is_file():
+            raise SslNbError(f"{kept} is missing; start over with --force")
         with atomic_path(_weights_file(out, name)) as p:
-            p.write_bytes(_weights_file(out, f'iter_{n:02}').read_bytes())
+            p.write_bytes(kept.read_bytes())
     return best
 
 
@@ -713,7 +849,8 @@ def _finish_loop(loop, out, im, pictures, n_test):
     p = loop.net.predict_proba(loop.batches.x)
     labels, sure = p.argmax(1).numpy(), p.max(1).values
     found = np.stack(loop.found)
-    save_assignments(out, labels, iterations=found, confidence=sure.numpy().astype(np.float32))
+    beside = {} if im.y is None else dict(pixels=pixel_clusters(im, loop.n_clusters, loop.n_init, loop.seed))
+    save_assignments(out, labels, iterations=found, confidence=sure.numpy().astype(np.float32), **beside)
     best = _keep_best(loop, out)
     save_classifier(loop.net.cpu(), out / 'model.safetensors')
     last = loop.checks[-1]
@@ -731,6 +868,22 @@ def _finish_loop(loop, out, im, pictures, n_test):
         repaired=sum(c['repaired'] for c in loop.checks),
     )
     return metrics | cluster_health(labels, loop.n_clusters, p, churn) | score_run(out, im, pictures, n_test)
+
+# %% ../nbs/05_deepcluster.ipynb #91c501f9
+def pixel_clusters(
+    im: Images,
+    k: int = 10,  # Clusters, 1..N
+    n_init: int = 20,  # Starts, >= 1
+    seed: int = 0,
+    most: int = 20_000,  # Images by which the centres are found, drawn at random where there are more
+) -> np.ndarray:  # (N,)
+    "Clusters of bare pixels, which those of a representation have to beat"
+    some = torch.randperm(len(im), generator=torch.Generator().manual_seed(seed))[:most].sort().values
+    centres = torch.as_tensor(kmeans(raw_pixels(im[some]), k, n_init, seed).centers_)
+    parts = torch.arange(len(im)).split(8192)
+    return np.concatenate(
+        [_nearest_centre(F.normalize(raw_pixels(im[part]).cpu(), dim=1), centres)[0] for part in parts]
+    )
 
 # %% ../nbs/05_deepcluster.ipynb #3904987d
 def save_assignments(out, labels, **more):
@@ -803,7 +956,7 @@ def _progress_picture(out, loop):
         figure_style()
         save_figure(plot_progress(loop.rows, loop.checks), out / 'progress.png')
 
-# %% ../nbs/05_deepcluster.ipynb #c415b937
+# %% ../nbs/05_deepcluster.ipynb #c580ac66
 def label_scores(im, labels) -> dict:
     "`clustering_scores`, the F1 of each class, which cluster stands for which class, and the counts"
     y = im.y.numpy()
@@ -821,7 +974,7 @@ def score_run(
     im: Images,  # The images, with labels or without
     pictures: bool = True,
     n_test: int = 0,  # The last so many images are the test part
-) -> dict:  # `cluster_acc` and what else `label_scores` gives; empty without labels
+) -> dict:  # `cluster_acc`, what else `label_scores` gives, and `pixel_acc` and so on; empty without labels
     "Score saved assignments with labels, afterwards"
     if im.y is None:
         return {}
@@ -838,6 +991,8 @@ def score_run(
     if pictures:
         _score_pictures(Path(out), scores, rounds)
     more = (dict(scores=rounds) if rounds else {}) | (dict(step_scores=parts) if parts else {})
+    if 'pixels' in saved:
+        more |= {f'pixel_{name}': v for name, v in clustering_scores(y, saved['pixels']).items()}
     return dict(cluster_acc=scores.pop('acc'), **scores) | more
 
 

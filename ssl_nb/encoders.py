@@ -14,7 +14,7 @@ __all__ = ['ENCODERS', 'Network', 'small_cnn', 'resnet_small', 'resnet', 'Encode
 import copy
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from annotated_types import Interval
 from torch import Tensor, nn
 
 from .core import Found, SslNbError, atomic_path, check_kinds, progress, reading
-from .data import ImageData, Images, Source, load_data
+from .data import ImageData, Images, Source, class_numbers, load_data
 from .settings import Few, OneOf, Registry, all_params, convert, is_own_code, make_own
 
 # %% ../nbs/encoders.ipynb #a8532f50
@@ -306,23 +306,30 @@ def random_encoder(
 # %% ../nbs/encoders.ipynb #4070ca1b
 def knn_predict(
     h: Tensor,  # (N,D) features of labelled images
-    y: Tensor,  # (N,) their classes
+    y,  # (N,) their classes, as numbers or text
     h_new: Tensor,  # (M,D) features of the others
     k: int = 20,  # Neighbours that vote, >= 1; at most N
     temperature: float = 0.1,  # > 0
     n_classes: int | None = None,  # Where not all classes occur in `y`
-) -> Tensor:  # (M,) classes
+) -> Tensor | Any:  # (M,) classes, an array where they are text
     "Weighted vote of the `k` most similar labelled images, by cosine similarity"
+    numbers, names = class_numbers(y, None if n_classes is None else range(n_classes))
+    if not (torch.isfinite(h).all() and torch.isfinite(h_new).all()):
+        raise SslNbError(
+            "the features hold NaN or infinite values; the encoder is broken, look at its history"
+        )
     known = F.normalize(h.float(), dim=1)
-    y = y.to(h.device)
-    one_hot = F.one_hot(y, n_classes or int(y.max()) + 1).float()
+    one_hot = F.one_hot(torch.as_tensor(numbers, device=h.device), len(names)).float()
 
     def vote(b):
         cosines, i = (F.normalize(b.float(), dim=1) @ known.T).topk(min(k, len(known)), 1)
         weights = ((cosines - cosines[:, :1]) / temperature).exp()  # the largest is 1, at any temperature
         return (weights[..., None] * one_hot[i]).sum(1).argmax(1)
 
-    return torch.cat([vote(b.to(h.device)) for b in h_new.split(2048)])
+    voted = torch.cat([vote(b.to(h.device)) for b in h_new.split(2048)])
+    if isinstance(names[0], str):
+        return np.array(names)[voted.cpu()]
+    return torch.as_tensor(names, device=h.device)[voted].long()
 
 # %% ../nbs/encoders.ipynb #1391d18f
 def layer_groups(body: nn.Module) -> list:  # Lists of parameters; together they are all of them, each once

@@ -366,6 +366,7 @@ def _few_cells(labels, semi=True, variants=None):
     given = dict(pictures=False) | ({} if '{' in str(labels) else dict(labels_per_class=labels))
     at = f'{_in_draw}{labels}/'
     out = dict(kept=cell('kept'), finetune=cell('finetune', of='kept', at=f'{at}finetune', **given))
+    given |= dict(baselines=False)  # they are those of `finetune`
     more = dict(semi=cell('semi', of='kept', at=f'{at}semi', variants=variants, **given))
     return out | (more if semi else {})
 
@@ -447,7 +448,7 @@ def _clustered(method, preset, seeds, more=(), **given):
         metrics=(*_clusters, *more),
         extra=dict.fromkeys(('class_f1', 'contingency', 'entropy', 'confident', 'verdict', 'heads'))
         | dict(pretrain_seconds=('pretrain', 'seconds'), encoder='encoder', joined='joined'),
-        change=dict(pictures=False),
+        change=dict(pictures=False, baselines=False),
         keep=True,
         scored='{cell}, ',
         **given,
@@ -467,7 +468,7 @@ RECORDS['fashion-cluster-ablation'] = Experiment(
     'fashion_cluster',
     seeds=2,
     cells=dict(pretrain=cell('pretrain'), cluster=cell('cluster', of='pretrain', at='cluster-{variant}')),
-    change=dict(epochs=4, head_epochs=3, pictures=False),
+    change=dict(epochs=4, head_epochs=3, pictures=False, baselines=False),
     variants={
         'as it is': {},
         't = 0.2': dict(temperature=0.2),
@@ -503,6 +504,8 @@ _remedies = {
     'stronger augmentation': dict(rotation=30, brightness=0.4, contrast=0.4),
     'n_init 10': dict(n_init=10),
 }
+
+# %% ../nbs/experiments.ipynb #c0ffee31
 RECORDS |= {
     'fashion-cluster-w5': Experiment('fashion_cluster_w5', 5, **_loop),
     'fashion-cluster-w5-cpu': Experiment(

@@ -31,13 +31,13 @@ from ssl_nb.classifier import (
     training_verdict,
 )
 from .core import SslNbError, pick_device, progress, read_json, unknown, write_json
-from .data import Images, Source, split
+from .data import Images, Source, class_numbers, split
 from .encoders import fresh_encoder
 from .figures import calibration
 from .probing import _frozen
-from .runs import finish_run, stage
+from .runs import stage
 from .settings import Count, NonNegative, OptionsOf, Positive, Seed, Share
-from .stages import Run, begin_stage, labelled_data, start_stage
+from .stages import Run, begin_stage, finish_stage, labelled_data, start_stage
 from .training import pick_precision
 
 # %% ../nbs/finetuning.ipynb #92fd3ae4
@@ -48,7 +48,7 @@ def stop_rule(
     "What `stop` means for these labels"
     if stop not in ('auto', 'valid', 'folds', 'fixed'):
         raise unknown('stop', stop, ['auto', 'valid', 'folds', 'fixed'])
-    least = int(torch.bincount(y)[torch.unique(y)].min())
+    least = int(np.bincount(class_numbers(y)[0]).min())
     if stop in ('valid', 'folds') and least < 2:
         raise SslNbError(f"stop = {stop} holds labels back, but a class has only {least}; use stop = fixed")
     if stop != 'auto':
@@ -85,7 +85,7 @@ def choose_by_folds(
     "The `first_lr` with the best cross-validated accuracy inside the labels; the first of equals"
     from sklearn.model_selection import StratifiedKFold
 
-    folds = min(folds, int(torch.bincount(im.y)[torch.unique(im.y)].min()))
+    folds = min(folds, int(np.bincount(class_numbers(im.y)[0]).min()))
     cv = StratifiedKFold(folds, shuffle=True, random_state=seed)
     parts = list(cv.split(np.zeros(len(im)), im.y.cpu().numpy()))
     scores, mean = _Scores(kept), {}
@@ -167,7 +167,8 @@ def finetune(
     start_stage('finetune', run, out, d, given, dev, n_labels=len(labelled), stop=rule)
     how = {k: given[k] for k in ('steps', 'batch_size', 'lr', 'weight_decay', 'smoothing', 'mix', 'seed')}
     how['dtype'] = pick_precision('auto', dev)
-    found = dict(stop=rule, n_labels=len(labelled), n_test=len(d.test))
+    found = dict(stop=rule, n_labels=len(labelled), n_test=len(d.test), n_twins=d.twins)
+    found |= dict(n_pretrained=run.settings['data_n'])
     if rule == 'folds':
         first_lr, found['fold_accuracy'] = _chosen_by_folds(run, labelled, draw, first_lr, out, quiet, **how)
     part, valid = _larger(labelled, draw, enlarge, seed), None
@@ -187,7 +188,7 @@ def finetune(
     found |= dict(first_lr=first_lr, steps_done=int(rows[-1]['step']), verdict=training_verdict(rows))
     found |= dict(ece=calibration(p, d.test.y)['ece']) | class_scores(d.test.y, p.argmax(1), d.classes)
     scores |= dict(finetune_acc=found['accuracy'], seconds=round(time.perf_counter() - started, 1))
-    finish_run(out, scores | found)
+    finish_stage('finetune', out, scores | found)
     return _run_of_stage(out, run)
 
 # %% ../nbs/finetuning.ipynb #b9877728

@@ -72,7 +72,7 @@ from ssl_nb.simclr_loss import (
     similarities,
     uniformity,
 )
-from .stages import Run, data_name, load_encoder, load_run
+from .stages import Run, data_name, finish_stage, load_encoder, load_run
 
 # %% ../nbs/03_pretrain.ipynb #bc8c79c2
 from ssl_nb.training import (
@@ -441,6 +441,7 @@ def pretrain(
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     image_size: Side | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
+    copies: Literal['keep', 'drop'] = 'keep',  # What to do about images that are equal, pixel for pixel
     n_images: Annotated[int, Ge(2)] | None = None,  # Only so many of the training images, drawn at random
     images_per_class: Count | None = None,  # Only so many of each class, and no validation images
     enlarge: Annotated[
@@ -483,7 +484,8 @@ def pretrain(
     dev, quiet = join(pick_device(device)), quiet or world()[0] > 0
     out = Path(out or Path('runs') / (preset or Path(data_name(data) or 'run').name))
     state = claim(out, force, resume)
-    d = part_of(load_data(data, image_size, bad_files), n_images, images_per_class, seed)
+    d = load_data(data, image_size, bad_files, copies)
+    d = part_of(d, n_images, images_per_class, seed)
     x, dtype = _checked(d.pile, batch_size, compile).to(dev), _dtype(given, out, dev)
     lr, weight_decay = optimizer_defaults(optimizer, min(batch_size, len(x)), lr, weight_decay)
     torch.manual_seed(seed)
@@ -610,7 +612,8 @@ def _finished(out, model, rows, given, d, seconds):
     "Write encoder and metrics; the run, with what only lives in this process"
     if world()[0] == 0:
         save_encoder(model.encoder, out / 'model.safetensors')
-        finish_run(out, rows[-1] | dict(verdict=health_verdict(rows[-1]), seconds=round(seconds, 1)))
+        found = rows[-1] | dict(verdict=health_verdict(rows[-1]), seconds=round(seconds, 1))
+        finish_stage('pretrain', out, found, rows)
     wait()
     own = not is_builtin(model.encoder.arch)
     images = d if data_name(given['data']) is None or is_own_code(given['data']) else None
@@ -628,9 +631,8 @@ def adopt(
     if (out / 'metrics.json').is_file():
         return Run(out)
     s = resolve('pretrain', preset, **given)
-    d = part_of(
-        load_data(s['data'], enc.size, s['bad_files']), s['n_images'], s['images_per_class'], s['seed']
-    )
+    d = load_data(s['data'], enc.size, s['bad_files'], s['copies'])
+    d = part_of(d, s['n_images'], s['images_per_class'], s['seed'])
     known = dict(
         stage='pretrain', parent=None, data=data_name(s['data']), image_size=enc.size, encoder=enc.arch
     )

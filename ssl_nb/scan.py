@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from .augment import augmentation
 from .classifier import Classifier, load_classifier, run_of, save_classifier
 from .core import SslNbError, class_colour, figure_style, pick_device, save_figure
-from .data import Batches, Source
+from .data import Batches, Source, class_numbers
 from ssl_nb.deepclustering import (
     KMeansResult,
     _nearest_centre,
@@ -37,14 +37,15 @@ from ssl_nb.deepclustering import (
     kmeans,
     label_scores,
     label_stability,
+    pixel_clusters,
     save_assignments,
     score_run,
 )
 from .encoders import feature_dim, features, fitting, make_encoder, nearest_neighbours, raw_pixels
 from .probing import LinearProbe
-from .runs import finish_run, read_settings, stage
+from .runs import read_settings, stage
 from .settings import Count, Few, Natural, NonNegative, Positive, Seed
-from .stages import Run, augmentation_of, begin_stage, data_of, load_run, start_stage
+from .stages import Run, augmentation_of, begin_stage, data_of, finish_stage, load_run, start_stage
 from .training import Augment, TrainingCallback, pick_precision, read_history, train
 
 # %% ../nbs/scan.ipynb #c16657f9
@@ -62,7 +63,7 @@ def reproducibility(
         return 0.0
     answers = []
     for part in (i[:n], i[n:]):
-        centres = torch.as_tensor(kmeans(x[part], k, n_init, seed).centers_)
+        centres = torch.as_tensor(kmeans(x[part], k, n_init, seed).centers_).to(x)
         answers.append(_nearest_centre(x, centres)[0])
     return label_stability(*answers)
 
@@ -324,7 +325,9 @@ def _imitate(encoder, h, km, seed=0, n=20_000):
     "A linear head that gives the clusters of a consensus, fitted on at most `n` images"
     i = np.random.default_rng(seed).permutation(len(h))[:n]
     names = [f'cluster {c}' for c in range(len(km.centers_))]
-    return Classifier(encoder, LinearProbe((0.1,)).fit(h[i], km.labels_[i]).as_linear(), names).eval()
+    return Classifier(
+        encoder, LinearProbe((0.1,)).fit(h[i], km.labels_[i]).as_linear(len(names)), names
+    ).eval()
 
 # %% ../nbs/scan.ipynb #b0be7a0d
 def _scan(
@@ -387,6 +390,7 @@ def cluster_run(
     head_lr: Positive = 2e-3,  # Largest learning rate of the heads (scan)
     encoder_lr: NonNegative = 2e-4,  # Largest learning rate of the encoder (scan)
     entropy_weight: NonNegative = 3.0,  # How much all clusters must be used (scan)
+    baselines: bool = True,  # Cluster bare pixels too, where there are labels to score both
     pictures: bool = True,  # Draw grids, map, neighbours and confusion
     device: str = 'auto',  # auto, cpu, cuda or mps
     seed: Seed = 0,  # Of the starts
@@ -420,12 +424,12 @@ def cluster_run(
             enc = make_encoder(nn.Flatten(), run.encoder.channels, run.encoder.size)
         km = kmeans(h, k, n_init, seed)
         model, points, more, steps = cluster_classifier(enc.cpu(), h, km, seed), F.normalize(h, dim=1), {}, {}
-    _keep_clusters(out, km, model, steps, method)
+    _keep_clusters(out, km, model, steps, given | dict(k=k), im)
     if pictures:
         cluster_pictures(out, im, km.labels_, km.closeness(points), h)
     found |= more | dict(method=method, k=k, n=len(im)) | _of_result(km, steps)
     found |= cluster_health(km.labels_, k, model.predict_proba(im.x)) | score_run(out, im, pictures)
-    finish_run(out, found | dict(seconds=round(before + time.perf_counter() - began, 1)))
+    finish_stage('cluster', out, found | dict(seconds=round(before + time.perf_counter() - began, 1)))
     return load_run(out)
 
 # %% ../nbs/scan.ipynb #ad3c262f
@@ -435,11 +439,13 @@ def _seconds_before(out):
     return sum(row['seconds'] for row in read_history(history)) if history.is_file() else 0.0
 
 
-def _keep_clusters(out, km, model, steps, method):
-    "assignments.npz and the classifier of the clusters"
+def _keep_clusters(out, km, model, steps, given, im):
+    "assignments.npz, with the clusters of bare pixels where they can be compared, and the classifier"
     more = dict(steps=np.stack(list(steps.values()))) if steps else {}
+    if given['baselines'] and given['method'] != 'pixels' and im.y is not None:
+        more |= dict(pixels=pixel_clusters(im, given['k'], given['n_init'], given['seed']))
     save_assignments(out, km.labels_, centers=km.centers_, **more)
-    if method != 'pixels':  # they have no network
+    if given['method'] != 'pixels':  # they have no network
         save_classifier(model, out / 'model.safetensors')
 
 
@@ -477,5 +483,10 @@ def joined(
     seed: int = 0,
 ) -> np.ndarray:  # (N,)
     "The clusters on which several clusterings agree most"
-    answers = [F.one_hot(torch.as_tensor(np.asarray(labels)).long()).float() for labels in found]
+    answers = [_one_hot(labels) for labels in found]
     return consensus(answers, k, n_init, seed).labels_
+
+
+def _one_hot(labels):
+    numbers, names = class_numbers(labels, unlabelled='count')
+    return F.one_hot(torch.as_tensor(numbers), len(names)).float()

@@ -811,7 +811,10 @@ def resolve(
 
 def _check_given(stage, given, own, options, wanted):
     "Refuse what is no setting, and an option of something else than what is chosen"
-    for k in given:
+    for k, v in given.items():
+        if isinstance(v, (str, Path)) and any('\ud800' <= letter <= '\udfff' for letter in str(v)):
+            why = 'is no text in UTF-8, so no record could name it'
+            raise SslNbError(f"{k} = {shown(v)} {why}; rename the file or folder")
         if k in own or k in options:
             continue
         for p in own.values():

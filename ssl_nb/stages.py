@@ -6,7 +6,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/stages.html.md"""
 
 # %% auto #0
 __all__ = ['load_encoder', 'data_of', 'data_name', 'Run', 'load_run', 'augmentation_of', 'pretraining_run', 'parent_of',
-           'stage_out', 'begin_stage', 'start_stage', 'is_labelled', 'labelled_data']
+           'stage_out', 'begin_stage', 'start_stage', 'is_labelled', 'labelled_data', 'interval', 'gain', 'meaning',
+           'finish_stage']
 
 # %% ../nbs/stages.ipynb #3a339ed0
 import copy
@@ -20,7 +21,17 @@ from .augment import augmentation
 from .core import SslNbError, at_home
 from .data import DATASETS, ImageData, Source, load_data, part_of
 from .encoders import Encoder, body_of, check_fits, features, fit_weights, make_encoder, read_weights
-from .runs import about, check_images, check_same, claim, old_run, read_settings, run_state, start_run
+from ssl_nb.runs import (
+    about,
+    check_images,
+    check_same,
+    claim,
+    finish_run,
+    old_run,
+    read_settings,
+    run_state,
+    start_run,
+)
 from .settings import all_params, asked, is_own_code
 from .training import read_history
 
@@ -60,7 +71,7 @@ def data_of(
     data: Source | None = None,  # Other data, or code of one's own that made the run's, named again
 ) -> ImageData:
     "The images that a run was made from, or other data read in the same way"
-    how = settings['image_size'], settings.get('bad_files') or 'refuse'
+    how = settings['image_size'], settings.get('bad_files') or 'refuse', settings.get('copies') or 'keep'
     name = settings['data']
     named_again = is_own_code(name) and str(data) == name
     if data is not None and not named_again:
@@ -203,6 +214,7 @@ def _of_data(run, d, data):
         data=data_name(data) or run.settings['data'],
         image_size=run.encoder.size,
         bad_files=run.settings.get('bad_files', 'refuse'),
+        copies=run.settings.get('copies', 'keep'),
         data_name=d.name,
         data_n=len(d.pile),
         data_sha256=d.sha256,
@@ -235,3 +247,184 @@ def labelled_data(run: Run, data=None) -> ImageData:
             f"{d.train.shape[0]}; pretrain on images of the same kind"
         )
     return d
+
+# %% ../nbs/stages.ipynb #a0f8fba8
+def interval(
+    share: float,  # Of right answers, 0..1
+    n: int,  # Images that were asked, >= 1
+) -> tuple:  # (low, high)
+    "The 95 % interval of a share"
+    from scipy.stats import binomtest
+
+    found = binomtest(round(share * n), n).proportion_ci(method='wilson')
+    return float(found.low), float(found.high)
+
+
+def gain(
+    ours: float,
+    other: float,  # Shares of right answers, 0..1
+    n: int,  # Images that both were asked, >= 1
+) -> tuple:  # (difference, low, high)
+    "By how much one share is larger than another, with its 95 % interval"
+    (low, high), (other_low, other_high) = interval(ours, n), interval(other, n)
+    down = ((ours - low) ** 2 + (other_high - other) ** 2) ** 0.5
+    up = ((high - ours) ** 2 + (other - other_low) ** 2) ** 0.5
+    return ours - other, ours - other - down, ours - other + up
+
+# %% ../nbs/stages.ipynb #024307ae
+_beside = dict(
+    supervised_acc='a network from scratch', random_linear_acc='a random encoder', raw_linear_acc='raw pixels'
+)
+
+
+def _difference(ours, other, n):
+    "A difference in words, and whether it is one: 1, 0 (nobody knows) or -1"
+    found = gain(ours, other, n)
+    points, low, high = (f'{100 * v:+.1f}' for v in found)
+    sign = 1 if found[1] > 0 else -1 if found[2] < 0 else 0
+    return f'{points} points, 95 % interval {low} to {high}', sign
+
+
+def _worth(m, arm, who):
+    "Whether an arm is better than the best that needs no pretraining"
+    there = {name: m[name] for name in _beside if name in m}
+    if not there:
+        return f'{who} is right in {100 * m[arm]:.1f} %, and without baselines nobody knows what pretraining added'
+    best = max(there, key=there.get)
+    says, sign = _difference(m[arm], m[best], m['n_test'])
+    if sign == 0:
+        return f'{m["n_test"]:,} test images do not tell {who} from {_beside[best]} ({says})'
+    verb, place = ('pays', 'ahead of') if sign > 0 else ('does not pay', 'behind')
+    return f'pretraining {verb} here: {who} is {place} {_beside[best]} ({says})'
+
+
+def _probe_says(m):
+    rest = m.get('n_pretrained', 0) - m['n_labels']
+    many = rest > m['n_labels']
+    why = f'uses the {rest:,} images without labels' if many else 'trains the encoder on with the labels'
+    return f"{_worth(m, 'linear_acc', 'the linear probe')}; ssl_nb {'semi' if many else 'finetune'} {why}"
+
+
+def _finetune_says(m):
+    says = _worth(m, 'finetune_acc', 'the fine-tuned network')
+    rest = m.get('n_pretrained', 0) - m['n_labels']
+    if rest > m['n_labels']:
+        return f'{says}; ssl_nb semi uses the {rest:,} images without labels, too'
+    return f'{says}; ssl_nb evaluate shows which classes it confuses'
+
+# %% ../nbs/stages.ipynb #5ac42711
+_others = dict(finetune_acc='fine-tuning', linear_acc='the linear probe', knn_acc='kNN') | _beside
+
+
+def _semi_says(m):
+    there = {name: m[name] for name in _others if name in m}
+    if not there:
+        return f"right in {100 * m['semi_acc']:.1f} %, and without baselines nobody knows what the rest added"
+    best = max(there, key=there.get)
+    says, sign = _difference(m['semi_acc'], there[best], m['n_test'])
+    told = {1: 'help', 0: 'make no difference that can be told', -1: 'do harm'}[sign]
+    step = (
+        'ssl_nb evaluate shows which classes it confuses'
+        if sign > 0
+        else f'{_others[best]} is as good or better'
+    )
+    return f'the images without labels {told}, beside {_others[best]} ({says}); {step}'
+
+
+def _curve_says(m):
+    from statistics import fmean
+
+    arms = m['arms']
+    ours, scratch = (
+        {n: fmean(v) for n, v in arms.get(a, {}).items()} for a in ('finetune_acc', 'supervised_acc')
+    )
+    both = [n for n in ours if n in scratch]
+    if not both:
+        return 'too few arms to compare'
+    few, most = both[0], both[-1]
+    lead = [f'{100 * (ours[n] - scratch[n]):+.1f}' for n in (few, most)]
+    rise = 100 * (ours[most] - ours[both[-2]]) if len(both) > 1 else 0.0
+    step = 'more labels still help' if rise > 1 else 'more labels hardly help'
+    return (
+        f'over a network from scratch, fine-tuning is worth {lead[0]} points with {few} labels of each class and '
+        f'{lead[1]} with {most}; {step} (the last step on the curve brings {rise:+.1f} points)'
+    )
+
+# %% ../nbs/stages.ipynb #e01caa3e
+def _pretrain_says(m, rows=()):
+    if m.get('verdict'):
+        return 'first do what the look-out says: every later stage starts from this encoder'
+    knn = [row['knn_accuracy'] for row in rows if 'knn_accuracy' in row]
+    if not knn:
+        return (
+            'nothing was held against labels, so these figures do not say what it is worth; look at clusters'
+        )
+    n, best = len(knn), max(knn)
+    if n < 4:
+        return f'{n} epoch{"s" * (n > 1)} show no trend; ssl_nb probe says what it is worth by now'
+    since = next(epoch for epoch, v in enumerate(knn, 1) if v >= best - 0.01)
+    if knn[-1] < best - 0.02:
+        fell = f'from {100 * best:.1f} to {100 * knn[-1]:.1f} %'
+        return f'the accuracy of neighbours fell {fell}: these epochs are too many; take fewer, or stronger views'
+    if since <= n / 2:
+        level = f'level at {100 * knn[-1]:.1f} % since epoch {since} of {n}'
+        return f'the accuracy of neighbours is {level}, so these views teach no more; other views may, not more epochs'
+    rose = 100 * (knn[-1] - knn[n // 2 - 1])
+    return f'the accuracy of neighbours rose by {rose:.1f} points in the last half; more epochs may help'
+
+
+def _number_says(m):
+    "How far the number of clusters is to be trusted"
+    found = m.get('suggested')
+    if not found:
+        if len(m.get('classes', ())) == m['k']:
+            return f"k = {m['k']} is the number of classes"
+        return f"{m['k']} clusters were assumed, not found (ssl_nb cluster --k 0 asks the images)"
+    share = found['votes'].get(m['k'], found['votes'].get(str(m['k']), 0))
+    sure = 'a guess' if share <= 0.5 else 'likely' if share < 0.9 else 'clear'
+    return f"k = {m['k']} with {100 * share:.0f} % of the votes is {sure}"
+
+
+def _cluster_says(m):
+    number = _number_says(m)
+    if 'pixel_acc' not in m:
+        return f'{number}; random.png shows whether a group is one'
+    ours, pixels = 100 * m['cluster_acc'], 100 * m['pixel_acc']
+    says = f'right in {ours:.1f} % of the images, clusters of bare pixels in {pixels:.1f} %'
+    if ours - pixels > 2:
+        return f'the representation helps: {says}; {number}'
+    remedy = 'train it longer or on other views' if 'steps' not in m else 'start from a better encoder'
+    return f'no better than bare pixels: {says}; {number}; {remedy}'
+
+# %% ../nbs/stages.ipynb #1214b602
+_says = dict(
+    pretrain=_pretrain_says,
+    probe=_probe_says,
+    finetune=_finetune_says,
+    semi=_semi_says,
+    curve=_curve_says,
+    cluster=_cluster_says,
+    deepcluster=_cluster_says,
+)
+
+
+def meaning(
+    stage: str,  # `'probe'`, `'cluster'`, ...
+    metrics: dict,  # Of a run of it
+    *rows,  # Of its history, for pretraining
+) -> str:
+    "What the numbers of a stage mean, and what to do next; empty for a stage of your own"
+    if stage not in _says:
+        return ''
+    says = _says[stage](metrics, *rows)
+    return f'{says[0].upper()}{says[1:]}.'
+
+
+def finish_stage(
+    stage: str,
+    out: str | Path,  # Its run folder
+    metrics: dict,
+    *rows,  # As for `meaning`
+):
+    "Write `metrics.json` with the meaning of its numbers, which marks the run as finished"
+    finish_run(out, metrics | dict(meaning=meaning(stage, metrics, *rows)))

@@ -53,6 +53,8 @@ def shown_output(output):
         return ""
     if 'class="dataframe"' in "".join(data.get("text/html", "")):
         return table("".join(data["text/html"]))
+    if "text/markdown" in data:
+        return "".join(data["text/markdown"]).rstrip()
     text = "".join(output.get("text") or data.get("text/plain", "")).rstrip()
     return f"```\n{text}\n```" if text else ""
 
