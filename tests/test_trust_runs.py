@@ -195,7 +195,7 @@ def test_a_folder_that_is_moved_in_the_middle_is_noticed(tmp_path):
 # --- killed at any moment
 
 REPLACING = """
-import os, pathlib, sys
+import os, sys
 from ssl_nb import core, runs
 left = [int(sys.argv[1])]
 def counted(f):
@@ -205,9 +205,8 @@ def counted(f):
             os.kill(os.getpid(), 9)
         return f(*a, **k)
     return g
-for name in ('rename', 'unlink', 'mkdir', 'rmdir'):
-    setattr(pathlib.Path, name, counted(getattr(pathlib.Path, name)))
-os.replace = counted(os.replace)
+for name in ('rename', 'replace', 'unlink', 'mkdir', 'rmdir'):
+    setattr(os, name, counted(getattr(os, name)))
 runs.start_run('run', dict(stage='pretrain', epochs=2), force=True)
 core.write_text('run/model.safetensors', 'new')
 runs.finish_run('run', dict(loss=2.0))
@@ -221,15 +220,16 @@ print(read_settings('run')['epochs'], run_state('run'))
 
 def small_run(folder, state):
     "A run by hand with a stage inside, and a file of the user's"
-    from ssl_nb.core import write_text
+    from ssl_nb.core import holding, write_text
     from ssl_nb.runs import finish_run, start_run
 
-    for path in (folder / "run", folder / "run/probe"):
-        start_run(path, dict(stage="pretrain", epochs=1))
-        write_text(path / "model.safetensors", "old")
-        (path / "notes.txt").write_text("mine")
-        if state == "finished":
-            finish_run(path, dict(loss=1.0))
+    with holding():
+        for path in (folder / "run", folder / "run/probe"):
+            start_run(path, dict(stage="pretrain", epochs=1))
+            write_text(path / "model.safetensors", "old")
+            (path / "notes.txt").write_text("mine")
+            if state == "finished":
+                finish_run(path, dict(loss=1.0))
 
 
 @pytest.mark.parametrize("state", ["finished", "unfinished"])
