@@ -1,4 +1,7 @@
-"What the benchmarks share: alternating rounds in one process, and the record that they write."
+"""What the benchmarks share: alternating rounds in one process, and the record that they write.
+
+With `--device cuda` both arms run on the GPU, a call ends when the GPU is done, and the record's name ends in -cuda.
+"""
 
 import argparse
 import platform
@@ -23,6 +26,7 @@ def parser_of(description, peers=(), rounds=9):
         help=f"alternating rounds after one that does not count [{rounds}]",
     )
     parser.add_argument("--images", type=int, default=512, help="images in a batch [512]")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where both arms run [cpu]")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads [2]")
     parser.add_argument("--results", default="results", help="where the record goes [results]")
     return parser
@@ -33,6 +37,8 @@ def read(parser):
     args = parser.parse_args()
     if args.rounds < 1 or args.images < 2:
         sys.exit("--rounds should be 1 or more and --images 2 or more")
+    if args.device == "cuda" and not torch.cuda.is_available():
+        sys.exit("no GPU was found; leave --device cuda out")
     torch.set_num_threads(args.threads)
     keep_memory()
     return args
@@ -45,9 +51,17 @@ def arguments(description, peers):
 
 def seconds(call):
     "How long one call takes"
+    wait_for_device()
     start = time.perf_counter()
     call()
+    wait_for_device()
     return time.perf_counter() - start
+
+
+def wait_for_device():
+    "Until a GPU has done all that it was told"
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def alternate(ours, peer, rounds):
@@ -58,17 +72,20 @@ def alternate(ours, peer, rounds):
 
 def _write(name, args, settings, seconds_, metrics, versions=(), extra=(), data="random uint8 images"):
     "A record; a round counts as a seed"
-    known = about("cpu")
+    known = about(args.device)
+    on = "" if args.device == "cpu" else f"-{args.device}"
+    flag = [] if args.device == "cpu" else ["--device", args.device]
     return write_record(
         args.results,
         dict(
-            name=name,
+            name=name + on,
             stage="benchmark",
             command=" ".join(
                 [
                     "python",
                     f"benchmarks/{settings.pop('script')}",
                     *([args.peer] if hasattr(args, "peer") else []),
+                    *flag,
                 ]
             ),
             preset=None,

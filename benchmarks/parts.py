@@ -16,7 +16,7 @@ import time
 import torch
 from torch import nn
 
-from common import parser_of, read, write_parts
+from common import parser_of, read, wait_for_device, write_parts
 from ssl_nb.augment import Views, augmentation
 from ssl_nb.encoders import make_encoder
 from ssl_nb.pretraining import NTXentLoss, SimCLR, make_projector
@@ -51,26 +51,33 @@ def variant(pool_first, last, half, compiled):
     return model
 
 
+def now():
+    "Seconds on a clock, when the device is done"
+    wait_for_device()
+    return time.perf_counter()
+
+
 def stepper(model, x):
     "A call that does one step and gives the seconds of its parts"
     views, gen = Views(augmentation(crop=0.4, rotation=15, scale=0.1)), torch.Generator().manual_seed(0)
     opt = make_optimizer(model)
-    ids = torch.arange(len(x))
+    ids = torch.arange(len(x), device=x.device)
+    model.to(x.device)
 
     def step():
-        t = [time.perf_counter()]
+        t = [now()]
         v, k = views(x, ids, gen)
-        t.append(time.perf_counter())
-        with autocast(model.precision):
+        t.append(now())
+        with autocast(model.precision, x.device):
             z = model(v)
-        t.append(time.perf_counter())
+        t.append(now())
         loss = model.objective(z, k)
-        t.append(time.perf_counter())
+        t.append(now())
         loss.backward()
-        t.append(time.perf_counter())
+        t.append(now())
         opt.step()
         opt.zero_grad()
-        t.append(time.perf_counter())
+        t.append(now())
         return [b - a for a, b in zip(t, t[1:])]
 
     return step
@@ -96,6 +103,17 @@ def pixels(n):
     )
 
 
+def memory_arm(args):
+    "The arm that gives memory back, which needs a process of its own"
+    return subprocess.Popen(
+        [sys.executable, __file__, "child", str(args.images), str(args.rounds), str(args.threads)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"SSL_NB_KEEP_MEMORY": "0"},
+    )
+
+
 def main():
     "Measure and write the record"
     if len(sys.argv) == 5 and sys.argv[1] == "child":
@@ -108,25 +126,20 @@ def main():
         help="leave out torch.compile, which needs a C++ compiler and a minute",
     )
     args = read(parser)
-    x = pixels(args.images)
+    x = pixels(args.images).to(args.device)
     steps = {
         name: stepper(variant(*how), x) for name, how in VARIANTS.items() if not (args.no_compile and how[-1])
     }
     for step in steps.values():
         measure(step)
-    other = subprocess.Popen(
-        [sys.executable, __file__, "child", str(args.images), str(args.rounds), str(args.threads)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"SSL_NB_KEEP_MEMORY": "0"},
-    )
-    rows = {name: [] for name in (*steps, MEMORY)}
+    rows = {name: [] for name in steps}
+    other = None if x.is_cuda else memory_arm(args)
     for _ in range(args.rounds):
         for name, step in steps.items():
             rows[name].append(measure(step))
-        print(file=other.stdin, flush=True)
-        rows[MEMORY].append(json.loads(other.stdout.readline()))
+        if other:
+            print(file=other.stdin, flush=True)
+            rows.setdefault(MEMORY, []).append(json.loads(other.stdout.readline()))
     write_parts(
         "bench-step-parts",
         args,

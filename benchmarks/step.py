@@ -2,13 +2,15 @@
 
     python benchmarks/step.py lightly     # needs lightly installed
 
-Lightly's arm has lightly's views, a DataLoader (the best of 0, 1 and 2 workers) and lightly's loss.
+Lightly's arm has lightly's views, a DataLoader (the best of 0, 1 and 2 workers; on a GPU of 4, 8 and as many as there
+are cores) and lightly's loss.
 
 Both arms train the same encoder object, with the same optimiser, memory format, precision and batch, and draw crop,
 flip, brightness and contrast of the same strengths. What differs is how the views are made and fed, and the loss. A
 DataLoader starts anew in each round, with workers that stay.
 """
 
+import os
 import statistics
 
 import torch
@@ -27,7 +29,7 @@ class Pictures(torch.utils.data.Dataset):
     "PIL images through a transform, as torchvision's own data sets give them"
 
     def __init__(self, x, transform):
-        self.x, self.transform = x.numpy(), transform
+        self.x, self.transform = x.cpu().numpy(), transform
 
     def __len__(self):
         return len(self.x)
@@ -48,7 +50,7 @@ def ours(x, model, opt, batch, dtype):
 
     def round_():
         for xb, ids in batches:
-            with autocast(dtype):
+            with autocast(dtype, x.device):
                 loss = simclr_step(model, xb, ids, views, gen)
             loss.backward()
             opt.step()
@@ -73,19 +75,31 @@ def lightly_arm(x, model, opt, batch, workers, dtype):
     )
     data = Pictures(x, MultiViewTransform([t, t]))
     loader = torch.utils.data.DataLoader(
-        data, batch, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0
+        data,
+        batch,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=x.is_cuda,
     )
     loss_func = Theirs(TEMPERATURE)
 
     def round_():
         for views in loader:
-            with autocast(dtype):
-                z0, z1 = model(torch.cat(views)).chunk(2)
+            both = torch.cat(views).to(x.device, non_blocking=True)
+            with autocast(dtype, x.device):
+                z0, z1 = model(both).chunk(2)
             loss_func(z0, z1).backward()
             opt.step()
             opt.zero_grad()
 
     return round_
+
+
+def worker_counts(device):
+    "What is tried for the DataLoader"
+    return (0, 1, 2) if device == "cpu" else sorted({4, 8, os.cpu_count()})
 
 
 def images(n):
@@ -112,15 +126,16 @@ def main():
     import lightly
 
     args = arguments(__doc__.splitlines()[0], ["lightly"])
-    x = images(STEPS * args.images)
+    x = images(STEPS * args.images).to(args.device)
     torch.manual_seed(0)
-    dtype = pick_precision()
+    dtype = pick_precision("auto", args.device)
     model = SimCLR(
         make_encoder("small_cnn", 1, 28, 0.5, 0.25), make_projector("mlp", 256), NTXentLoss(TEMPERATURE)
     ).train()
+    model.to(args.device)
     opt = make_optimizer(model)
     mine = ours(x, model, opt, args.images, dtype)
-    theirs = {n: lightly_arm(x, model, opt, args.images, n, dtype) for n in (0, 1, 2)}
+    theirs = {n: lightly_arm(x, model, opt, args.images, n, dtype) for n in worker_counts(args.device)}
     mine()
     trials = {n: [seconds(arm) for _ in range(3)][1:] for n, arm in theirs.items()}
     best = min(trials, key=lambda n: statistics.median(trials[n]))

@@ -6,7 +6,7 @@
     python benchmarks/views.py kornia          # batch by batch; needs kornia installed
     python benchmarks/views.py --colour torchvision
 
-All arms have the same strengths, start from uint8 and end with one float batch of both views, on the CPU in one
+All arms have the same strengths, start from uint8 and end with one float batch of both views, on one device in one
 process. A round is a few batches, so that what one arm left in the caches does not count for the other.
 """
 
@@ -85,7 +85,7 @@ def main():
     kind, shape = ("colour", (3, 32, 32)) if args.colour else ("views", (1, 28, 28))
     x = torch.randint(
         0, 256, (args.images, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    ).to(args.device)
     mine, (theirs, version) = ours(x, args.colour), arms[args.peer](x, args.colour)
     a, b = mine(), theirs()
     assert a.shape == b.shape == (2 * args.images, *shape) and a.dtype == b.dtype == torch.float32

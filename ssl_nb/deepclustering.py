@@ -9,12 +9,12 @@ __all__ = ['KMeansResult', 'kmeans', 'cluster', 'contingency', 'match_clusters',
            'clustering_scores', 'label_stability', 'all_images', 'show_clusters', 'cluster_net', 'size_entropy',
            'cluster_verdict', 'renumbered', 'ClusterLoop', 'train_on_clusters', 'Decoder', 'train_autoencoder',
            'deepcluster', 'save_assignments', 'cluster_health', 'cluster_pictures', 'plot_progress', 'label_scores',
-           'score_run', 'plot_quality']
+           'score_run', 'score_held_out', 'plot_quality']
 
 # %% ../nbs/05_deepcluster.ipynb #18318458
 import inspect
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,7 +26,7 @@ from fastcore.basics import patch, store_attr
 from torch import Tensor, nn
 
 from .augment import augmentation
-from .classifier import Classifier, make_head, save_classifier
+from .classifier import Classifier, load_classifier, make_head, save_classifier
 from ssl_nb.core import (
     SslNbError,
     atomic_path,
@@ -446,7 +446,7 @@ def recluster(
 ):
     "New pseudo-labels from the present features"
     iteration, within = divmod(done, self.epochs_per_iteration)
-    h = features(self.net.encoder, self.batches.x)
+    h = features(self.net.encoder, self.batches.x).to(self.batches.device)
     km = kmeans(h, self.n_clusters, self.n_init, self.seed + 1000 * iteration + within)
     labels = km.labels_
     if self.align and self.labels is not None:
@@ -544,13 +544,14 @@ def train_on_clusters(
         loop.batches,
         nn.CrossEntropyLoss(label_smoothing=label_smoothing),
         num_iterations * epochs_per_iteration,
-        torch.optim.Adam(net.parameters(), lr=learning_rate),
+        torch.optim.Adam(net.parameters(), lr=learning_rate, fused=True if x.is_cuda else None),
         warmup=None,
         cbs=[Augment(transform, seed), loop],
         out=out,
         label='clustering and training',
         quiet=quiet,
         dtype=dtype,
+        record=True,
     )
     net.eval()
     return loop
@@ -614,6 +615,7 @@ def deepcluster(
     image_size: Annotated[int, Ge(8)] | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files in a folder that are no images
     n_images: Annotated[int, Ge(2)] | None = None,  # Use only so many of the training images, drawn at random
+    test_images: bool = True,  # Cluster the test images too; else the networks only name them afterwards
     num_iterations: Count = 10,  # Clusterings with a training after each
     epochs_per_iteration: Count = 50,  # Passes over the images in each
     batch_size: Annotated[int, Ge(2)] = 128,  # Images in a step
@@ -627,7 +629,7 @@ def deepcluster(
     autoencoder_epochs: Natural = 0,  # Of an autoencoder beforehand
     align: bool = False,  # Give new clusters the old numbers where they fit
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',  # What the network computes in
-    compile: bool = False,  # Run the network through torch.compile; on a GPU as a captured graph
+    compile: bool = False,  # Run the network through torch.compile
     pictures: bool = True,  # Draw grids, map, progress, confusion and quality
     device: str = 'auto',  # auto, cpu, cuda or mps
     seed: Natural = 0,  # Of everything random
@@ -643,7 +645,7 @@ def deepcluster(
     out = Path(out or Path('runs') / f"deepcluster-{Path(data_name(data) or 'run').name}")
     state = claim(out, force, resume)
     d = part_of(load_data(data, image_size, bad_files), n_images, seed=seed)
-    im = all_images(d)
+    im = all_images(d if test_images else replace(d, test=None))
     _check_images(im, n_clusters, d.name)
     dtype = pick_precision(own_precision(out, precision, resume), dev)
     given |= dict(data=data_name(data), image_size=im.shape[1], precision=precision_name(dtype))
@@ -667,11 +669,14 @@ def deepcluster(
         )
         log.append(f'autoencoder: {errors}')
     if compile:
-        net.compile(mode='reduce-overhead' if dev.type == 'cuda' else None)
+        net.compile()
     loop = train_on_clusters(
         net, x, augmentation(**options), dtype=dtype, out=out, quiet=quiet, log=log, **_of_loop(given)
     )
-    found = _finish_loop(loop, out, im, pictures, 0 if d.test is None else len(d.test))
+    n_test = len(d.test) if test_images and d.test is not None else 0
+    found = _finish_loop(loop, out, im, pictures, n_test)
+    if not test_images:
+        score_held_out(found, out, d.test)
     finish_run(out, found | dict(seconds=round(before + time.perf_counter() - began, 1)))
     return load_run(out)
 
@@ -834,6 +839,21 @@ def score_run(
         _score_pictures(Path(out), scores, rounds)
     more = (dict(scores=rounds) if rounds else {}) | (dict(step_scores=parts) if parts else {})
     return dict(cluster_acc=scores.pop('acc'), **scores) | more
+
+
+def score_held_out(
+    found: dict,  # What `score_run` gave; `test_acc` is added to each iteration
+    out,  # A run folder with the weights of each iteration
+    test: Images | None,  # Images that no clustering has seen
+):
+    "Accuracy on held-out images of the network after each iteration, its outputs matched to the classes"
+    if test is None or test.y is None:
+        return
+    for scores in found.get('scores', ()):
+        file = _weights_file(out, f'iter_{scores["iteration"]:02}')
+        if file.is_file():
+            named = load_classifier(file).predict(test.x)
+            scores['test_acc'] = hungarian_accuracy(test.y.numpy(), named.numpy())
 
 # %% ../nbs/05_deepcluster.ipynb #97dc0c51
 def _score_pictures(out, s, rounds):

@@ -119,7 +119,8 @@ class Encoder(nn.Module):
         self.options = options or {}
         self.register_buffer('mean', _per_channel(mean, channels))
         self.register_buffer('std', _per_channel(std, channels))
-        self.to(memory_format=self.memory_format)
+        device = next((p.device for p in body.parameters()), 'cpu')  # that of the statistics may be another
+        self.to(device, memory_format=self.memory_format)
 
     def forward(self, x):
         return self.body(((x - self.mean) / self.std).contiguous(memory_format=self.memory_format))

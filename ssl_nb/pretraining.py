@@ -84,6 +84,7 @@ from ssl_nb.training import (
     optimizer_defaults,
     own_precision,
     pick_precision,
+    plain,
     precision_name,
 )
 
@@ -262,7 +263,9 @@ def simclr_learner(
     model = share(model.to(x.device))
     opt = make_optimizer(model, optimizer, lr, weight_decay, **(optimizer_options or {}))
     batches = Batches(x, batch_size=batch_size, seed=seed)
-    return make_learner(model, batches, model.objective, opt, [SimCLRCallback(views, seed), *cbs], dtype)
+    known = is_builtin(plain(model).encoder.arch) and type(plain(model).objective).__module__ == __name__
+    cbs = [SimCLRCallback(views, seed), *cbs]
+    return make_learner(model, batches, model.objective, opt, cbs, dtype, record=known)
 
 # %% ../nbs/03_pretrain.ipynb #392c3b52
 def effective_rank(h: Tensor) -> float:

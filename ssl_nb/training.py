@@ -6,10 +6,10 @@ Docs: https://ssl-nb.github.io/ssl_nb/training.html.md"""
 
 # %% auto #0
 __all__ = ['PRECISIONS', 'OPTIMIZERS', 'pick_precision', 'precision_name', 'own_precision', 'autocast', 'InPrecision',
-           'ScaledGradients', 'UsualRate', 'LARS', 'optimizer_defaults', 'decayed', 'make_optimizer', 'warmup_cosine',
-           'Schedule', 'TrainingCallback', 'Augment', 'RandomBatches', 'write_history', 'read_history', 'History',
-           'plain', 'Checkpoint', 'check_checkpoint', 'load_checkpoint', 'Bar', 'TorchOptimizer', 'make_learner',
-           'training_files', 'fit', 'train']
+           'ScaledGradients', 'UsualRate', 'on_gpu', 'LARS', 'optimizer_defaults', 'decayed', 'make_optimizer',
+           'warmup_cosine', 'Schedule', 'TrainingCallback', 'Augment', 'RandomBatches', 'write_history', 'read_history',
+           'History', 'plain', 'Checkpoint', 'check_checkpoint', 'load_checkpoint', 'Bar', 'TorchOptimizer',
+           'RecordedStep', 'RecordingLearner', 'can_record', 'make_learner', 'training_files', 'fit', 'train']
 
 # %% ../nbs/training.ipynb #a2198625
 import contextlib
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from fastcore.basics import patch
 from torch import nn
 
 with warnings.catch_warnings():
@@ -153,9 +154,15 @@ class UsualRate:
     per_256: bool = True  # The rate is for a batch of 256 images, and grows with the batch
 
 
+def on_gpu(groups) -> bool | None:  # None elsewhere, torch's default
+    "Whether parameters lie on a GPU, where one kernel for all of them is faster"
+    first = next(iter(groups[0]['params'] if isinstance(groups[0], dict) else groups))
+    return True if first.is_cuda else None
+
+
 @OPTIMIZERS.register('adamw', about=UsualRate(2e-3, 0.01, per_256=False))
 def _adamw(params, lr, weight_decay):
-    return torch.optim.AdamW(params, lr=lr, weight_decay=weight_decay)
+    return torch.optim.AdamW(params, lr=lr, weight_decay=weight_decay, fused=on_gpu(params))
 
 
 @OPTIMIZERS.register('sgd', about=UsualRate(0.06, 5e-4))
@@ -532,6 +539,106 @@ class _Epochs(Callback):
         if not len(self.dls.valid):
             raise CancelValidException()  # or fastai draws a bar of no length
 
+# %% ../nbs/training.ipynb #c0ffee02
+class RecordedStep:
+    "Network, loss and gradients of one batch as a CUDA graph; it is recorded at the first call"
+
+    def __init__(self, model, loss_func, dtype=None, warm_up=3):
+        self.model, self.loss_func, self.dtype, self.warm_up = model, loss_func, dtype, warm_up
+        self.graph = None
+
+    def fits(self, batch) -> bool:
+        "Whether a batch (x, *targets) has the shapes that were recorded"
+        return self.graph is None or [t.shape for t in batch] == [t.shape for t in self.inputs]
+
+    def __call__(self, batch, scaler=None) -> tuple:  # (prediction, loss)
+        "Prediction and loss of a batch; its gradients are left in the parameters"
+        if self.graph is None:
+            self.record(batch, scaler)
+        for own, t in zip(self.inputs, batch):
+            own.copy_(t, non_blocking=True)
+        self.graph.replay()
+        for p, grad in self.grads:
+            p.grad = grad
+        return self.outputs
+
+    def compute(self, scaler):
+        "What is recorded"
+        x, *targets = self.inputs
+        with autocast(self.dtype, x.device):
+            pred = self.model(x)
+        pred = _as_float(pred)
+        loss = self.loss_func(pred, *targets)
+        (scaler.scale(loss) if scaler else loss).backward()
+        return pred.detach(), loss.detach()
+
+# %% ../nbs/training.ipynb #c0ffee04
+@patch
+def record(self: RecordedStep, batch, scaler):
+    "Run the step a few times on the side, then record it"
+    self.inputs = [t.clone() for t in batch]
+    buffers = [(b, b.clone()) for b in self.model.buffers()]
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    try:
+        with torch.random.fork_rng(devices=[batch[0].device]), torch.cuda.stream(side):
+            for _ in range(self.warm_up):
+                self.compute(scaler)
+                self.model.zero_grad(set_to_none=True)
+    finally:
+        torch.cuda.current_stream().wait_stream(side)
+        for b, before in buffers:
+            b.copy_(before)
+    self.graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(self.graph):
+        self.outputs = self.compute(scaler)
+    self.grads = [(p, p.grad) for p in self.model.parameters() if p.grad is not None]
+
+# %% ../nbs/training.ipynb #c0ffee05
+class RecordingLearner(Learner):
+    "A Learner that plays back a `RecordedStep` where a batch fits it"
+
+    recorded, played = None, False
+
+    def _do_one_batch(self):
+        batch = (*self.xb, *self.yb)
+        self.played = self.recorded is not None and self.training and self.recorded.fits(batch)
+        if not self.played:
+            return super()._do_one_batch()
+        half = getattr(self, 'in_precision', None)
+        if half is not None:
+            half.leave()  # The recorded step opens its own
+        scaled = getattr(self, 'scaled_gradients', None)
+        try:
+            self.pred, self.loss_grad = self.recorded(batch, scaled and scaled.scaler)
+        except RuntimeError as e:
+            return self._unrecorded(e)
+        self('after_pred')
+        self.loss = self.loss_grad.clone()
+        self('after_loss')
+        self._do_grad_opt()
+
+    def _unrecorded(self, error):
+        "Do without, from here on"
+        if isinstance(error, torch.OutOfMemoryError):
+            raise error
+        says = ' '.join(str(error).split())[:120]
+        warnings.warn(
+            f'a step could not be recorded ({says}); training goes on without, slower', stacklevel=2
+        )
+        self.recorded, self.played = None, False
+        self.opt.zero_grad()
+        super()._do_one_batch()
+
+    def _backward(self):
+        if not self.played:
+            super()._backward()
+
+
+def can_record(model: nn.Module, batches) -> bool:
+    "Whether steps can be recorded: on one GPU, in one process"
+    return torch.device(batches.device).type == 'cuda' and world()[1] == 1
+
 # %% ../nbs/training.ipynb #6edc02a3
 def make_learner(
     model: nn.Module,  # Maps x to what the loss compares
@@ -540,12 +647,13 @@ def make_learner(
     optimizer: torch.optim.Optimizer,
     cbs=(),  # fastai callbacks
     dtype: torch.dtype | None = None,  # What the network computes in, from `pick_precision`
+    record: bool = False,  # Record a step on a GPU; nothing in network and loss may wait for the device
 ) -> Learner:
     "A fastai Learner"
     dls = DataLoaders(batches, [], device=batches.device)
     half = [] if dtype is None else [InPrecision(dtype)]
     scaled = [ScaledGradients()] if dtype == torch.float16 else []
-    learn = Learner(
+    learn = RecordingLearner(
         dls,
         model,
         loss_func,
@@ -554,6 +662,8 @@ def make_learner(
         cbs=[_Epochs(), *half, *scaled, *cbs],
         opt_func=lambda *_, **__: TorchOptimizer(opt=optimizer),
     )
+    if record and can_record(model, batches):
+        learn.recorded = RecordedStep(model, loss_func, dtype)
     learn.recorder.valid_metrics = False  # there is no validation loss, so no empty column for it
     return learn
 
@@ -616,6 +726,8 @@ def _run(learn, epochs, bar, start):
         ) from None
     finally:
         bar.after_fit()
+        # what hangs on the last batch would keep its memory, and another recording of the same network from working
+        learn.pred = learn.loss = learn.loss_grad = None
         for cb in learn.cbs:
             if isinstance(cb, InPrecision):
                 cb.leave()
@@ -642,11 +754,12 @@ def train(
     label: str = 'training',  # Of the bar
     quiet: bool = True,  # No bar
     dtype: torch.dtype | None = None,  # What the network computes in
+    record: bool = False,  # Record a step on a GPU, see `make_learner`
 ) -> list:  # The rows of the history
     "Train a network; with `out` it can be interrupted and goes on"
     model.train()
     dtype = _begun_in(training_files(out, name)[1], dtype)
-    learn = make_learner(model, batches, loss_func, optimizer, cbs, dtype)
+    learn = make_learner(model, batches, loss_func, optimizer, cbs, dtype, record)
     return fit(learn, epochs, rates, warmup, out, name, label, quiet)
 
 
