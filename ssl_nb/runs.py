@@ -124,7 +124,9 @@ def written(path) -> list:
         return found
     for name in stage_names():
         for stage in (path / name, *path.glob(f'draw-*/labels-*/{name}')):
-            found += written(stage) + [stage / name for name in _LEFT if is_run(stage)]
+            mine = written(stage) + [stage / left for left in _LEFT if is_run(stage)]
+            # by it the folder is known, if only a part can be moved or removed
+            found += sorted(mine, key=lambda p: p.name == 'settings.json')
     found += [p for pattern in _inner for p in path.glob(pattern)]
     found += [path / name for name in reversed(_files)]
     return [p for p in found if p.is_file() and not p.is_symlink()]
