@@ -115,8 +115,7 @@ def test_every_file_of_a_stage_is_known_as_its_own(mine):
     for words in (
         "probe whole --labels-per-class 5 --supervised-steps 5 --quiet",
         f"finetune whole {few} --stop valid",
-        f"semi whole {few} --rounds 1",
-        "cluster whole --k 0 --n-init 1 --quiet",
+        "cluster whole --k 3 --n-init 1 --quiet",
         "probe whole --label-curve --sizes 1 --draws 1 --semi-up-to 0 --settings brief.ini --quiet",
         "report whole",
         "export whole --onnx",
