@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -124,7 +125,9 @@ def written(path) -> list:
         return found
     for name in stage_names():
         for stage in (path / name, *path.glob(f'draw-*/labels-*/{name}')):
-            found += written(stage) + [stage / name for name in _LEFT if is_run(stage)]
+            mine = written(stage) + [stage / left for left in _LEFT if is_run(stage)]
+            # by it the folder is known, if only a part can be moved or removed
+            found += sorted(mine, key=lambda p: p.name == 'settings.json')
     found += [p for pattern in _inner for p in path.glob(pattern)]
     found += [path / name for name in reversed(_files)]
     return [p for p in found if p.is_file() and not p.is_symlink()]
@@ -167,12 +170,18 @@ def _set_aside(path):
 
 
 def _drop_old(path):
-    "Remove what was set aside"
+    "Remove what was set aside, `metrics.json` last, so that a kill in between is seen again"
     old = path / _OLD
-    last = [p for p in [old / 'metrics.json'] if p.is_file()]
-    _remove(written(old) or last, old)
-    if old.is_dir() and not any(old.iterdir()):
-        old.rmdir()
+    if not old.is_dir():
+        return
+    last = old / 'metrics.json'
+    for p in old.iterdir():
+        if p.is_dir():
+            shutil.rmtree(p)
+        elif p != last:
+            p.unlink()
+    last.unlink(missing_ok=True)
+    old.rmdir()
 
 # %% ../nbs/runs.ipynb #6d8b1106
 def recover(path):
@@ -184,6 +193,8 @@ def recover(path):
     is_whole = (old / 'metrics.json').is_file()
     if is_whole and (path / 'metrics.json').is_file():
         _drop_old(path)
+    elif not any(old.iterdir()):
+        old.rmdir()
     elif not is_whole or not (path / 'settings.json').is_file():
         _put_back(path, old)
 
@@ -247,7 +258,7 @@ _surroundings = 'command versions device threads commit dirty date'.split()
 def _name_of(settings):
     "A name for a run by what it computes; by it the files of a run know that they belong together"
     what = {k: v for k, v in settings.items() if k not in _surroundings}
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(what, default=str).encode()).hexdigest()[:12]
 
 # %% ../nbs/runs.ipynb #ab0371b7
 def finish_run(path, metrics: dict):
@@ -265,12 +276,13 @@ def finish_run(path, metrics: dict):
 def run_id(path) -> str | None:  # None of a run of an earlier version
     "By what a run folder, its metrics and its checkpoints know each other"
     file = Path(path) / 'settings.json'
-    return read_json(file).get('run_id') if file.is_file() else None
+    found = read_json(file) if file.is_file() else None
+    return found.get('run_id') if isinstance(found, dict) else None
 
 
 def _rows_in(file):
     "The rows of a CSV without its head, None when there is none"
-    return len(file.read_text(encoding='utf-8').splitlines()) - 1 if file.is_file() else None
+    return len(file.read_bytes().splitlines()) - 1 if file.is_file() else None
 
 # %% ../nbs/runs.ipynb #b6d342a4
 _metric_kinds = (
