@@ -91,39 +91,45 @@ def network(x, s):
     return SimCLR(encoder, head, NTXentLoss(s["temperature"])).to(x.device)
 
 
-def ours(data, args):
-    "A network trained by ssl_nb with everything that makes a GPU fast"
-    s = resolve("pretrain", "cifar10", encoder="resnet18") | overrides(args)
+def our_learner(data, args, s):
+    "What makes a Learner with everything that makes a GPU fast; it returns Learner and network"
     x, dtype = data.train.x.to(args.device), pick_precision("auto", args.device)
-    strengths = {k: v for k, v in s.items() if k in augmentation_names()}
+    views = Views(augmentation(**{k: v for k, v in s.items() if k in augmentation_names()}))
+    lr, decay = optimizer_defaults(s["optimizer"], s["batch_size"], s["lr"], s["weight_decay"])
+    how = dict(lr=lr, weight_decay=decay, optimizer=s["optimizer"], dtype=dtype)
 
-    def learner(cbs):
+    def make():
         model = network(x, s)
-        lr, decay = optimizer_defaults(s["optimizer"], s["batch_size"], s["lr"], s["weight_decay"])
-        views = Views(augmentation(**strengths))
-        how = dict(lr=lr, weight_decay=decay, optimizer=s["optimizer"])
-        learn = simclr_learner(x, model, views, s["batch_size"], cbs=cbs, dtype=dtype, **how)
+        learn = simclr_learner(x, model, views, s["batch_size"], **how)
         if not args.no_compile:
             model.compile()
         return learn, model
 
+    return make
+
+
+def ours(data, args):
+    "A network trained by ssl_nb"
+    s = resolve("pretrain", "cifar10", encoder="resnet18") | overrides(args)
+    make = our_learner(data, args, s)
     # two epochs tell the time of one; what torch.compile takes is in the first
     started = time.perf_counter()
-    trial = fit(learner([])[0], 2)
-    compiling = time.perf_counter() - started - 2 * trial[-1]["seconds"]
-    epochs = max(2, int((args.seconds - max(0.0, compiling)) / trial[-1]["seconds"]))
+    trial = fit(make()[0], 2)
+    compiling = max(0.0, time.perf_counter() - started - 2 * trial[-1]["seconds"])
+    epochs = max(2, int((args.seconds - compiling) / trial[-1]["seconds"]))
     print(f"{trial[-1]['seconds']:.2f} s an epoch, {compiling:.0f} s to compile, {epochs} epochs", flush=True)
-    learn, model = learner([])
+    learn, model = make()
     curve = Curve(model.encoder, data, args.device, epochs)
-    curve.clock.spent = max(0.0, compiling)  # the second network finds its kernels made
+    curve.clock.spent = compiling  # the second network finds its kernels made
     learn.add_cbs([Vote(curve)])
     curve.clock.go()
     fit(learn, epochs)
     settings = {k: v for k, v in s.items() if v is None or isinstance(v, (int, float, str, bool))}
+    precision = str(pick_precision("auto", args.device))
     return (
         model.encoder,
         curve,
-        settings | dict(epochs=epochs, compile=not args.no_compile, precision=str(dtype)),
+        settings | dict(epochs=epochs, compile=not args.no_compile, precision=precision),
     )
 
 
@@ -154,27 +160,23 @@ class Pictures(torch.utils.data.Dataset):
         return self.transform(Image.fromarray(self.x[i]))
 
 
-def lightly(data, args):
-    "The recipe of lightly's SimCLR example: its views, workers, loss and optimiser, half precision"
-    from lightly.loss import NTXentLoss as Theirs
+def lightly_loader(data, batch, workers):
+    "lightly's views of the training images"
     from lightly.transforms.simclr_transform import SimCLRTransform
 
-    batch, dtype = 256, pick_precision("auto", args.device)
-    model = network(data.train.x.to(args.device), dict(projection_dim=128, temperature=0.5)).train()
     pictures = Pictures(data.train.x, SimCLRTransform(input_size=32, gaussian_blur=0.0, normalize=None))
-    loader = torch.utils.data.DataLoader(
-        pictures,
-        batch,
-        shuffle=True,
-        drop_last=True,
-        num_workers=args.workers,
-        persistent_workers=True,
-        pin_memory=True,
-    )
-    loss_func = Theirs(0.5)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.06, momentum=0.9, weight_decay=5e-4)
+    how = dict(shuffle=True, drop_last=True, num_workers=workers, persistent_workers=True, pin_memory=True)
+    return torch.utils.data.DataLoader(pictures, batch, **how)
+
+
+def lightly_epoch(model, loader, optimizer, args):
+    "What trains one epoch by lightly's loss"
+    from lightly.loss import NTXentLoss as Theirs
+
+    loss_func, dtype = Theirs(0.5), pick_precision("auto", args.device)
 
     def epoch():
+        model.train()
         for views in loader:
             both = torch.cat(views).to(args.device, non_blocking=True)
             with autocast(dtype, args.device):
@@ -184,24 +186,32 @@ def lightly(data, args):
             optimizer.zero_grad()
         torch.cuda.synchronize()
 
+    return epoch
+
+
+def lightly(data, args):
+    "The recipe of lightly's SimCLR example: its views, workers, loss and optimiser, half precision"
+    batch, how = 256, dict(projection_dim=128, temperature=0.5)
+    model = network(data.train.x.to(args.device), how)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.06, momentum=0.9, weight_decay=5e-4)
+    epoch = lightly_epoch(model, lightly_loader(data, batch, args.workers), optimizer, args)
     epoch()  # workers start
     started = time.perf_counter()
     epoch()
     epochs = max(2, int(args.seconds / (time.perf_counter() - started)))
     print(f"{time.perf_counter() - started:.2f} s an epoch, {epochs} epochs", flush=True)
-    fresh = network(data.train.x.to(args.device), dict(projection_dim=128, temperature=0.5))
-    model.load_state_dict(fresh.state_dict())
+    model.load_state_dict(network(data.train.x.to(args.device), how).state_dict())
     optimizer.state.clear()
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     curve = Curve(model.encoder, data, args.device, epochs)
     curve.clock.go()
     for n in range(epochs):
-        model.train()
         epoch()
         schedule.step()
         curve.after(n + 1)
     settings = dict(batch_size=batch, temperature=0.5, lr=0.06, optimizer="sgd", workers=args.workers)
-    return model.encoder, curve, settings | dict(epochs=epochs, compile=False, precision=str(dtype))
+    precision = str(pick_precision("auto", args.device))
+    return model.encoder, curve, settings | dict(epochs=epochs, compile=False, precision=precision)
 
 
 def part(name, args):
@@ -239,34 +249,30 @@ def reached(rows, goal):
     return next((row["seconds"] for row in rows if row["knn_acc"] >= goal), None)
 
 
+def compared(first, name, found):
+    "The metrics of a peer, and ours at the same second"
+    at = found["rows"][-1]["seconds"]
+    metrics = {f"{name}_seconds_to_{100 * g:.0f}": [reached(found["rows"], g)] for g in GOALS}
+    metrics |= {f"{name}_knn_acc": [found["test_knn_acc"]], f"{name}_linear_acc": [found["linear_acc"]]}
+    before = [row for row in first["rows"] if row["seconds"] <= at]
+    then = before[-1]["knn_acc"] if before else None
+    return metrics | {"valid_knn_acc_then": [then], f"{name}_valid_knn_acc": [found["knn_acc"]]}
+
+
 def record(args):
     "The record of the parts that are there"
-    parts = {
-        n: read_json(args.out / f"{n}.json")
-        for n in ("ours", "lightly")
-        if (args.out / f"{n}.json").is_file()
-    }
+    files = {n: args.out / f"{n}.json" for n in ("ours", "lightly")}
+    parts = {n: read_json(f) for n, f in files.items() if f.is_file()}
     if "ours" not in parts:
-        sys.exit(f"there is no {args.out / 'ours.json'}; run the arm ours first")
+        sys.exit(f"there is no {files['ours']}; run the arm ours first")
     first = parts["ours"]
     metrics = {f"seconds_to_{100 * g:.0f}": [reached(first["rows"], g)] for g in GOALS}
     metrics |= {"knn_acc": [first["test_knn_acc"]], "linear_acc": [first["linear_acc"]]}
-    for name, found in parts.items():
-        if name != "ours":
-            at = found["rows"][-1]["seconds"]
-            metrics |= {f"{name}_seconds_to_{100 * g:.0f}": [reached(found["rows"], g)] for g in GOALS}
-            metrics |= {
-                f"{name}_knn_acc": [found["test_knn_acc"]],
-                f"{name}_linear_acc": [found["linear_acc"]],
-            }
-            same = max(
-                (r for r in first["rows"] if r["seconds"] <= at), key=lambda r: r["seconds"], default=None
-            )
-            metrics |= {
-                "valid_knn_acc_then": [same and same["knn_acc"]],
-                f"{name}_valid_knn_acc": [found["knn_acc"]],
-            }
+    if "lightly" in parts:
+        metrics |= compared(first, "lightly", parts["lightly"])
     known = first["about"]
+    extra = dict(date=known["date"], curves={n: found["rows"] for n, found in parts.items()})
+    extra |= dict(peer_versions={n: found["version"] for n, found in parts.items() if "version" in found})
     path = write_record(
         args.results,
         dict(
@@ -280,11 +286,7 @@ def record(args):
             seconds=[first["rows"][-1]["seconds"]],
             deviation="one seed",
             metrics=metrics,
-            extra=dict(
-                date=known["date"],
-                curves={n: found["rows"] for n, found in parts.items()},
-                peer_versions={n: found["version"] for n, found in parts.items() if "version" in found},
-            ),
+            extra=extra,
             **{k: known[k] for k in ("device", "threads", "versions", "commit", "dirty")},
         ),
     )

@@ -351,7 +351,9 @@ class Blur(Transform):
 
     def __init__(
         self,
-        sigma: NonNegative,  # Largest standard deviation of a Gaussian blur in pixels
+        sigma: Annotated[
+            float, Interval(ge=0, le=100)
+        ],  # Largest standard deviation of a Gaussian blur in pixels
         p: Share = 1.0,  # Probability that an image is changed
     ):
         self.sigma = sigma

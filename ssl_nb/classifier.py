@@ -25,17 +25,20 @@ from ssl_nb.core import (
     figure_style,
     pick_device,
     read_json,
+    reading,
     save_figure,
     shown,
     unknown,
     write_json,
 )
-from .data import Images, Source, few_labels, read_files, to_images
+from .data import Images, Source, class_numbers, few_labels, read_files, to_images
 from ssl_nb.encoders import (
     Encoder,
     body_of,
+    check_fits,
     feature_dim,
     features,
+    finite,
     fit_weights,
     fitting,
     layer_groups,
@@ -82,7 +85,9 @@ class Classifier(nn.Module):
         "(N,K) probabilities of uint8 images"
         self.eval()
         dev = next(self.head.parameters()).device
-        return torch.cat([self(b.to(dev).float() / 255).softmax(1).cpu() for b in x.split(batch_size)])
+        return finite(
+            torch.cat([self(b.to(dev).float() / 255).softmax(1).cpu() for b in x.split(batch_size)])
+        )
 
     def predict(self, x) -> Tensor:
         return self.predict_proba(x).argmax(1)
@@ -296,26 +301,39 @@ def load_classifier(
     if 'classes' not in meta:
         raise SslNbError(f"{path} holds no classifier; make one with `ssl_nb probe RUN`")
     network = body_of(meta, copy.deepcopy(body), path)
-    encoder = make_encoder(network, meta['channels'], meta['size'], **meta['options'])
-    head = make_head(meta.get('head') or weights['head.weight'].shape[::-1])
-    model = Classifier(encoder, head, meta['classes'], meta.get('sharpness', 0.0))
+    make = lambda: _made(network, meta, weights)
+    with reading(path, 'a classifier of ours'):
+        check_fits(make, weights, path)
+    model = make()
     fit_weights(model, weights, path)
     return model.eval()
 
+
+def _made(network, meta, weights):
+    "The classifier that a file describes, untrained"
+    encoder = make_encoder(network, meta['channels'], meta['size'], **meta['options'])
+    sizes = meta.get('head') or weights['head.weight'].shape[::-1]
+    if sizes[-1] != len(meta['classes']):
+        raise ValueError(f"{sizes[-1]} outputs for {len(meta['classes'])} classes")
+    return Classifier(encoder, make_head(sizes), meta['classes'], meta.get('sharpness', 0.0))
+
 # %% ../nbs/classifier.ipynb #ff42399b
-def class_scores(y, pred, classes) -> dict:
+def class_scores(
+    y,  # (N,) true classes, as numbers from 0 or as names
+    pred,  # (N,) predicted ones
+    classes,  # The names
+) -> dict:
     "Accuracy, macro F1, scores of each class and the confusion matrix"
     from sklearn.metrics import classification_report
 
-    names = [str(c) for c in classes]
-    rep = classification_report(
-        y, pred, labels=range(len(names)), target_names=names, output_dict=True, zero_division=0
-    )
+    y, pred = (class_numbers(v, classes)[0] for v in (y, pred))
+    # by number, as a class may be called accuracy
+    rep = classification_report(y, pred, labels=range(len(classes)), output_dict=True, zero_division=0)
     return dict(
-        accuracy=float((np.asarray(y) == np.asarray(pred)).mean()),
+        accuracy=float((y == pred).mean()),
         macro_f1=rep['macro avg']['f1-score'],
         classes=list(classes),
-        per_class={c: rep[str(c)] for c in classes},
+        per_class={c: rep[str(i)] for i, c in enumerate(classes)},
         confusion=confusion(y, pred, len(classes)).tolist(),
     )
 
@@ -414,7 +432,8 @@ def evaluate(
     p = model.to(pick_device(device)).predict_proba(fitting(d.test.x, model.encoder))
     cal = calibration(p, d.test.y)
     scores = class_scores(d.test.y, p.argmax(1), d.classes)
-    scores |= dict(n_test=len(d.test), calibration=cal, ece=cal['ece'], report=_report(d, p.argmax(1)))
+    scores |= dict(n_test=len(d.test), n_twins=d.twins, calibration=cal, ece=cal['ece'])
+    scores |= dict(report=_report(d, p.argmax(1)))
     if out is not None:
         result_pictures(Path(out), d.test, p)
         write_json(Path(out) / 'metrics.json', scores)

@@ -10,6 +10,7 @@ __all__ = ['COMMANDS', 'Command', 'command', 'make_parser', 'parse', 'open_run',
 # %% ../nbs/cli.ipynb #704c1735
 import argparse
 import contextlib
+import errno
 import inspect
 import os
 import sys
@@ -18,13 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from ssl_nb.core import (
     Printable,
     SslNbError,
+    at_home,
     check_device,
     csv_cell,
+    holding,
+    machine_says,
     read_json,
     shown,
     torchrun_process,
@@ -42,8 +46,8 @@ from ssl_nb.experiments import (
     reproduce_all,
 )
 from ssl_nb.runs import (
-    check_out,
     check_writable,
+    claim,
     percent,
     read_settings,
     set_command,
@@ -55,6 +59,7 @@ from ssl_nb.runs import (
 from ssl_nb.settings import (
     CONTROLS,
     Count,
+    Few,
     Param,
     Positive,
     convert,
@@ -197,7 +202,7 @@ _with_switch = dict(probe='all arms at growing numbers of labels (sizes, draws, 
 # %% ../nbs/cli.ipynb #93142d4f
 def parse(argv) -> argparse.Namespace:
     "The arguments of a command line, and the `command`, or a clear error"
-    argv = _with_model(list(argv))
+    argv = _with_model([_at_home(a) for a in argv])
     if argv and not argv[0].startswith('-') and argv[0] not in COMMANDS:
         raise unknown('command', argv[0], COMMANDS)
     top = make_parser(argv)
@@ -228,6 +233,12 @@ def _with_model(argv):
         return argv
     i = words.index('--model')
     return [words[0], str(shipped_model(words[i + 1])), *words[1:i], *words[i + 2 :]]
+
+
+def _at_home(word):
+    "A word of the command line in which `~` stands for the user's folder; no shell looks behind a `=`"
+    flag, equals, value = word.partition('=')
+    return flag + equals + at_home(value) if flag.startswith('--') else at_home(word)
 
 # %% ../nbs/cli.ipynb #9658fa66
 def _typed(c, given):
@@ -280,6 +291,7 @@ def _call(name, given):
 # exit status: 0, 1 (the machine failed), 2 (bad input), 75 (time is up, call again), 130 (interrupted)
 def main(argv=None) -> int:
     "The command `ssl_nb`"
+    _hold_streams()
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
         given = vars(parse(argv))
@@ -288,34 +300,51 @@ def main(argv=None) -> int:
             make_parser().print_help()
             return 0
         set_command(argv)
-        _call(name, given)
+        with holding():
+            _call(name, given)
         return 0
     except SystemExit as e:
         return e.code or 0
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
-    except (SslNbError, TimeUp, KeyboardInterrupt, OSError) as e:
+    except BaseException as e:
+        if not isinstance(e, (SslNbError, TimeUp, KeyboardInterrupt)) and machine_says(e) is None:
+            raise
         return _end(e, argv)
+
+
+def _hold_streams():
+    "Open what was closed before we began, or a file of ours would take its number and get its text"
+    for name in ('stdin', 'stdout', 'stderr'):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, 'r' if name == 'stdin' else 'w'))
 
 # %% ../nbs/cli.ipynb #146db007
 def _end(e, argv):
     "Say in one line what ended a command, and the exit status"
     on = f"what was finished is kept, go on with: {_again(argv)}"
-    status, says = 1, f"{getattr(e, 'strerror', None) or e}"
+    status, says = 1, machine_says(e)
     if isinstance(e, SslNbError):
         status, says = 2, shown(e)
         # all have the same mistake to tell: when process 0 has, torchrun ends the others
-        if torchrun_process()[0]:
+        if _is_told_by_another():
             time.sleep(30)
     elif isinstance(e, TimeUp):
         status, says = 75, f'the time is up; {on}'
     elif isinstance(e, KeyboardInterrupt):
         status, says = 130, f'interrupted; {on}'
-    elif e.filename:
-        says += f' ({e.filename})'
+    elif getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT):
+        says += f'; {on}'
     print(f"{chr(10) if status == 130 else ''}ssl_nb: {says}", file=sys.stderr)
     return status
+
+
+def _is_told_by_another():
+    try:
+        return torchrun_process()[0] > 0
+    except SslNbError:
+        return False
 
 
 def _again(argv):
@@ -331,15 +360,14 @@ def _check_new(stage, **given):
     s = resolve(stage, **given)
     name = Path(s['data']).name
     usual = s['preset'] or name if stage == 'pretrain' else f'{stage}-{name}'
-    check_out(given.get('out') or Path('runs') / usual, given.get('force', False), given.get('resume', False))
+    claim(given.get('out') or Path('runs') / usual, given.get('force', False), given.get('resume', False))
 
 
 def _check_on_run(stage, run, encoder=None, **given):
     "Of a stage that works on a run"
     read_settings(run)
     resolve(stage, **given)
-    if not given.get('resume'):
-        check_out(given.get('out') or Path(run) / stage, given.get('force', False))
+    claim(given.get('out') or Path(run) / stage, given.get('force', False), given.get('resume', False))
 
 
 def _check_probe(run, label_curve=False, **given):
@@ -409,6 +437,14 @@ def _demo(**given):
     print(f"\nreport: {out['report']}")
 
 
+def _say_twins(m):
+    "How many test images were learned from, too"
+    from ssl_nb.reporting import twins_line
+
+    if line := twins_line(m):
+        print(line)
+
+
 def _of_pixels(m):
     "The row of bare pixels, where they were clustered too"
     return {'clusters of bare pixels': m['pixel_acc']} if 'pixel_acc' in m else {}
@@ -429,6 +465,7 @@ def _say_end(out, m):
     "What the numbers mean, and where they are"
     if m.get('meaning'):
         print(m['meaning'])
+    _say_twins(m)
     print(f'run: {out.path}')
 
 
@@ -443,7 +480,8 @@ def _metrics(out):
 def _data(
     name: str | Path | None = None,  # A data set or a folder
     *,
-    image_size: Annotated[int, Ge(4)] | None = None,  # Scale images to this many pixels a side
+    image_size: Annotated[int, Interval(ge=4, le=4096)]
+    | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
     out: str | None = None,  # Save images, balance, sizes and copies as a picture (PNG)
     csv: str | None = None,  # Save what is found of each file as a table (CSV)
@@ -666,6 +704,7 @@ def _evaluate(
         return _say_evaluated_clusters(evaluate_clusters(where, data, device), quiet, verbose)
     e = evaluate(opened, data, device, out)
     print(f"accuracy {e['accuracy']:.4f}, macro F1 {e['macro_f1']:.4f}")
+    _say_twins(e)
     if quiet:
         return
     print(f"classifier: {e['classifier']} ({e['kind']}), {e['n_test']:,} test images")
@@ -901,7 +940,7 @@ def _reproduce(
     name=None,  # A record, which is written anew; or w1 to w5 (a write-up) or all; left out, the names are listed
     *,
     cpu_size: bool = False,  # The smaller version of a record, where there is one
-    seeds: Count | None = None,  # How many seeds
+    seeds: Few | None = None,  # How many seeds
     minutes: Positive | None = None,  # Begin nothing new after so many minutes; the same command goes on
     out: str = 'runs',  # Where the run folders go
     results: str = 'results',  # Where the record goes

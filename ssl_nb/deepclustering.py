@@ -13,6 +13,7 @@ __all__ = ['KMeansResult', 'kmeans', 'cluster', 'contingency', 'match_clusters',
 
 # %% ../nbs/05_deepcluster.ipynb #18318458
 import inspect
+import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +38,7 @@ from ssl_nb.core import (
     unknown,
     write_text,
 )
-from .data import Batches, Images, Source, load_data, part_of, show_images
+from .data import Batches, Images, Source, class_numbers, load_data, part_of, show_images
 from .encoders import feature_dim, features, make_encoder, pixel_statistics, raw_pixels
 from .figures import plot_confusion, plot_map, show_neighbours, tsne
 from .runs import about, check_images, check_out, check_same, read_settings, stage, start_run
@@ -70,46 +71,120 @@ class KMeansResult:
         "How close each of the points that were clustered is to its centre"
         return (torch.as_tensor(x).cpu() * torch.as_tensor(self.centers_)[self.labels_]).sum(1)
 
+# %% ../nbs/05_deepcluster.ipynb #0fc309b0
+class _Centred:
+    "Points around 0 and within 1, where float32 tells near ones apart; and the way there and back"
+
+    def __init__(self, x, spherical):
+        self.spherical = spherical
+        self.middle = x.mean(0)
+        x = x - self.middle
+        self.scale = x.abs().max().clamp(min=torch.finfo(x.dtype).tiny)
+        self.x = x.div_(self.scale)
+        if not torch.isfinite(self.x).all():
+            raise SslNbError("the features are too large to be squared; scale them down")
+
+    def into(self, c):
+        return (c.to(self.x) - self.middle) / self.scale
+
+    def back(self, c):
+        c = c * self.scale.to(c) + self.middle.to(c)
+        return F.normalize(c, dim=-1) if self.spherical else c
+
+    def allowed(self, c):
+        "Centres as they must be: of length 1 where clusters are spherical"
+        return self.into(self.back(c)).to(c) if self.spherical else c
+
+# %% ../nbs/05_deepcluster.ipynb #73217cbb
+def _starts(
+    x,  # (N,D) points
+    k: int,
+    n: int,  # How many starts
+    seed: int = 0,
+) -> Tensor:  # (n,k,D)
+    "Centres to start from, by greedy k-means++"
+    gen = torch.Generator().manual_seed(seed)
+    tries = 2 + int(math.log(k))
+    side = max(1, 2**25 // (tries * len(x)))
+    parts = [min(side, n - i) for i in range(0, n, side)]
+    return torch.cat([_greedy(x, k, part, tries, gen) for part in parts])
+
+
+def _greedy(x, k, n, tries, gen):
+    "As many starts side by side as fit into memory"
+    squares = x.square().sum(1)
+    rows = torch.arange(n, device=x.device)
+    drawn = torch.randint(len(x), (n, 1), generator=gen).to(x.device)
+    far = _squared(x, squares, drawn)[:, 0]  # (n,N) to the nearest centre so far
+    chosen = [drawn[:, 0]]
+    for _ in range(1, k):
+        heap = far.cumsum(1, dtype=_sums(x))
+        share = torch.rand(n, tries, generator=gen, dtype=torch.double).to(heap)
+        drawn = torch.searchsorted(heap, share * heap[:, -1:]).clamp(max=len(x) - 1)
+        each = torch.minimum(_squared(x, squares, drawn), far[:, None])
+        best = each.sum(2).argmin(1)
+        far = each[rows, best]
+        chosen.append(drawn[rows, best])
+    return x[torch.stack(chosen, 1)]
+
+
+def _squared(x, squares, drawn):
+    "(n,tries,N) squared distances of all points to some of them"
+    c = drawn.flatten()
+    cross = torch.addmm(squares, x[c], x.T, alpha=-2).add_(squares[c, None]).clamp_(min=0)
+    return cross.view(*drawn.shape, len(x))
+
+
+def _sums(x):
+    "What long sums are computed in"
+    return torch.float if x.device.type == 'mps' else torch.double
+
 # %% ../nbs/05_deepcluster.ipynb #c271ea2a
-def _faiss(x, k, n_init, seed, max_iter, spherical, init):
+def _faiss(points, k, n_init, seed, max_iter, init):
     import faiss
 
+    x = points.x.float().numpy()
     has_threshold = hasattr(faiss.ClusteringParameters(), 'early_stop_threshold')
-    km = faiss.Kmeans(
-        x.shape[1],
-        k,
-        niter=max_iter,
-        nredo=1 if init is not None else n_init,
-        seed=seed,
-        spherical=spherical,
-        min_points_per_centroid=1,
-        max_points_per_centroid=len(x),  # all points, not faiss's sample of them
-        **(dict(early_stop_threshold=1e-6) if has_threshold else {}),
-    )
-    km.train(x, init_centroids=init)
-    return km.centroids, sum(int(s['nsplit']) for s in km.iteration_stats)
+    found, split = [], []
+    for start in _starts(points.x.float(), k, n_init, seed) if init is None else init[None]:
+        km = faiss.Kmeans(
+            x.shape[1],
+            k,
+            niter=max_iter,
+            seed=seed,
+            min_points_per_centroid=1,
+            max_points_per_centroid=len(x),  # all points, not faiss's sample of them
+            **(dict(early_stop_threshold=1e-6) if has_threshold else {}),
+        )
+        km.train(x, init_centroids=start.float().numpy())
+        found.append(torch.as_tensor(km.centroids))
+        split.append(sum(int(s['nsplit']) for s in km.iteration_stats))
+    # our rounds bring spherical centres to length 1
+    best, centres, repaired = _settled(points, torch.stack(found), max_iter if points.spherical else 1)
+    return centres, split[best] + repaired
 
 
-def _sklearn(x, k, n_init, seed, max_iter, spherical, init):
+def _sklearn(points, k, n_init, seed, max_iter, init):
     from sklearn.cluster import KMeans
 
-    start = dict(n_init=n_init) if init is None else dict(init=init, n_init=1)
-    return KMeans(k, random_state=seed, max_iter=max_iter, tol=1e-6, **start).fit(x).cluster_centers_, 0
+    start = dict(n_init=n_init) if init is None else dict(init=init.numpy(), n_init=1)
+    model = KMeans(k, random_state=seed, max_iter=max_iter, tol=1e-6, **start).fit(points.x.numpy())
+    return torch.as_tensor(model.cluster_centers_), 0
 
 # %% ../nbs/05_deepcluster.ipynb #a7af90b3
-def _lloyd(x, c, max_iter, spherical, tol=1e-6):
+def _lloyd(points, x, c, max_iter, tol=1e-6):
     "k-means from (R,k,D) starts side by side: (objective, centres, repaired) of each"
     c = c.clone()
     starts = len(c)
-    length = x.square().sum().item()
+    length = x.square().sum(dtype=_sums(x)).item()
     live = torch.arange(starts, device=x.device)
     repaired = [0] * starts
-    last = torch.full((starts,), float('inf'), dtype=torch.double, device=x.device)
+    last = torch.full((starts,), float('inf'), dtype=_sums(x), device=x.device)
     for _ in range(max_iter):
         means, sizes, gain = _round(x, c[live])
         for j in (sizes == 0).any(1).nonzero()[:, 0].tolist():
             repaired[int(live[j])] += _refill(x, c[live[j]], means[j], sizes[j] == 0)
-        c[live] = F.normalize(means, dim=2) if spherical else means
+        c[live] = points.allowed(means)
         objective = length - 2 * gain
         going = (last[live] - objective) > tol * objective.abs()
         last[live] = objective
@@ -126,16 +201,25 @@ def _round(x, c):
     half = flat.square().sum(1) / 2
     first = torch.arange(r, device=x.device) * k
     sums = torch.zeros_like(flat)
-    sizes = torch.zeros(r * k, device=x.device)
-    gain = torch.zeros(r, dtype=torch.double, device=x.device)
+    sizes = torch.zeros(r * k, dtype=x.dtype, device=x.device)
+    gain = torch.zeros(r, dtype=_sums(x), device=x.device)
     for b in x.split(4096):
         score, near = torch.addmm(-half, b, flat.T).view(len(b), r, k).max(2)  # the largest is the nearest
-        hot = torch.zeros(len(b), r * k, device=x.device).scatter_(1, near + first, 1.0)
-        sums.addmm_(hot.T, b)
-        sizes += hot.sum(0)
-        gain += score.sum(0).double()
+        _add(sums, sizes, b, near + first)
+        gain += score.sum(0, dtype=gain.dtype)
     means = sums / sizes.clamp(min=1)[:, None]
     return means.view(r, k, d), sizes.view(r, k), gain
+
+
+def _add(sums, sizes, b, near):
+    "Add points (B,D) to the sums and sizes of their clusters, of each start (B,R) one"
+    if b.device.type == 'cpu' and b.shape[1] <= 16:
+        sums.index_add_(0, near.flatten(), b.repeat_interleave(near.shape[1], 0))
+        sizes += near.flatten().bincount(minlength=len(sizes))
+        return
+    hot = torch.zeros(len(b), len(sizes), dtype=b.dtype, device=b.device).scatter_(1, near, 1.0)
+    sums.addmm_(hot.T, b)
+    sizes += hot.sum(0)
 
 # %% ../nbs/05_deepcluster.ipynb #8faee0fd
 def _refill(x, c, new, empty):
@@ -145,21 +229,29 @@ def _refill(x, c, new, empty):
     return len(far)
 
 
-def _torch(x, k, n_init, seed, max_iter, spherical, init):
-    x = torch.as_tensor(x)
-    gen = torch.Generator().manual_seed(seed)
-    if init is None:
-        starts = [x[torch.randperm(len(x), generator=gen)[:k].to(x.device)] for _ in range(n_init)]
-    else:
-        starts = [torch.as_tensor(init).to(x)]
-    side = max(1, 512 // k)
-    found = []
-    for i in range(0, len(starts), side):
-        found += _lloyd(x, torch.stack(starts[i : i + side]), max_iter, spherical)
+def _torch(points, k, n_init, seed, max_iter, init):
+    starts = _starts(points.x.float(), k, n_init, seed) if init is None else init[None]
+    return _settled(points, starts, max_iter)[1:]
+
+
+def _settled(points, starts, max_iter):
+    "The best end of (R,k,D) starts: its number, its centres, how many clusters were filled again"
+    x = points.x.float()
+    found = _side_by_side(points, x, starts.to(x), max_iter)
+    if min(objective for objective, _, _ in found) < 1e-3 * x.square().sum() and _sums(x) == torch.double:
+        # tight clusters far apart: float32 cannot tell good ends from better ones
+        ends = torch.stack([centres for _, centres, _ in found]).double()
+        closer = _side_by_side(points, points.x.double(), ends, max_iter)
+        found = [(o, c, before[2] + more) for before, (o, c, more) in zip(found, closer)]
     least = min(objective for objective, _, _ in found)
     # the first of equals, whatever the last digits say
-    _, centres, repaired = next(o for o in found if o[0] <= least + 1e-4 * abs(least))
-    return centres.cpu().numpy(), repaired
+    best = next(i for i, o in enumerate(found) if o[0] <= least + 1e-4 * abs(least))
+    return best, *found[best][1:]
+
+
+def _side_by_side(points, x, starts, max_iter):
+    side = max(1, 512 // starts.shape[1])
+    return [end for part in starts.split(side) for end in _lloyd(points, x, part, max_iter)]
 
 # %% ../nbs/05_deepcluster.ipynb #d3fa785c
 _backends = dict(faiss=_faiss, sklearn=_sklearn, torch=_torch)
@@ -168,34 +260,36 @@ _backends = dict(faiss=_faiss, sklearn=_sklearn, torch=_torch)
 def kmeans(
     features,  # (N,D) array or tensor
     k: int,  # Clusters, 1..N
-    n_init: int = 20,  # Starts; the best objective is kept, >= 1
+    n_init: int = 20,  # Starts, each by a greedy k-means++ of its own; the best objective is kept, >= 1
     seed: int = 0,
     backend: Literal['auto', 'faiss', 'sklearn', 'torch'] = 'auto',  # Who computes; auto takes torch
     spherical: bool = True,  # Compare directions: features are brought to length 1
     max_iter: int = 100,  # Rounds of each start, >= 1
-    init=None,  # (k,D) centres to start from, in place of random starts
+    init=None,  # (k,D) centres to start from, in place of those of k-means++
 ) -> KMeansResult:
     "k-means clusters of features, the best of `n_init` starts by its objective; all images are used"
     if backend == 'auto':
         backend = 'torch'
     if backend not in _backends:
         raise unknown('backend', backend, ['auto', *_backends])
+    for name, number in dict(n_init=n_init, max_iter=max_iter).items():
+        if number < 1:
+            raise SslNbError(f"{name} = {number}; it should be 1 or more")
     x = _points(features, k, keep=backend == 'torch')
-    if spherical:
-        x = F.normalize(x, dim=1)
+    points = _Centred(_length_1(x) if spherical else x, spherical)
     if init is not None:
-        init = _checked_start(init, (k, x.shape[1]), spherical)
-    given = x if backend == 'torch' else x.numpy()
-    centres, repaired = _backends[backend](given, k, n_init, seed, max_iter, spherical, init)
-    if spherical:
-        centres = _length_1(centres)
-    labels, inertia = _nearest_centre(x, torch.as_tensor(centres).to(x))
-    return KMeansResult(labels, centres, inertia, backend, repaired)
+        init = points.allowed(points.into(_checked_start(init, (k, x.shape[1]))))
+    centres, repaired = _backends[backend](points, k, n_init, seed, max_iter, init)
+    centres = points.allowed(centres.to(points.x))
+    labels, inertia = _nearest_centre(points.x, centres)
+    inertia *= points.scale.item() ** 2
+    return KMeansResult(labels, points.back(centres).float().cpu().numpy(), inertia, backend, repaired)
 
 # %% ../nbs/05_deepcluster.ipynb #77d26516
 def _points(h, k, keep=False):
-    "Features as a float32 tensor, on the CPU unless `keep` leaves them where they are; or a clear error"
-    h = torch.as_tensor(h).detach().float()
+    "Features as floats, on the CPU unless `keep` leaves them where they are; or a clear error"
+    h = torch.as_tensor(h).detach()
+    h = h if h.dtype == torch.double else h.float()
     h = h if keep else h.cpu()
     if h.ndim != 2:
         raise SslNbError(f"features should be (N,D), not {tuple(h.shape)}")
@@ -210,17 +304,20 @@ def _points(h, k, keep=False):
     return h.contiguous()
 
 
-def _length_1(c):
-    return c / np.maximum(np.linalg.norm(c, axis=1, keepdims=True), 1e-12)
+def _length_1(x):
+    "Points of length 1; first scaled by a power of two, so that squares neither overflow nor vanish"
+    exponent = torch.frexp(x.abs().amax(1, keepdim=True)).exponent.clamp(-126, 126)
+    return F.normalize(torch.ldexp(x, -exponent), dim=1)
 
 
-def _checked_start(init, shape, spherical):
-    init = np.ascontiguousarray(init, dtype=np.float32)
+def _checked_start(init, shape):
+    init = torch.as_tensor(init).detach()
     if init.shape != shape:
-        raise SslNbError(
-            f"init should be ({shape[0]},{shape[1]}), a centre for each cluster, not {init.shape}"
-        )
-    return _length_1(init) if spherical else init
+        has = tuple(init.shape)
+        raise SslNbError(f"init should be ({shape[0]},{shape[1]}), a centre for each cluster, not {has}")
+    if not torch.isfinite(init).all():
+        raise SslNbError("init holds NaN or infinite values")
+    return init
 
 
 def _nearest_centre(x, c):
@@ -229,7 +326,7 @@ def _nearest_centre(x, c):
     for b in x.split(65536):
         near = torch.cdist(b, c, compute_mode='donot_use_mm_for_euclid_dist').min(1)
         labels.append(near.indices)
-        total += near.values.double().square().sum().item()
+        total += near.values.square().sum(dtype=_sums(x)).item()
     return torch.cat(labels).cpu().numpy(), total
 
 # %% ../nbs/05_deepcluster.ipynb #ec622986
@@ -243,16 +340,34 @@ def cluster(
     return kmeans(h, k, n_init, seed)
 
 # %% ../nbs/05_deepcluster.ipynb #66434384
-def contingency(y, labels) -> np.ndarray:
-    "(classes, clusters) counts: scikit-learn's, with rows and columns for the numbers that do not occur"
+def contingency(
+    y,  # (N,) classes, as numbers or text
+    labels,  # (N,) clusters, as numbers or text; -1 is one as any other
+    classes=None,  # (R,) what the rows are for; the classes that occur, in their order, when left out
+    clusters=None,  # (C,) what the columns are for
+) -> np.ndarray:  # (R,C)
+    "How many images of each class are in each cluster"
+    counts, rows, columns = _counts(class_numbers(y), labels)
+    classes, clusters = (
+        rows if classes is None else list(classes),
+        columns if clusters is None else list(clusters),
+    )
+    if odd := [v for v in rows if v not in classes] + [v for v in columns if v not in clusters]:
+        raise SslNbError(f"{odd[0]} occurs, but there is no row or column for it")
+    whole = np.zeros((len(classes), len(clusters)), int)
+    whole[np.ix_([classes.index(r) for r in rows], [clusters.index(c) for c in columns])] = counts
+    return whole
+
+
+def _counts(y, labels):
+    "The table of numbered classes and of clusters that occur, with the names of its rows and columns"
     from sklearn.metrics.cluster import contingency_matrix
 
+    labels, columns = class_numbers(labels, unlabelled='count')
+    y, rows = y
     if len(y) != len(labels):
         raise SslNbError(f"{len(y)} classes but {len(labels)} cluster labels")
-    rows, columns = np.unique(y), np.unique(labels)
-    counts = np.zeros((int(rows[-1]) + 1, int(columns[-1]) + 1), int)
-    counts[np.ix_(rows, columns)] = contingency_matrix(y, labels)
-    return counts
+    return contingency_matrix(y, labels), rows, columns
 
 # %% ../nbs/05_deepcluster.ipynb #b677f608
 def match_clusters(
@@ -260,25 +375,40 @@ def match_clusters(
     labels,  # (N,) clusters
 ) -> dict:  # {cluster: class}, one to one; a cluster that is left over is missing
     "The one-to-one assignment of clusters to classes with the most hits"
+    return _matched(*_counts(class_numbers(y), labels))
+
+
+def _matched(counts, classes, clusters):
     from scipy.optimize import linear_sum_assignment
 
-    rows, cols = linear_sum_assignment(contingency(y, labels), maximize=True)
-    return {int(c): int(r) for r, c in zip(rows, cols)}
+    pairs = zip(*linear_sum_assignment(counts, maximize=True))
+    return {clusters[c]: classes[r] for r, c in pairs}
+
+
+def _hits(counts):
+    "The share of images under the best assignment"
+    from scipy.optimize import linear_sum_assignment
+
+    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / counts.sum())
 
 
 def hungarian_accuracy(y, labels) -> float:
     "The share of images whose cluster stands for their class under the best one-to-one assignment; 0..1"
-    c = contingency(y, labels)
-    return sum(c[r, k] for k, r in match_clusters(y, labels).items()) / len(y)
+    return _hits(_counts(class_numbers(y), labels)[0])
 
 # %% ../nbs/05_deepcluster.ipynb #3bf5d182
-def class_f1(y, labels) -> list:
+def class_f1(
+    y,  # (N,) true classes
+    labels,  # (N,) clusters
+    classes=None,  # Those to score; the classes that occur, in their order, when left out
+) -> list:
     "The F1 of each class when clusters stand for the classes they are matched with; 0 for a class without a cluster"
-    c = contingency(y, labels)
-    of = {r: k for k, r in match_clusters(y, labels).items()}
-    return [
-        float(2 * c[r, of[r]] / (c[r].sum() + c[:, of[r]].sum())) if r in of else 0.0 for r in range(len(c))
-    ]
+    counts, rows, columns = _counts(class_numbers(y), labels)
+    scores = {}
+    for cluster, name in _matched(counts, rows, columns).items():
+        r, c = rows.index(name), columns.index(cluster)
+        scores[name] = float(2 * counts[r, c] / (counts[r].sum() + counts[:, c].sum()))
+    return [scores.get(name, 0.0) for name in (rows if classes is None else classes)]
 
 
 def clustering_scores(y, labels) -> dict:
@@ -286,8 +416,9 @@ def clustering_scores(y, labels) -> dict:
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     c = contingency(y, labels)
+    y, labels = class_numbers(y)[0], class_numbers(labels, unlabelled='count')[0]
     return dict(
-        acc=float(hungarian_accuracy(y, labels)),
+        acc=hungarian_accuracy(y, labels),
         nmi=float(normalized_mutual_info_score(y, labels)),
         ari=float(adjusted_rand_score(y, labels)),
         purity=float(c.max(0).sum() / c.sum()),
@@ -301,8 +432,11 @@ def label_stability(
     matched: bool = True,  # Give the clusters of `after` the numbers that fit best first?
 ) -> float:  # 0..1
     "The share of images that kept their cluster"
-    before, after = np.asarray(before), np.asarray(after)
-    return float(hungarian_accuracy(before, after)) if matched else float((before == after).mean())
+    counts, first, then = _counts(class_numbers(before, unlabelled='count'), after)
+    if matched:
+        return _hits(counts)
+    kept = sum(counts[first.index(name), then.index(name)] for name in first if name in then)
+    return float(kept / counts.sum())
 
 # %% ../nbs/05_deepcluster.ipynb #799dbcc9
 def all_images(d) -> Images:
@@ -702,8 +836,11 @@ def _keep_best(loop, out):
     best = max(checks, key=lambda c: (c['matched_stability'], c['iteration']))['iteration']
     trained = len(loop.rows) // loop.epochs_per_iteration  # a loop that settled clustered once more
     for name, n in (('best', min(best, trained)), ('final', trained)):
+        kept = _weights_file(out, f'iter_{n:02}')
+        if not kept.is_file():
+            raise SslNbError(f"{kept} is missing; start over with --force")
         with atomic_path(_weights_file(out, name)) as p:
-            p.write_bytes(_weights_file(out, f'iter_{n:02}').read_bytes())
+            p.write_bytes(kept.read_bytes())
     return best
 
 

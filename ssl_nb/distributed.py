@@ -9,7 +9,9 @@ __all__ = ['world', 'join', 'wait', 'own_rows', 'gather', 'share_norms', 'Shared
 
 # %% ../nbs/13_distributed.ipynb #8cede9cd
 import atexit
+import faulthandler
 import os
+import weakref
 
 import torch
 import torch.distributed as dist
@@ -40,7 +42,13 @@ def join(
     if device.type == 'cuda':
         device = _own_gpu(n)
     if not dist.is_initialized():
-        dist.init_process_group('nccl' if device.type == 'cuda' else 'gloo')
+        from torch.distributed.nn import functional  # noqa: F401  once there is a group, this import would keep it
+
+        try:
+            dist.init_process_group('nccl' if device.type == 'cuda' else 'gloo')
+        except (ValueError, RuntimeError) as e:
+            says = ' '.join(str(e).split())[:120]
+            raise SslNbError(f"the processes cannot meet ({says}); start them with torchrun") from None
         atexit.register(_leave)
     return device
 
@@ -56,9 +64,19 @@ def _own_gpu(n):
     return device
 
 
+_shared = weakref.WeakSet()  # The networks that hold the group of processes
+
+
 def _leave():
+    "Let go of the group; if something held it, its threads would run into the end of Python, which aborts"
+    for model in _shared:
+        for part in ('reducer', 'logger', 'process_group'):
+            vars(model).pop(part, None)
     if dist.is_initialized():
-        dist.destroy_process_group()
+        with open(os.devnull, 'w') as nowhere:
+            faulthandler.dump_traceback_later(20, exit=True, file=nowhere)  # another one may never answer
+            dist.destroy_process_group()
+            faulthandler.cancel_dump_traceback_later()
 
 
 def wait():
@@ -157,4 +175,6 @@ def share(
     if world()[1] == 1:
         return model
     device = next(model.parameters()).device
-    return Shared(share_norms(model, device))
+    shared = Shared(share_norms(model, device))
+    _shared.add(shared)
+    return shared

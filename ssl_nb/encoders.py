@@ -6,24 +6,25 @@ Docs: https://ssl-nb.github.io/ssl_nb/encoders.html.md"""
 
 # %% auto #0
 __all__ = ['ENCODERS', 'Network', 'small_cnn', 'resnet_small', 'resnet', 'Encoder', 'pixel_statistics', 'make_encoder',
-           'call_maker', 'is_builtin', 'feature_dim', 'features', 'fitting', 'raw_pixels', 'feature_matrix',
+           'call_maker', 'is_builtin', 'feature_dim', 'features', 'finite', 'fitting', 'raw_pixels', 'feature_matrix',
            'fresh_encoder', 'random_encoder', 'knn_predict', 'layer_groups', 'write_weights', 'read_weights',
-           'fit_weights', 'save_encoder', 'body_of', 'nearest_neighbours']
+           'check_fits', 'fit_weights', 'save_encoder', 'body_of', 'nearest_neighbours']
 
 # %% ../nbs/encoders.ipynb #55adb56d
 import copy
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from annotated_types import Interval
 from torch import Tensor, nn
 
-from .core import SslNbError, atomic_path, progress
-from .data import ImageData, Images, Source, load_data
-from .settings import Count, OneOf, Registry, all_params, is_own_code, make_own
+from .core import Found, SslNbError, atomic_path, check_kinds, progress, reading
+from .data import ImageData, Images, Source, class_numbers, load_data
+from .settings import Few, OneOf, Registry, all_params, convert, is_own_code, make_own
 
 # %% ../nbs/encoders.ipynb #a8532f50
 ENCODERS = Registry('encoder', given=('channels', 'size'))
@@ -38,7 +39,7 @@ def _block(i, o):
 def small_cnn(
     channels: int = 1,  # Of the images, >= 1
     size: int = 28,  # Pixels a side, >= 8
-    dim: Count = 256,  # Numbers in the representation
+    dim: Annotated[int, Interval(ge=1, le=65536)] = 256,  # Numbers in the representation
 ) -> nn.Module:  # (N,channels,size,size) -> (N,dim)
     "Three convolutions 32/64/128 and two linear layers"
     if size < 8:
@@ -64,8 +65,8 @@ def _residual(i, o, stride):
 def resnet_small(
     channels: int = 1,  # Of the images, >= 1
     size: int = 28,  # Not used: the network averages over whatever is left of the image
-    width: Count = 16,  # Channels of the first stage; the representation has 8 times as many numbers
-    blocks: Count = 1,  # Residual blocks in each stage
+    width: Few = 16,  # Channels of the first stage; the representation has 8 times as many numbers
+    blocks: Annotated[int, Interval(ge=1, le=100)] = 1,  # Residual blocks in each stage
 ) -> nn.Module:  # (N,channels,H,W) -> (N,8*width)
     "A narrow residual network with a 3x3 stem for small images"
     layers, before = [], width
@@ -216,7 +217,14 @@ def features(
     bar = progress(parts, 'features', quiet or len(parts) < 20)
     h = torch.cat([encoder(b.to(dev).float() / 255).float().cpu() for b in bar])
     encoder.train(was)
-    return h
+    return finite(h)
+
+
+def finite(numbers: Tensor) -> Tensor:
+    "What a network gives, if it gives numbers"
+    if not numbers.isfinite().all():
+        raise SslNbError("the network gives values that are not numbers; train it again with a lower --lr")
+    return numbers
 
 
 def fitting(x, encoder):
@@ -298,23 +306,30 @@ def random_encoder(
 # %% ../nbs/encoders.ipynb #4070ca1b
 def knn_predict(
     h: Tensor,  # (N,D) features of labelled images
-    y: Tensor,  # (N,) their classes
+    y,  # (N,) their classes, as numbers or text
     h_new: Tensor,  # (M,D) features of the others
     k: int = 20,  # Neighbours that vote, >= 1; at most N
     temperature: float = 0.1,  # > 0
     n_classes: int | None = None,  # Where not all classes occur in `y`
-) -> Tensor:  # (M,) classes
+) -> Tensor | Any:  # (M,) classes, an array where they are text
     "Weighted vote of the `k` most similar labelled images, by cosine similarity"
+    numbers, names = class_numbers(y, None if n_classes is None else range(n_classes))
+    if not (torch.isfinite(h).all() and torch.isfinite(h_new).all()):
+        raise SslNbError(
+            "the features hold NaN or infinite values; the encoder is broken, look at its history"
+        )
     known = F.normalize(h.float(), dim=1)
-    y = y.to(h.device)
-    one_hot = F.one_hot(y, n_classes or int(y.max()) + 1).float()
+    one_hot = F.one_hot(torch.as_tensor(numbers, device=h.device), len(names)).float()
 
     def vote(b):
         cosines, i = (F.normalize(b.float(), dim=1) @ known.T).topk(min(k, len(known)), 1)
         weights = ((cosines - cosines[:, :1]) / temperature).exp()  # the largest is 1, at any temperature
         return (weights[..., None] * one_hot[i]).sum(1).argmax(1)
 
-    return torch.cat([vote(b.to(h.device)) for b in h_new.split(2048)])
+    voted = torch.cat([vote(b.to(h.device)) for b in h_new.split(2048)])
+    if isinstance(names[0], str):
+        return np.array(names)[voted.cpu()]
+    return torch.as_tensor(names, device=h.device)[voted].long()
 
 # %% ../nbs/encoders.ipynb #1391d18f
 def layer_groups(body: nn.Module) -> list:  # Lists of parameters; together they are all of them, each once
@@ -360,18 +375,50 @@ def write_weights(
 
 def read_weights(path) -> tuple:  # (info, {name: tensor})
     "A safetensors file of ours, or a clear error"
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
-        with safe_open(path, 'pt') as f:
-            meta, weights = f.metadata() or {}, {k: f.get_tensor(k) for k in f.keys()}
-    except (SafetensorError, OSError) as e:
-        raise SslNbError(f"{path} is not a safetensors file or is damaged ({e})") from None
+    with reading(path, 'a safetensors file'), safe_open(path, 'pt') as f:
+        meta, weights = f.metadata() or {}, {k: f.get_tensor(k) for k in f.keys()}
     if 'ssl_nb' not in meta:
         raise SslNbError(f"{path} is a safetensors file but none that ssl_nb wrote")
-    return json.loads(meta['ssl_nb']), weights
+    with reading(path, 'a network of ours'):
+        info = json.loads(meta['ssl_nb'])
+        return _check_info(Found(path, info), path), weights
+
+
+def _check_info(info, path):
+    "The description of a network, typed and in range"
+    check_kinds(info, dict(arch=str, channels=int, size=int, options=dict), path)
+    if not (0 < info['channels'] <= 10_000 and 0 < info['size'] <= 10_000):
+        raise ValueError(f"images of {info['channels']} channels and {info['size']} pixels a side")
+    known = ENCODERS.options(info['arch']) if is_builtin(info['arch']) else {}
+    for name, p in known.items():
+        if name in info['options']:
+            convert(info['options'][name], p)
+    if 'classes' in info:
+        check_kinds(info, dict(classes=list), path)
+        check_kinds(dict(sharpness=0.0, head=[1]) | info, dict(sharpness=(int, float), head=list), path)
+    return info
 
 # %% ../nbs/encoders.ipynb #62cddbb7
+def check_fits(
+    make,  # Makes the network
+    weights: dict,  # What a file holds
+    path,  # For the message
+):
+    "Refuse weights of another network than the one described beside them, before any memory is taken for it"
+    try:
+        with torch.device('meta'):
+            wants = {k: v.shape for k, v in make().state_dict().items()}
+    except RuntimeError:
+        return  # A network of one's own that cannot be made without memory
+    has = {k: v.shape for k, v in weights.items()}
+    if odd := [k for k in wants.keys() | has.keys() if wants.get(k) != has.get(k)]:
+        raise SslNbError(
+            f"the weights in {path} do not fit the network ({min(odd)} is of another size or not there)"
+        )
+
+
 def fit_weights(model: nn.Module, weights: dict, path):
     "Put weights into a network, or say that they do not fit"
     try:

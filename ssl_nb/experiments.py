@@ -19,11 +19,11 @@ from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
 
-from .core import SslNbError, atomic_path, read_json, unknown
+from .core import SslNbError, at_home, atomic_path, holding, read_json, unknown
 from ssl_nb.runs import (
-    check_out,
     check_same,
     check_writable,
+    claim,
     finish_run,
     log_scoring,
     percent,
@@ -55,12 +55,13 @@ def _on_digits(given):
     return given if given.get('preset') or given.get('data') else given | dict(preset='digits')
 
 
+@holding()
 def demo(preset=None, out=None, force=False, resume=False, **given) -> dict:  # The metrics of each stage
     "Pretrain, probe (where there are labels), cluster and report; writes one run folder with the others inside"
     from ssl_nb.reporting import report
     from ssl_nb.stages import is_labelled, load_encoder, load_run
 
-    out = Path(out or 'runs/demo')
+    out = Path(at_home(out or 'runs/demo'))
     given = check_demo(out, force, resume, given | dict(preset=preset))
     named = given['data'] if is_own_code(given.get('data')) else None
     if resume and run_state(out) == 'finished':
@@ -102,7 +103,7 @@ def check_demo(out, force, resume, given) -> dict:  # The settings, with the pre
     for stage in _demo_stages:
         resolve(stage, **stage_settings(stage, given))
     if run_state(out) != 'finished' or force:
-        check_out(out, force, resume)
+        claim(out, force, resume)
         return given
     if not resume:
         raise SslNbError(f"{out} holds a finished run; choose another --out, or replace it with --force")
@@ -503,6 +504,8 @@ _remedies = {
     'stronger augmentation': dict(rotation=30, brightness=0.4, contrast=0.4),
     'n_init 10': dict(n_init=10),
 }
+
+# %% ../nbs/experiments.ipynb #c0ffee31
 RECORDS |= {
     'fashion-cluster-w5': Experiment('fashion_cluster_w5', 5, **_loop),
     'fashion-cluster-w5-cpu': Experiment(
@@ -755,8 +758,11 @@ def run_cell(work: Work, seed, variant, name):
     out = work.folder(seed, variant, name)
     if run_state(out) != 'finished':
         parent = work.folders.get((seed, variant, e.cells[name].of))
+        _mark_unscored(out, stage in SCORINGS)
         _run_stage(stage, parent, out, settings, work.given['device'])
+    if _unscored(out).is_file():
         _note_scorings(work, seed, variant, name, out)
+        _unscored(out).unlink()
     work.folders[seed, variant, name] = out
     if stage == 'pretrain' and e.keep:
         _keep_encoder(work, seed, out)
@@ -771,6 +777,17 @@ def _note_scorings(work, seed, variant, name, folder):
     found = SCORINGS[stage](read_json(folder / 'metrics.json')) if stage in SCORINGS else {}
     for what, scores in found.items():
         log_scoring(work.results, work.name, seed, prefix + what, scores)
+
+
+def _unscored(out):
+    "A file that is there until the scorings of a run are in scorings.csv, whenever this process is killed"
+    return out.with_name(f'.{out.name}.unscored')
+
+
+def _mark_unscored(out, wanted):
+    if wanted:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _unscored(out).touch()
 
 # %% ../nbs/experiments.ipynb #bf90b3ce
 def _encoder_file(results, preset, seed):
@@ -925,7 +942,7 @@ def runs_of(work: Work, seed) -> dict:
 def _own_settings(path):
     "The settings of a run, without what differs by seed or stands in the record already"
     known = (
-        'command versions device threads commit dirty date format_version stage parent seed part_seed preset '
+        'command versions device threads commit dirty date format_version run_id stage parent seed part_seed preset '
         'data_name data_n data_sha256'
     ).split()
     # a folder without where it lies

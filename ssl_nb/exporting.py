@@ -8,6 +8,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/export.html.md"""
 __all__ = ['embed', 'to_onnx']
 
 # %% ../nbs/09_export.ipynb #2926dfa6
+import os
 import warnings
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ from torch import nn
 
 from .classifier import classifier_folder, load_classifier
 from .core import SslNbError, atomic_path, pick_device
-from .data import Source, load_data, read_files
+from .data import Source, labels_of, load_data, read_files
 from .encoders import features
 from .stages import Run, load_encoder
 
@@ -26,11 +27,8 @@ from .stages import Run, load_encoder
 def _table(run, data, bad_files):
     "(encoder, names, labels or None, (N,C,H,W) uint8)"
     enc = load_encoder(getattr(run, 'path', run), getattr(run, 'body', None))
-    if isinstance(data, (str, Path)) and Path(data).exists() and Path(data).suffix.lower() != '.csv':
-        x, files, _ = read_files(data, enc.size, enc.channels, bad_files)
-        root = Path(data)
-        names = [f.relative_to(root).as_posix() if root.is_dir() else f.name for f in files]
-        return enc, names, None, x
+    if isinstance(data, (str, Path)) and Path(data).exists():
+        return enc, *_files_table(Path(data), enc, bad_files)
     d = load_data(data, enc.size, bad_files)
     parts = d.parts.values()
     names = [f'{n}/{i}' for n, p in d.parts.items() for i in range(len(p))]
@@ -39,6 +37,16 @@ def _table(run, data, bad_files):
         numbers = [c for p in parts for c in (p.y.tolist() if p.y is not None else [-1] * len(p))]
         labels = [d.classes[c] if c >= 0 else '' for c in numbers]
     return enc, names, labels, torch.cat([p.x for p in parts])
+
+
+def _files_table(source, enc, bad_files):
+    "(names, labels or None, (N,C,H,W) uint8) of image files"
+    x, files, _ = read_files(source, enc.size, enc.channels, bad_files)
+    home = source if source.is_dir() else source.parent
+    names = [os.path.relpath(f, home).replace(os.sep, '/') for f in files]
+    known = labels_of(source) if source.is_dir() or source.suffix.lower() == '.csv' else {}
+    labels = [known.get(f, '') for f in files]
+    return names, labels if any(labels) else None, x
 
 # %% ../nbs/09_export.ipynb #f5e0726a
 def embed(

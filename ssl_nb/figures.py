@@ -15,15 +15,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .core import SslNbError, class_colour
-from .data import Images, few_labels, show_images
+from .data import Images, class_numbers, few_labels, show_images
 from .encoders import feature_matrix, nearest_neighbours
 
 # %% ../nbs/figures.ipynb #44afdaca
-def confusion(y, pred, n: int) -> np.ndarray:
+def confusion(
+    y,  # (N,) true classes, 0..n-1
+    pred,  # (N,) predicted ones
+    n: int,
+) -> np.ndarray:
     "(n,n) counts: row = true class, column = predicted"
     from sklearn.metrics import confusion_matrix
 
-    return confusion_matrix(np.asarray(y), np.asarray(pred), labels=range(n))
+    y, pred = (class_numbers(v, range(n))[0] for v in (y, pred))
+    return confusion_matrix(y, pred, labels=range(n))
 
 # %% ../nbs/figures.ipynb #64facc08
 def plot_confusion(
@@ -68,7 +73,8 @@ def calibration(
     bins: int = 10,  # Groups of equal width between 0 and 1, >= 1
 ) -> dict:  # ece in 0..1, and for each group: confidence, accuracy (NaN when empty), count
     "Confidence against accuracy"
-    p, y = np.asarray(p, dtype=np.float64), np.asarray(y)
+    p = np.asarray(p, dtype=np.float64)
+    y = class_numbers(y, range(p.shape[1]))[0]
     conf, hit = p.max(1), p.argmax(1) == y
     b = np.minimum((conf * bins).astype(int), bins - 1)
     n = np.bincount(b, minlength=bins)

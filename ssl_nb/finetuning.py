@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from annotated_types import Interval
 
 from .augment import augmentation
 from .augment import enlarge as enlarged
@@ -30,12 +31,12 @@ from ssl_nb.classifier import (
     training_verdict,
 )
 from .core import SslNbError, pick_device, progress, read_json, unknown, write_json
-from .data import Images, Source, split
+from .data import Images, Source, class_numbers, split
 from .encoders import fresh_encoder
 from .figures import calibration
 from .probing import _frozen
 from .runs import stage
-from .settings import Count, Natural, NonNegative, OptionsOf, Positive, Share
+from .settings import Count, NonNegative, OptionsOf, Positive, Seed, Share
 from .stages import Run, begin_stage, finish_stage, labelled_data, start_stage
 from .training import pick_precision
 
@@ -47,7 +48,7 @@ def stop_rule(
     "What `stop` means for these labels"
     if stop not in ('auto', 'valid', 'folds', 'fixed'):
         raise unknown('stop', stop, ['auto', 'valid', 'folds', 'fixed'])
-    least = int(torch.bincount(y)[torch.unique(y)].min())
+    least = int(np.bincount(class_numbers(y)[0]).min())
     if stop in ('valid', 'folds') and least < 2:
         raise SslNbError(f"stop = {stop} holds labels back, but a class has only {least}; use stop = fixed")
     if stop != 'auto':
@@ -84,7 +85,7 @@ def choose_by_folds(
     "The `first_lr` with the best cross-validated accuracy inside the labels; the first of equals"
     from sklearn.model_selection import StratifiedKFold
 
-    folds = min(folds, int(torch.bincount(im.y)[torch.unique(im.y)].min()))
+    folds = min(folds, int(np.bincount(class_numbers(im.y)[0]).min()))
     cv = StratifiedKFold(folds, shuffle=True, random_state=seed)
     parts = list(cv.split(np.zeros(len(im)), im.y.cpu().numpy()))
     scores, mean = _Scores(kept), {}
@@ -139,13 +140,13 @@ def finetune(
     stop: Literal['auto', 'valid', 'folds', 'fixed'] = 'auto',  # How to choose with the labels there are
     valid_share: Share = 0.2,  # Share of the labels held back under stop = valid
     patience: Count = 6,  # Checks, of 20, without a better one before it stops
-    enlarge: Natural = 0,  # Fixed augmented copies in place of fresh views
+    enlarge: Annotated[int, Interval(ge=0, le=1000)] = 0,  # Fixed augmented copies in place of fresh views
     leaky: bool = False,  # Hold back AFTER enlarging, as one should not, to see how it flatters
     baselines: bool = True,  # Measure the other rows of the table, too
     knn_k: Count = 10,  # Neighbours that vote
     pictures: bool = True,  # Draw confusion, map, neighbours and so on
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Natural = 0,  # Of the draw of labels and the training
+    seed: Seed = 0,  # Of the draw of labels and the training
     out: str | Path | None = None,  # Run folder; RUN/finetune when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run there
@@ -166,7 +167,8 @@ def finetune(
     start_stage('finetune', run, out, d, given, dev, n_labels=len(labelled), stop=rule)
     how = {k: given[k] for k in ('steps', 'batch_size', 'lr', 'weight_decay', 'smoothing', 'mix', 'seed')}
     how['dtype'] = pick_precision('auto', dev)
-    found = dict(stop=rule, n_labels=len(labelled), n_test=len(d.test), n_pretrained=run.settings['data_n'])
+    found = dict(stop=rule, n_labels=len(labelled), n_test=len(d.test), n_twins=d.twins)
+    found |= dict(n_pretrained=run.settings['data_n'])
     if rule == 'folds':
         first_lr, found['fold_accuracy'] = _chosen_by_folds(run, labelled, draw, first_lr, out, quiet, **how)
     part, valid = _larger(labelled, draw, enlarge, seed), None

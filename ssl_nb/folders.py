@@ -32,8 +32,10 @@ from ssl_nb.data import (
     _drawable,
     _folder_items,
     _form,
+    _frames,
     _home_of,
     _hushed,
+    _is_litter,
     _is_pile,
     _least,
     _natural,
@@ -41,10 +43,13 @@ from ssl_nb.data import (
     _part_names,
     _pixels_of,
     _plain,
-    _side_files,
     _slices,
+    _table_in,
+    _table_name,
+    _way,
     _whites,
     _why,
+    _without_notes,
     few_labels,
     load_data,
 )
@@ -59,6 +64,7 @@ class Look(NamedTuple):
     turned: bool  # Does its EXIF say that it lies on its side or is mirrored?
     digest: bytes  # Of the pixels: equal for equal images
     thumb: np.ndarray  # (16,16) uint8 grey
+    several: bool = False  # Does the file hold further pictures, which are not read?
 
 
 _modes = {
@@ -82,14 +88,18 @@ def look_at(
 
 
 def _glance(path, whites={}):
+    return _without_notes(_whole_look, path, whites)
+
+
+def _whole_look(path, whites):
     with _open(path) as im:
-        way, size = im.getexif().get(0x0112, 1), im.size
+        way, size, several = _way(im), im.size, bool(_frames(im))
         deep = ' 16 bit' if ';16' in im.mode + str(im.tile[:1]) else ''
         kind = f"{im.format} {_modes.get(im.mode, 'grey' if im.mode.startswith('I;16') else im.mode)}{deep}"
         with _decoding(im, 512):
-            flat = _plain(im, 'RGB', whites)
+            flat = _plain(im, 'RGB', whites, 512)
     width, height = size[::-1] if way in (5, 6, 7, 8) else size
-    return Look(kind, width, height, way in range(2, 9), *_traces(flat))
+    return Look(kind, width, height, way in range(2, 9), *_traces(flat), several)
 
 
 def _traces(im):
@@ -152,6 +162,7 @@ class DataReport:
     pixels: object = None  # number -> (H,W) or (H,W,3) uint8
     # What is odd in how the folder is laid out, in sentences
     layout: list = field(default_factory=list)
+    several: list = field(default_factory=list)  # Files with further pictures
 
     def __len__(self):
         return len(self.images)
@@ -230,6 +241,7 @@ def _of_folder(root, size, quiet):
     r = DataReport(root.resolve().name, images, np.stack([l.thumb for l in looks]), [], [], [], form, trouble)
     r.broken = [(name(f), why) for f, why in broken]
     r.pixels = pixels
+    r.several = [name for name, look in zip(images.file, looks) if look.several]
     r.layout = _layout(root, items, [f for f, _ in broken])
     return r, [look.digest for look in looks]
 
@@ -265,7 +277,7 @@ def _looks(files, quiet, whites={}):
 # %% ../nbs/07_folders.ipynb #f0layout
 def _layout(root, items, others):
     "What is odd in how a folder is laid out, in sentences"
-    if not root.is_dir() or (root / 'labels.csv').is_file():
+    if not root.is_dir() or _table_in(root, root.glob('*')):
         return []
     classes = {c for _, c, _ in items if c}
     odd = [c for c in classes if c.casefold() in _part_names and (root / c).is_dir()]
@@ -444,6 +456,19 @@ def _lines(r):
     yield from ['', *(f'- {v}' for v in r.verdict)]
 
 
+def _groups_as_lines(r, file):
+    "Equal images, the largest group first if it is large, and then those that stand in two classes or parts"
+    groups = _odd_first(r, r.same)
+    most = max(groups, key=len)
+    if len(most) > 3:
+        groups = [most, *(g for g in groups if g is not most)]
+    for g in groups:
+        what = ' = '.join(file[i] for i in g[:3])
+        blank = ' blank' if np.ptp(r.thumbs[g[0]]) < 2 else ''
+        many = f'{len(g):,} identical{blank} images: ' if len(g) > 3 else ''
+        yield many + what + ' = ...' * bool(many) + _between(r, *g[:2])
+
+
 def _findings(r):
     "Broken files and copies as lines"
     file = [shown(f) for f in r.images.file]
@@ -451,8 +476,7 @@ def _findings(r):
         what = f"{len(b):,} file{'s' * (len(b) > 1)} {'left out' if r.skip else 'that cannot be used'}:"
         yield 'broken    ' + _few([what, *(f'{shown(f)} ({w})' for f, w in b)], 4)
     if r.same:
-        groups = _odd_first(r, r.same)
-        yield 'the same  ' + _few([' = '.join(file[i] for i in g[:3]) + _between(r, *g[:2]) for g in groups])
+        yield 'the same  ' + _few([*_groups_as_lines(r, file)])
     if r.near:
         pairs = _odd_first(r, r.near)
         yield 'alike     ' + _few([f'{file[i]} ~ {file[j]} {c:.3f}' + _between(r, i, j) for i, j, c in pairs])
@@ -493,11 +517,13 @@ def _say(k, one, more, end):
 def _unreadable(r):
     "About files that are nearly black or no images"
     im = r.images
+    end = f' several pictures, of which the first is read: {_names(r.several)}'
+    frames = _say(len(r.several), 'file holds', 'files hold', end)
     dark = im.kind.str.contains('16 bit|32 bit|float') & (r.thumbs.reshape(len(im), -1).max(1) < 32)
     end = (
         ' of more than 8 bits would be nearly black, as little of the range is used: rescale to 8 bits first'
     )
-    out = _say(dark.sum(), 'image', 'images', end)
+    out = frames + _say(dark.sum(), 'image', 'images', end)
     if not r.skip:
         end = ' would be refused: mend or remove, or leave out with --bad-files skip'
         out += _say(len(r.broken), 'file', 'files', end)
@@ -511,6 +537,7 @@ def _copies(r):
     alike, odd_near = _leaks(r, [g[:2] for g in r.near])
     held = 'for validation or testing'
     end = ' in the part to learn from, too: take out one of the two, or the accuracy flatters'
+    end += ' (--copies drop leaves out the one to learn from where both load as the same)'
     out = _say(twice, f'image {held} stands', f'images {held} stand', end)
     simple = alike > 0.01 * im.part.isin(['valid', 'test']).sum() and alike > 10
     copies = 'look, and take out what is a copy'
@@ -524,7 +551,7 @@ def _copies(r):
     extra = sum(len(g) - 1 for g in r.same)
     if extra > len(im) / 20:
         what = f'{extra:,} of {len(im):,} images are further copies, which count more than others'
-        out.append(f'{what}: one of each is enough')
+        out.append(f'{what}: one of each is enough (--copies drop)')
     return out
 
 
@@ -676,6 +703,12 @@ def _plot(r):
     "The picture of a report"
     import matplotlib.pyplot as plt
 
+    # a class may be called $a_b$, which is no formula
+    with plt.rc_context({'text.parse_math': False}):
+        return _pictured(r, plt)
+
+
+def _pictured(r, plt):
     rows = max(3.0, 0.42 * (min(10, len(r.classes)) or 5) + 0.4)
     pairs = bool(r.same or r.near)
     fig = plt.figure(figsize=(9.5, rows + 1.4 * pairs))
@@ -756,7 +789,7 @@ def _why_no_name(folder):
         return 'it holds a NUL'
     if len(folder.encode('utf-8', 'surrogateescape')) > 255:
         return 'it is too long'
-    if folder.lower() in _side_files:
+    if _is_litter(folder) or folder.lower() == _table_name:
         return 'files of that name are left out'
     return 'parts have such names' if _part_names.get(folder.casefold()) in ('', 'train', 'rest') else ''
 

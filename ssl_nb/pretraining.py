@@ -43,25 +43,17 @@ from ssl_nb.encoders import (
 )
 
 # %% ../nbs/03_pretrain.ipynb #b25bf948
-from ssl_nb.runs import (
-    about,
-    check_images,
-    check_out,
-    check_same,
-    finish_run,
-    read_settings,
-    stage,
-    start_run,
-)
+from .runs import about, check_images, check_same, claim, finish_run, read_settings, stage, start_run
 from ssl_nb.settings import (
     Count,
-    Natural,
     NonNegative,
     OneOf,
     OptionsOf,
     Positive,
     Registry,
+    Seed,
     Share,
+    Side,
     all_params,
     asked,
     is_own_code,
@@ -90,9 +82,11 @@ from ssl_nb.training import (
     make_learner,
     make_optimizer,
     optimizer_defaults,
+    own_precision,
     pick_precision,
     plain,
     precision_name,
+    read_checkpoint,
 )
 
 # %% ../nbs/03_pretrain.ipynb #eddc6db3
@@ -445,17 +439,22 @@ def pretrain(
     data: Source = 'digits',  # Images: a name, a folder, a labels CSV, an array or tensor, a Dataset
     preset: str | None = None,  # A named set of settings; the one called like the data when left out
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
-    image_size: Annotated[int, Ge(8)] | None = None,  # Scale images to this many pixels a side
+    image_size: Side | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
+    copies: Literal['keep', 'drop'] = 'keep',  # What to do about images that are equal, pixel for pixel
     n_images: Annotated[int, Ge(2)] | None = None,  # Only so many of the training images, drawn at random
     images_per_class: Count | None = None,  # Only so many of each class, and no validation images
-    enlarge: Natural = 0,  # Fixed augmented copies of each image, made beforehand
+    enlarge: Annotated[
+        int, Interval(ge=0, le=1000)
+    ] = 0,  # Fixed augmented copies of each image, made beforehand
     encoder: Network = 'small_cnn',  # The network, a run to go on from, or FILE.py:NAME; any nn.Module
     projector: Literal['mlp', 'linear', 'none'] = 'mlp',  # The projection head
-    projection_dim: Annotated[int, Ge(2)] = 128,  # Of the projection z
-    views: Annotated[int, Ge(2)] = 2,  # Random views of each image
+    projection_dim: Annotated[int, Interval(ge=2, le=65536)] = 128,  # Of the projection z
+    views: Annotated[int, Interval(ge=2, le=100)] = 2,  # Random views of each image
     one_branch: bool = False,  # Transform all views but the first, which stays as the image is
-    local_views: Natural = 0,  # Further views, each cut from a smaller part (multi-crop)
+    local_views: Annotated[
+        int, Interval(ge=0, le=100)
+    ] = 0,  # Further views, each cut from a smaller part (multi-crop)
     local_crop: Annotated[float, Interval(ge=0.01, le=1)] = 0.2,  # Smallest share of the area that these keep
     objective: Annotated[str | type | Objective, OneOf(OBJECTIVES)] = 'nt_xent',  # The loss, or FILE.py:NAME
     epochs: Count = 50,  # Passes over the images
@@ -471,7 +470,7 @@ def pretrain(
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',  # What the network computes in
     compile: bool = False,  # Run the network through torch.compile
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Natural = 0,  # Of everything random
+    seed: Seed = 0,  # Of everything random
     out: str | Path | None = None,  # Run folder; runs/NAME when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run in that folder
@@ -484,9 +483,10 @@ def pretrain(
     given, started = dict(locals()), time.perf_counter()
     dev, quiet = join(pick_device(device)), quiet or world()[0] > 0
     out = Path(out or Path('runs') / (preset or Path(data_name(data) or 'run').name))
-    state = check_out(out, force, resume)
-    d = part_of(load_data(data, image_size, bad_files), n_images, images_per_class, seed)
-    x, dtype = _checked(d.pile, batch_size, compile).to(dev), pick_precision(precision, dev)
+    state = claim(out, force, resume)
+    d = load_data(data, image_size, bad_files, copies)
+    d = part_of(d, n_images, images_per_class, seed)
+    x, dtype = _checked(d.pile, batch_size, compile).to(dev), _dtype(given, out, dev)
     lr, weight_decay = optimizer_defaults(optimizer, min(batch_size, len(x)), lr, weight_decay)
     torch.manual_seed(seed)
     model, parent = _model_of(given, x)
@@ -521,6 +521,11 @@ def _checked(pile, batch_size, compile):
     if compile and world()[1] > 1:
         raise SslNbError("--compile is for one process; leave it out under torchrun")
     return pile
+
+
+def _dtype(given, out, dev):
+    "What the network computes in; a run that goes on stays as it was"
+    return pick_precision(own_precision(out, given['precision'], given['resume']), dev)
 
 
 def _chosen(registry, choice, options):
@@ -626,9 +631,8 @@ def adopt(
     if (out / 'metrics.json').is_file():
         return Run(out)
     s = resolve('pretrain', preset, **given)
-    d = part_of(
-        load_data(s['data'], enc.size, s['bad_files']), s['n_images'], s['images_per_class'], s['seed']
-    )
+    d = load_data(s['data'], enc.size, s['bad_files'], s['copies'])
+    d = part_of(d, s['n_images'], s['images_per_class'], s['seed'])
     known = dict(
         stage='pretrain', parent=None, data=data_name(s['data']), image_size=enc.size, encoder=enc.arch
     )
@@ -647,10 +651,7 @@ def load_projector(
     file = run.path / 'last.ckpt'
     if not file.is_file():
         raise SslNbError(f"there is no {file}, and nothing else holds the projection head of a run")
-    try:
-        saved = torch.load(file, map_location='cpu', weights_only=True)['model']
-    except Exception as e:
-        raise SslNbError(f"{file} is not a checkpoint of ours ({type(e).__name__})") from None
+    saved = read_checkpoint(file, run=run.settings.get('run_id'))['model']
     head = make_projector(run.settings['projector'], feature_dim(run.encoder), run.settings['projection_dim'])
     own = {k.removeprefix('projector.'): v for k, v in saved.items() if k.startswith('projector.')}
     fit_weights(head, own, file)

@@ -28,11 +28,11 @@ from ssl_nb.classifier import (
     training_verdict,
 )
 from .core import SslNbError, class_colour, pick_device, progress
-from .data import Source
+from .data import Source, class_numbers
 from .encoders import feature_matrix, features, fresh_encoder, knn_predict, random_encoder, raw_pixels
 from .figures import calibration, confusion
 from .runs import stage
-from .settings import Count, Natural
+from .settings import Count, Seed
 from .stages import Run, augmentation_of, begin_stage, finish_stage, labelled_data, start_stage
 from .training import pick_precision
 
@@ -44,14 +44,15 @@ class LinearProbe:
         self.Cs, self.folds, self.seed = Cs, folds, seed
 
     def fit(self, h, y) -> 'LinearProbe':
-        h, y = feature_matrix(h), np.asarray(y)
+        h = feature_matrix(h)
+        y, names = class_numbers(y)
         if len(h) != len(y):
             raise SslNbError(f"{len(h)} features but {len(y)} labels")
-        if len(np.unique(y)) < 2:
+        if len(names) < 2:
             raise SslNbError("all labels are of one class; a classifier needs two")
         self.C_ = self._choose(h, y) if len(self.Cs) > 1 else self.Cs[0]
         self.model_ = self._model(self.C_).fit(h, y)
-        self.classes_ = self.model_.classes_
+        self.classes_ = np.array(names)
         return self
 
     def _model(self, C):
@@ -65,8 +66,7 @@ class LinearProbe:
         "The C with the best cross-validated accuracy; on at most 5,000 images"
         from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-        n = np.bincount(y).astype(int)
-        folds = min(self.folds, n[n > 0].min())
+        folds = min(self.folds, np.bincount(y).min())
         if folds < 2:
             return self.Cs[len(self.Cs) // 2]
         if len(y) > 5000:
@@ -76,17 +76,29 @@ class LinearProbe:
         return max(self.Cs, key=lambda C: cross_val_score(self._model(C), h, y, cv=cv).mean())
 
     def predict(self, h) -> np.ndarray:
-        return self.model_.predict(feature_matrix(h))
+        return self.classes_[self.model_.predict(feature_matrix(h))]
 
     def predict_proba(self, h) -> np.ndarray:
         return self.model_.predict_proba(feature_matrix(h))
 
     def score(self, h, y) -> float:
-        return float((self.predict(h) == np.asarray(y)).mean())
+        found = self.predict(h)
+        numbers, names = class_numbers(y)
+        if len(found) != len(numbers):
+            raise SslNbError(f"{len(found)} features but {len(numbers)} labels")
+        known = self.classes_.tolist()
+        if not any(name in known for name in names):
+            raise SslNbError(f"label {names[0]!r} and all others are none of the {len(known)} classes learnt")
+        return float(np.mean([names[n] == f for n, f in zip(numbers, found.tolist())]))
 
-    def as_linear(self) -> nn.Linear:
+    def as_linear(
+        self,
+        n_classes: int
+        | None = None,  # Where some of the classes 0..n-1 had no label; these are never answered
+    ) -> nn.Linear:
         "The same function as one linear layer, the standardisation folded in"
-        return _linear_layer(*self.model_)
+        layer = _linear_layer(*self.model_)
+        return layer if n_classes is None else _with_rows(layer, self.classes_, n_classes)
 
 # %% ../nbs/04_probe.ipynb #ea9ebc90
 @torch.no_grad()
@@ -104,9 +116,21 @@ def _linear_layer(scale, regression):
     return layer
 
 
+@torch.no_grad()
+def _with_rows(layer, classes, n):
+    "The layer with a row for each class; one that was not learnt is out of reach"
+    whole = nn.Linear(layer.in_features, n)
+    whole.weight.zero_()
+    whole.bias.fill_(-1e4)
+    places = torch.as_tensor(classes)
+    whole.weight[places] = layer.weight
+    whole.bias[places] = layer.bias
+    return whole
+
+
 def linear_probe(
     h,  # (N,D) features of the labelled images
-    y,  # (N,) their classes
+    y,  # (N,) their classes, as numbers or text
     Cs=(0.001, 0.01, 0.1, 1.0),  # Inverse regularisation strengths to choose from
     seed: int = 0,
 ) -> LinearProbe:  # with `predict`, `predict_proba`, `score`
@@ -175,7 +199,7 @@ def probe(
     baselines: bool = True,  # Measure raw pixels, a random encoder and supervised training too
     pictures: bool = True,  # Draw confusion, map, neighbours and so on
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Natural = 0,  # Of the draw of labels and the baselines
+    seed: Seed = 0,  # Of the draw of labels and the baselines
     out: str | Path | None = None,  # Run folder; RUN/probe when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run there
@@ -191,15 +215,14 @@ def probe(
     scores, found, h_test = _frozen(run, d, labelled, knn_k, seed, dev, quiet, baselines)
     if baselines:
         scores |= _from_scratch(run, d, labelled, out, dev, given)
-    model = Classifier(run.encoder.cpu(), found.as_linear(), d.classes)
+    model = Classifier(run.encoder.cpu(), found.as_linear(len(d.classes)), d.classes)
     save_classifier(model, out / 'model.safetensors')
     p = model.predict_proba(d.test.x)
     if pictures:
         before = features(random_encoder(run.encoder, d.train.x), d.test)
         _probe_pictures(out, d, {'random encoder': before, 'pretrained': h_test}, p)
-    scores |= dict(
-        n_labels=len(labelled), n_test=len(d.test), n_pretrained=run.settings['data_n'], C=found.C_
-    )
+    scores |= dict(n_labels=len(labelled), n_test=len(d.test), n_twins=d.twins)
+    scores |= dict(n_pretrained=run.settings['data_n'], C=found.C_)
     scores |= class_scores(d.test.y, p.argmax(1), d.classes)
     scores |= dict(ece=calibration(p, d.test.y)['ece'], seconds=round(time.perf_counter() - started, 1))
     finish_stage('probe', out, dict(verdict='') | scores)

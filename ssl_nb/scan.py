@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from .augment import augmentation
 from .classifier import Classifier, load_classifier, run_of, save_classifier
 from .core import SslNbError, class_colour, figure_style, pick_device, save_figure
-from .data import Batches, Source
+from .data import Batches, Source, class_numbers
 from ssl_nb.deepclustering import (
     KMeansResult,
     _nearest_centre,
@@ -44,7 +44,7 @@ from ssl_nb.deepclustering import (
 from .encoders import feature_dim, features, fitting, make_encoder, nearest_neighbours, raw_pixels
 from .probing import LinearProbe
 from .runs import read_settings, stage
-from .settings import Count, Natural, NonNegative, Positive
+from .settings import Count, Few, Natural, NonNegative, Positive, Seed
 from .stages import Run, augmentation_of, begin_stage, data_of, finish_stage, load_run, start_stage
 from .training import Augment, TrainingCallback, pick_precision, read_history, train
 
@@ -63,7 +63,7 @@ def reproducibility(
         return 0.0
     answers = []
     for part in (i[:n], i[n:]):
-        centres = torch.as_tensor(kmeans(x[part], k, n_init, seed).centers_)
+        centres = torch.as_tensor(kmeans(x[part], k, n_init, seed).centers_).to(x)
         answers.append(_nearest_centre(x, centres)[0])
     return label_stability(*answers)
 
@@ -325,7 +325,9 @@ def _imitate(encoder, h, km, seed=0, n=20_000):
     "A linear head that gives the clusters of a consensus, fitted on at most `n` images"
     i = np.random.default_rng(seed).permutation(len(h))[:n]
     names = [f'cluster {c}' for c in range(len(km.centers_))]
-    return Classifier(encoder, LinearProbe((0.1,)).fit(h[i], km.labels_[i]).as_linear(), names).eval()
+    return Classifier(
+        encoder, LinearProbe((0.1,)).fit(h[i], km.labels_[i]).as_linear(len(names)), names
+    ).eval()
 
 # %% ../nbs/scan.ipynb #b0be7a0d
 def _scan(
@@ -382,7 +384,7 @@ def cluster_run(
         'kmeans', 'scan', 'pixels'
     ] = 'kmeans',  # k-means, heads that agree on neighbours, or bare pixels
     n_neighbours: Count = 20,  # Of each image (scan)
-    heads: Count = 10,  # Heads side by side (scan)
+    heads: Few = 10,  # Heads side by side (scan)
     head_epochs: Count = 6,  # Passes over the images (scan)
     head_batch_size: Annotated[int, Ge(2)] = 512,  # Images in a step (scan)
     head_lr: Positive = 2e-3,  # Largest learning rate of the heads (scan)
@@ -391,7 +393,7 @@ def cluster_run(
     baselines: bool = True,  # Cluster bare pixels too, where there are labels to score both
     pictures: bool = True,  # Draw grids, map, neighbours and confusion
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Natural = 0,  # Of the starts
+    seed: Seed = 0,  # Of the starts
     out: str | Path | None = None,  # Run folder; RUN/cluster when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run there
@@ -481,5 +483,10 @@ def joined(
     seed: int = 0,
 ) -> np.ndarray:  # (N,)
     "The clusters on which several clusterings agree most"
-    answers = [F.one_hot(torch.as_tensor(np.asarray(labels)).long()).float() for labels in found]
+    answers = [_one_hot(labels) for labels in found]
     return consensus(answers, k, n_init, seed).labels_
+
+
+def _one_hot(labels):
+    numbers, names = class_numbers(labels, unlabelled='count')
+    return F.one_hot(torch.as_tensor(numbers), len(names)).float()

@@ -18,15 +18,16 @@ import torch
 from torch import Tensor
 
 from .augment import augmentation
-from .core import SslNbError
+from .core import SslNbError, at_home
 from .data import DATASETS, ImageData, Source, load_data, part_of
-from .encoders import Encoder, body_of, features, fit_weights, make_encoder, read_weights
+from .encoders import Encoder, body_of, check_fits, features, fit_weights, make_encoder, read_weights
 from ssl_nb.runs import (
     about,
     check_images,
-    check_out,
     check_same,
+    claim,
     finish_run,
+    old_run,
     read_settings,
     run_state,
     start_run,
@@ -41,17 +42,20 @@ def load_encoder(
     device: str | torch.device = 'cpu',
 ) -> Encoder:
     "The encoder of a run, a plain `nn.Module`, in eval mode"
-    path = Path(run)
+    path = Path(at_home(run))
     if path.is_dir():
         read_settings(path)
         path = path / 'model.safetensors'
     if not path.is_file():
-        why = '; the run is not finished' if Path(run).is_dir() else ''
+        why = f'; the run is not finished{old_run(run)}' if Path(run).is_dir() else ''
         raise SslNbError(f"there is no encoder at {path}{why}")
     info, weights = read_weights(path)
     network = body_of(info, copy.deepcopy(body), path)
-    enc = make_encoder(network, info['channels'], info['size'], **info['options'])
-    fit_weights(enc, _of_encoder(weights, info), path)
+    make = lambda: make_encoder(network, info['channels'], info['size'], **info['options'])
+    own = _of_encoder(weights, info)
+    check_fits(make, own, path)
+    enc = make()
+    fit_weights(enc, own, path)
     return enc.to(device).eval()
 
 
@@ -67,7 +71,7 @@ def data_of(
     data: Source | None = None,  # Other data, or code of one's own that made the run's, named again
 ) -> ImageData:
     "The images that a run was made from, or other data read in the same way"
-    how = settings['image_size'], settings.get('bad_files') or 'refuse'
+    how = settings['image_size'], settings.get('bad_files') or 'refuse', settings.get('copies') or 'keep'
     name = settings['data']
     named_again = is_own_code(name) and str(data) == name
     if data is not None and not named_again:
@@ -100,7 +104,8 @@ class Run:
         body=None,  # The network, what makes it, or FILE.py:NAME, when it is one of your own
         images=None,  # The images, when they only live in Python
     ):
-        self.path, self.settings = Path(path), read_settings(path)
+        self.path = Path(at_home(path))
+        self.settings = read_settings(self.path)
         self.body, self.images = body, images
         self._encoder = None
 
@@ -179,7 +184,7 @@ def begin_stage(name: str, run, out, force, resume) -> tuple:  # (`Run`, folder)
     "The run that a stage reads and the folder it may write, or what stands in the way"
     run = pretraining_run(run)
     out = stage_out(run, out, name)
-    check_out(out, force, resume)
+    claim(out, force, resume)
     return run, out
 
 # %% ../nbs/stages.ipynb #b0a6043f
@@ -209,6 +214,7 @@ def _of_data(run, d, data):
         data=data_name(data) or run.settings['data'],
         image_size=run.encoder.size,
         bad_files=run.settings.get('bad_files', 'refuse'),
+        copies=run.settings.get('copies', 'keep'),
         data_name=d.name,
         data_n=len(d.pile),
         data_sha256=d.sha256,

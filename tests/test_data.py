@@ -412,7 +412,7 @@ def test_a_labels_csv(digits):
                 load_data(table(*lines))
         c, _ = _loud(table('file,label', *rows, '99.png,two'), bad_files='skip')
         same(c.sha256, a.sha256)
-        same([w for _, w in c.left_out], ['not there'])
+        same([w.split(',')[0] for _, w in c.left_out], ['not there'])
         with ExceptionExpected(SslNbError, 'is one file'):
             load_data(t / '3.png')
 
