@@ -697,3 +697,10 @@ def test_a_flipped_byte_in_the_cache_is_noticed(kept):
     file('npy').write_bytes(pixels)
     again, said = loud(folder)
     assert (again.train.x == right.train.x).all() and 'damaged' in said
+
+
+def test_every_stage_that_loads_images_takes_both_settings():
+    from ssl_nb.settings import stage_params
+
+    for stage in ('pretrain', 'deepcluster'):
+        assert {'bad_files', 'copies'} <= stage_params(stage).keys()
