@@ -962,10 +962,10 @@ def label_scores(im, labels) -> dict:
     y = im.y.numpy()
     names = {c: im.classes[r] for c, r in sorted(match_clusters(y, labels).items())}
     return clustering_scores(y, labels) | dict(
-        class_f1=dict(zip(im.classes, class_f1(y, labels))),
+        class_f1=dict(zip(im.classes, class_f1(y, labels, range(len(im.classes))))),
         names=names,
         classes=list(im.classes),
-        contingency=contingency(y, labels).tolist(),
+        contingency=contingency(y, labels, range(len(im.classes)), range(int(labels.max()) + 1)).tolist(),
     )
 
 
