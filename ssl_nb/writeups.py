@@ -15,7 +15,7 @@ import numpy as np
 from .core import SslNbError, class_colour
 from .protocol import TRAPS
 from .reporting import result
-from .runs import results_dir
+from .runs import read_record, results_dir
 
 # %% ../nbs/writeups.ipynb #3239df1a
 # `same` and `best`: (record, metric); `measure` and `what` say how it was measured and on which images
