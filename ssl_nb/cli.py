@@ -421,6 +421,7 @@ def _demo(**given):
     c = out['cluster']
     if 'probe' in out:
         _say_probe(out['probe'])
+        _say_twins(out['probe'])
     else:
         print(
             'no labels in the data, so there is nothing to probe with; the report shows neighbours and clusters'

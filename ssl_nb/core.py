@@ -113,10 +113,16 @@ def _place(folder):
         return found.st_dev, found.st_ino
 
 
+def _is_mine(folder):
+    "Whether this process holds a folder, and not one that it was forked from"
+    hold = _held.get(os.path.abspath(folder))
+    return hold is not None and hold.pid == os.getpid()
+
+
 def _check_in_place(path):
     "Refuse to write into a folder that was moved away or removed while it was held"
     here = os.path.abspath(path)
-    for folder, hold in _held.items():
+    for folder, hold in [*_held.items()]:
         if here.startswith(folder + os.sep) and _place(folder) != hold.place and hold.pid == os.getpid():
             raise SslNbError(
                 f"{shown(folder)} was moved or removed while a run was writing into it; "
@@ -174,8 +180,10 @@ def atomic_path(
             os.fsync(f.fileno())
         _check_in_place(path)
         os.replace(tmp, path)
-    except OSError as e:
-        e.filename = e.filename or str(path)  # a full disk does not say it
+    except Exception as e:
+        _check_in_place(path)
+        if isinstance(e, OSError):
+            e.filename = e.filename or str(path)  # a full disk does not say it
         raise
     finally:
         tmp.unlink(missing_ok=True)
@@ -361,7 +369,7 @@ def _lock(folder):
 
 def holder(folder) -> str:  # empty when it is free
     "Which other process writes into a folder"
-    if os.path.abspath(folder) in _held or not (Path(folder) / _LOCK).is_file():
+    if _is_mine(folder) or not (Path(folder) / _LOCK).is_file():
         return ''
     if lock := _lock(folder):
         lock.release()
@@ -384,7 +392,7 @@ def _make(folder):
 def hold(folder):
     "Keep a folder for this process until `let_go`; under torchrun the first process does it for all"
     named, folder = folder, Path(os.path.abspath(folder))
-    if str(folder) in _held or torchrun_process()[0]:
+    if _is_mine(folder) or torchrun_process()[0]:
         return
     made = _make(folder)
     lock = _lock(folder)

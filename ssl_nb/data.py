@@ -323,11 +323,13 @@ def _alike(values):
 
 # %% ../nbs/00_data.ipynb #d0toim01
 def to_images(
-    x,  # Array or tensor (N,H,W), (N,H,W,C) or (N,C,H,W); bytes, or floats in 0..1
+    x,  # Array or tensor (N,H,W), (N,H,W,C) or (N,C,H,W); bytes, or floats in 0..1; or a list of pictures
     y=None,  # (N,) whole class numbers from 0 or class names, or None
     classes=None,  # Class names; the numbers when left out
 ) -> Images:
     "An array of images as `Images`, checked"
+    if isinstance(x, (list, tuple)) and x and all(map(_is_picture, x)):
+        x = _pictures(x, None, 'refuse')[0]
     x = _plain_array(x)
     if x.numel() == 0:
         raise SslNbError("there are no images in it")
@@ -1677,7 +1679,9 @@ def _is_pair(data):
         return False
     images, labels = data
     if isinstance(images, (np.ndarray, Tensor)):
-        return images.ndim > max(2, getattr(labels, 'ndim', 1))
+        # two images of equal shape have a side of some channels; else they are two piles, which is an error
+        alike = getattr(labels, 'ndim', 1) == images.ndim == 3
+        return images.ndim >= 3 and not (alike and min(images.shape[0], images.shape[2]) <= 4)
     if not isinstance(images, (tuple, list)) or not len(images) or not hasattr(labels, '__len__'):
         return False
     return all(_is_picture(image) or np.ndim(image) >= 2 for image in images)

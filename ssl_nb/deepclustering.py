@@ -747,6 +747,7 @@ def deepcluster(
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     image_size: Annotated[int, Ge(8)] | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files in a folder that are no images
+    copies: Literal['keep', 'drop'] = 'keep',  # What to do about images that are equal, pixel for pixel
     n_images: Annotated[int, Ge(2)] | None = None,  # Use only so many of the training images, drawn at random
     test_images: bool = True,  # Cluster the test images too; else the networks only name them afterwards
     num_iterations: Count = 10,  # Clusterings with a training after each
@@ -777,7 +778,7 @@ def deepcluster(
     began, dev = time.perf_counter(), pick_device(device)
     out = Path(out or Path('runs') / f"deepcluster-{Path(data_name(data) or 'run').name}")
     state = check_out(out, force, resume)
-    d = part_of(load_data(data, image_size, bad_files), n_images, seed=seed)
+    d = part_of(load_data(data, image_size, bad_files, copies), n_images, seed=seed)
     im = all_images(d if test_images else replace(d, test=None))
     _check_images(im, n_clusters, d.name)
     dtype = pick_precision(precision, dev)
@@ -962,10 +963,10 @@ def label_scores(im, labels) -> dict:
     y = im.y.numpy()
     names = {c: im.classes[r] for c, r in sorted(match_clusters(y, labels).items())}
     return clustering_scores(y, labels) | dict(
-        class_f1=dict(zip(im.classes, class_f1(y, labels))),
+        class_f1=dict(zip(im.classes, class_f1(y, labels, range(len(im.classes))))),
         names=names,
         classes=list(im.classes),
-        contingency=contingency(y, labels).tolist(),
+        contingency=contingency(y, labels, range(len(im.classes)), range(int(labels.max()) + 1)).tolist(),
     )
 
 

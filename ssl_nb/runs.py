@@ -6,9 +6,9 @@ Docs: https://ssl-nb.github.io/ssl_nb/runs.html.md"""
 
 # %% auto #0
 __all__ = ['FORMAT', 'is_run', 'run_state', 'check_writable', 'check_out', 'old_run', 'written', 'recover', 'claim', 'start_run',
-           'finish_run', 'run_id', 'read_settings', 'check_same', 'check_images', 'commit', 'versions', 'device_name',
-           'set_command', 'about', 'results_dir', 'shipped_models', 'shipped_model', 'write_record', 'log_scoring',
-           'read_record', 'summary', 'percent', 'record_table', 'stage']
+           'finish_run', 'run_id', 'check_metrics', 'read_settings', 'check_same', 'check_images', 'commit', 'versions',
+           'device_name', 'set_command', 'about', 'results_dir', 'shipped_models', 'shipped_model', 'write_record',
+           'log_scoring', 'read_record', 'summary', 'percent', 'record_table', 'stage']
 
 # %% ../nbs/runs.ipynb #79c2e147
 import difflib
@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -124,7 +125,9 @@ def written(path) -> list:
         return found
     for name in stage_names():
         for stage in (path / name, *path.glob(f'draw-*/labels-*/{name}')):
-            found += written(stage) + [stage / name for name in _LEFT if is_run(stage)]
+            mine = written(stage) + [stage / left for left in _LEFT if is_run(stage)]
+            # by it the folder is known, if only a part can be moved or removed
+            found += sorted(mine, key=lambda p: p.name == 'settings.json')
     found += [p for pattern in _inner for p in path.glob(pattern)]
     found += [path / name for name in reversed(_files)]
     return [p for p in found if p.is_file() and not p.is_symlink()]
@@ -167,12 +170,18 @@ def _set_aside(path):
 
 
 def _drop_old(path):
-    "Remove what was set aside"
+    "Remove what was set aside, `metrics.json` last, so that a kill in between is seen again"
     old = path / _OLD
-    last = [p for p in [old / 'metrics.json'] if p.is_file()]
-    _remove(written(old) or last, old)
-    if old.is_dir() and not any(old.iterdir()):
-        old.rmdir()
+    if not old.is_dir():
+        return
+    last = old / 'metrics.json'
+    for p in old.iterdir():
+        if p.is_dir():
+            shutil.rmtree(p)
+        elif p != last:
+            p.unlink()
+    last.unlink(missing_ok=True)
+    old.rmdir()
 
 # %% ../nbs/runs.ipynb #6d8b1106
 def recover(path):
@@ -184,6 +193,8 @@ def recover(path):
     is_whole = (old / 'metrics.json').is_file()
     if is_whole and (path / 'metrics.json').is_file():
         _drop_old(path)
+    elif not any(old.iterdir()):
+        old.rmdir()
     elif not is_whole or not (path / 'settings.json').is_file():
         _put_back(path, old)
 
@@ -247,7 +258,7 @@ _surroundings = 'command versions device threads commit dirty date'.split()
 def _name_of(settings):
     "A name for a run by what it computes; by it the files of a run know that they belong together"
     what = {k: v for k, v in settings.items() if k not in _surroundings}
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(what, default=str).encode()).hexdigest()[:12]
 
 # %% ../nbs/runs.ipynb #ab0371b7
 def finish_run(path, metrics: dict):
@@ -265,12 +276,47 @@ def finish_run(path, metrics: dict):
 def run_id(path) -> str | None:  # None of a run of an earlier version
     "By what a run folder, its metrics and its checkpoints know each other"
     file = Path(path) / 'settings.json'
-    return read_json(file).get('run_id') if file.is_file() else None
+    found = read_json(file) if file.is_file() else None
+    return found.get('run_id') if isinstance(found, dict) else None
 
 
 def _rows_in(file):
     "The rows of a CSV without its head, None when there is none"
-    return len(file.read_text(encoding='utf-8').splitlines()) - 1 if file.is_file() else None
+    return len(file.read_bytes().splitlines()) - 1 if file.is_file() else None
+
+# %% ../nbs/runs.ipynb #b6d342a4
+_metric_kinds = (
+    (str, 'verdict backend meaning method stop run_id'),
+    (list, 'classes confusion contingency valid_confusion sizes scores'),
+    (dict, 'per_class class_f1 names fold_accuracy'),
+    (
+        (int, float),
+        'seconds accuracy macro_f1 loss ece nmi ari purity k n n_labels n_test epoch best_iteration',
+    ),
+)
+
+
+def check_metrics(
+    m: dict,  # Of a `metrics.json`
+    path,  # The file, for the message
+) -> dict:  # `m`
+    "Refuse results of another type than a stage writes"
+    kinds = {key: kind for kind, keys in _metric_kinds for key in keys.split()}
+    kinds |= {key: (int, float, type(None)) for key in m if key.endswith('_acc') and key != 'pseudo_acc'}
+    check_kinds(m, {key: kind for key, kind in kinds.items() if m.get(key) is not None}, path)
+    for key in ('confusion', 'contingency', 'valid_confusion', 'per_class', 'class_f1', 'sizes', 'scores'):
+        if not all(isinstance(v, (int, float)) for v in _ends(m.get(key, [])) if v is not None):
+            raise SslNbError(f"{path}: {key} should hold numbers; it was damaged or is another file")
+    return m
+
+
+def _ends(value):
+    "What is in lists and dicts that hold lists and dicts"
+    if not isinstance(value, (list, dict)):
+        yield value
+        return
+    for v in value.values() if isinstance(value, dict) else value:
+        yield from _ends(v)
 
 # %% ../nbs/runs.ipynb #b43ceecb
 def read_settings(path) -> dict:
@@ -297,7 +343,7 @@ def _check_together(path, settings):
     "Refuse a folder whose `metrics.json` is of another run, or whose history was cut"
     if not (path / 'metrics.json').is_file():
         return
-    m = read_json(path / 'metrics.json')
+    m = check_metrics(read_json(path / 'metrics.json'), path / 'metrics.json')
     mine, theirs = settings.get('run_id'), m.get('run_id')
     if mine and theirs and mine != theirs:
         raise SslNbError(
@@ -476,7 +522,7 @@ def read_record(name: str, folder=None) -> dict:
         raise unknown('record', name, sorted(p.stem for p in folder.glob('*.json')))
     path = folder / f'{name}.json'
     r = read_json(path, dict(metrics=dict, seeds=list))
-    check_kinds(r, {k: kind for k, kind in _record_kinds.items() if k in r}, path)
+    check_kinds(r, {k: kind for k, kind in _record_kinds.items() if r.get(k) is not None}, path)
     for metric, values in r['metrics'].items():
         is_right = isinstance(values, list) and all(isinstance(v, (int, float)) for v in values)
         if not is_right or len(values) != len(r['seeds']):

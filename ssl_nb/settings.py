@@ -33,7 +33,7 @@ from annotated_types import Ge, Gt, Interval, Le, Lt
 from .core import SslNbError, at_home, check_kinds, data_file, shown, unknown
 
 # %% ../nbs/settings.ipynb #b3dce398
-LARGEST = 1_000_000_000  # Where a number without an upper end of its own ends
+LARGEST = dict(int=10**9, float=1e30)  # Where a number without an upper end of its own ends
 Count = Annotated[int, Ge(1)]  # 1 or more
 Few = Annotated[int, Interval(ge=1, le=1000)]  # Of what each takes memory or much time
 Natural = Annotated[int, Ge(0)]  # 0 or more
@@ -98,9 +98,9 @@ class Param:
         return abs(v) <= self.largest() and all(_within(v, b) for b in self.bounds)
 
     def largest(self) -> float:
-        "The upper end of the range, `LARGEST` when nothing is said"
+        "The upper end of the range, that of `LARGEST` when nothing is said"
         ends = [end for b in self.bounds for name, end in _limits(b).items() if name in ('le', 'lt')]
-        return min(ends, default=LARGEST)
+        return min(ends, default=LARGEST.get(self.kind, LARGEST['int']))
 
 # %% ../nbs/settings.ipynb #1db43742
 _signs = {'ge': '>=', 'gt': '>', 'le': '<=', 'lt': '<'}
@@ -191,8 +191,8 @@ def convert(
     if p.choices and isinstance(out, int) and out not in p.choices:
         raise unknown(p.name, out, p.choices)
     if isinstance(out, (int, float)) and not isinstance(out, bool) and not p.holds(out):
-        too_large = f'is too large, the largest is {p.largest():,}'
-        raise _wrong(value, p, too_large if out > p.largest() else 'is out of range')
+        is_large = out > p.largest() and p.largest() in LARGEST.values()
+        raise _wrong(value, p, f'is too large, at most {p.largest()}' if is_large else 'is out of range')
     return out
 
 

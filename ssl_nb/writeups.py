@@ -15,7 +15,7 @@ import numpy as np
 from .core import SslNbError, class_colour
 from .protocol import TRAPS
 from .reporting import result
-from .runs import results_dir
+from .runs import read_record, results_dir
 
 # %% ../nbs/writeups.ipynb #3239df1a
 # `same` and `best`: (record, metric); `measure` and `what` say how it was measured and on which images
@@ -91,14 +91,21 @@ def claims_table(
 
     def shown(record, metric):
         there = (Path(folder or results_dir()) / f'{record}.json').is_file()
-        return result(record, metric, folder=folder) if there else f'not run yet (`{record}`)'
+        if not there:
+            return f'not run yet (`{record}`)'
+        return result(record, metric, folder=folder)
 
-    head = ['write-up', 'it claims', 'the same here', 'best of ours', 'command']
+    def cut_down(record):
+        there = (Path(folder or results_dir()) / f'{record}.json').is_file()
+        why = read_record(record, folder)['deviation'] if there else None
+        return f'; cut down: {why}' if why else ''
+
+    head = ['write-up', 'it claims', 'the same here, or cut down', 'best of ours', 'command']
     rows = [head, ['---'] * len(head)]
     for c in claims:
         link = f"[{c['name']}]({c['page']}) {c['title']}"
-        same = f"{shown(*c['same'])}, {c['measure']}"
-        best = f"{shown(*c['best'])}, {c['what']}"
+        same = f"{shown(*c['same'])}, {c['measure']}{cut_down(c['same'][0])}"
+        best = f"{shown(*c['best'])}, {c['what']}{cut_down(c['best'][0])}"
         rows.append([link, c['claim'], same, best, f"`{c['command']}`"])
     return Markdown('\n'.join(f"| {' | '.join(r)} |" for r in rows))
 

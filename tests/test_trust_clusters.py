@@ -21,6 +21,7 @@ from ssl_nb.deepclustering import (
     clustering_scores,
     contingency,
     hungarian_accuracy,
+    label_scores,
     label_stability,
     match_clusters,
     train_on_clusters,
@@ -159,6 +160,14 @@ def test_classes_of_any_number():
     assert hungarian_accuracy([0, 1, 2], [-1, 0, 0]) == 2 / 3  # noise of HDBSCAN is a cluster as any other
     assert label_stability([-1, 0, 1], [-1, 0, 2], matched=False) == 2 / 3
     assert joined([[10**9, 3, 3], [0, -1, -1]], k=2).tolist() in ([0, 1, 1], [1, 0, 0])
+
+
+def test_scores_of_a_run_keep_the_place_of_a_class_without_images():
+    im = Images(torch.zeros(4, 1, 8, 8), torch.tensor([0, 0, 2, 2]), ["ant", "bee", "cow"])
+    found = label_scores(im, np.array([3, 3, 1, 1]))
+    assert found["names"] == {3: "ant", 1: "cow"}
+    assert found["class_f1"] == dict(ant=1.0, bee=0.0, cow=1.0) and found["min_class_f1"] == 1
+    assert found["contingency"] == [[0, 0, 0, 2], [0, 0, 0, 0], [0, 2, 0, 0]]
 
 
 @pytest.mark.parametrize(

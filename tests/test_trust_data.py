@@ -119,6 +119,8 @@ def test_black_and_white():
         ((x for x in X), 'of a generator'),
         ([dict(picture=PICTURES[0])], "called 'image'"),
         ([], 'empty'),
+        ((X, X), 'labels of shape'),
+        ([np.zeros((9, 8, 8, 3))] * 2, 'one label per image'),
         (['nowhere/a.png', 'nowhere/b.png'], 'no such file'),
     ],
 )
@@ -144,6 +146,14 @@ def test_where_the_channels_are(shape, read_as):
     data, said = loud(images)
     assert data.train.shape == read_as
     assert ('the square in the middle' in said) == (20 in shape)
+
+
+def test_two_images_in_a_list():
+    assert (
+        len(load_data([X[0], X[1]]).train)
+        == len(load_data([np.zeros((8, 8, 3)), np.ones((8, 8, 3))]).train)
+        == 2
+    )
 
 
 def test_the_middle_of_oblong_images():
@@ -207,7 +217,7 @@ def test_pictures_of_every_mode_are_read_as_their_files(mode, tmp_path):
         picture.save(tmp_path / f'{i:02}.{kind}')
     files = read_files(tmp_path, 16, data.train.shape[0])[0]
     assert said == '' and (data.train.x.int() - files.int()).abs().max() <= 1
-    assert data.train.x.float().std() > 50
+    assert data.train.x.float().std() > 50 and (to_images(pictures).x == data.train.x).all()
 
 
 # --- labels
@@ -687,3 +697,10 @@ def test_a_flipped_byte_in_the_cache_is_noticed(kept):
     file('npy').write_bytes(pixels)
     again, said = loud(folder)
     assert (again.train.x == right.train.x).all() and 'damaged' in said
+
+
+def test_every_stage_that_loads_images_takes_both_settings():
+    from ssl_nb.settings import stage_params
+
+    for stage in ('pretrain', 'deepcluster'):
+        assert {'bad_files', 'copies'} <= stage_params(stage).keys()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from conftest import TINY, code, digits
+from conftest import TINY, code, digits, run
 from conftest import command as ssl_nb
 
 PRETRAIN = ["pretrain", "--preset", "digits", *TINY]
@@ -115,8 +115,7 @@ def test_every_file_of_a_stage_is_known_as_its_own(mine):
     for words in (
         "probe whole --labels-per-class 5 --supervised-steps 5 --quiet",
         f"finetune whole {few} --stop valid",
-        f"semi whole {few} --rounds 1",
-        "cluster whole --k 0 --n-init 1 --quiet",
+        "cluster whole --k 3 --n-init 1 --quiet",
         "probe whole --label-curve --sizes 1 --draws 1 --semi-up-to 0 --settings brief.ini --quiet",
         "report whole",
         "export whole --onnx",
@@ -184,86 +183,100 @@ def test_a_folder_that_is_moved_in_the_middle_is_noticed(tmp_path):
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 2 and said.count("\n") == 1 and "was moved or removed" in said, said
     assert [p.name for p in tmp_path.iterdir()] == ["moved"]
-    process = start(*words, "3000", "--out", "moved", "--resume", cwd=tmp_path)
-    wait_for(tmp_path / "moved/.writing.json", process)
-    time.sleep(3)
-    process.send_signal(signal.SIGINT)
-    assert "interrupted" in process.communicate(timeout=60)[1] and process.returncode == 130
-    assert not (tmp_path / "moved/.lock").exists()
+    told = ssl_nb(*words, "3000", "--out", "moved", cwd=tmp_path)
+    assert is_one_line(told, "moved holds an unfinished run; go on with --resume")
 
 
 # --- killed at any moment
 
-REPLACING = """
-import os, pathlib, sys
+REPLACING = '''
+import os, sys, tempfile, traceback
+from pathlib import Path
 from ssl_nb import core, runs
-left = [int(sys.argv[1])]
-def counted(f):
+
+
+def counted(f, left):
+    "`f`, but the process is killed when it and its like have been called so often"
+
     def g(*a, **k):
         left[0] -= 1
         if left[0] < 0:
             os.kill(os.getpid(), 9)
         return f(*a, **k)
+
     return g
-for name in ('rename', 'unlink', 'mkdir', 'rmdir'):
-    setattr(pathlib.Path, name, counted(getattr(pathlib.Path, name)))
-os.replace = counted(os.replace)
-runs.start_run('run', dict(stage='pretrain', epochs=2), force=True)
-core.write_text('run/model.safetensors', 'new')
-runs.finish_run('run', dict(loss=2.0))
-"""
-
-READING = """
-from ssl_nb.runs import read_settings, run_state
-print(read_settings('run')['epochs'], run_state('run'))
-"""
 
 
-def small_run(folder, state):
-    "A run by hand with a stage inside, and a file of the user's"
-    from ssl_nb.core import write_text
-    from ssl_nb.runs import finish_run, start_run
+def replace(steps):
+    left = [steps]
+    for name in ("rename", "replace", "unlink", "mkdir", "rmdir"):
+        setattr(os, name, counted(getattr(os, name), left))
+    runs.start_run("run", dict(stage="pretrain", epochs=2), force=True)
+    core.write_text("run/model.safetensors", "new")
+    runs.finish_run("run", dict(loss=2.0))
 
-    for path in (folder / "run", folder / "run/probe"):
-        start_run(path, dict(stage="pretrain", epochs=1))
-        write_text(path / "model.safetensors", "old")
+
+def look():
+    print(runs.read_settings("run")["epochs"], runs.run_state("run"), file=open("told", "w"))
+
+
+def small_run(state):
+    "A run by hand with a stage inside, and a file of the user's in both"
+    for path in map(Path, ("run", "run/probe")):
+        runs.start_run(path, dict(stage="pretrain", epochs=1))
+        core.write_text(path / "model.safetensors", "old")
         (path / "notes.txt").write_text("mine")
         if state == "finished":
-            finish_run(path, dict(loss=1.0))
+            runs.finish_run(path, dict(loss=1.0))
 
 
-@pytest.mark.parametrize("state", ["finished", "unfinished"])
-def test_a_replacement_can_be_killed_at_any_step(state, tmp_path):
+def forked(f, *words):
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    try:
+        f(*words)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def one_kill(state, steps):
+    assert forked(small_run, state) == 0
+    status = forked(replace, steps)
+    old = [p for p in (Path("run"), Path("run/.old")) if (p / "metrics.json").is_file()]
+    assert status in (0, -9) and (old or state == "unfinished"), "both runs are gone"
+    assert forked(look) == 0
+    told = Path("told").read_text().strip()
+    if told == "1 finished":
+        assert Path("run/model.safetensors").read_text() == "old" and runs.is_run("run/probe")
+    assert forked(replace, 1000) == 0
+    left = {str(p.relative_to("run")): p.read_text() for p in Path("run").rglob("*") if p.is_file()}
+    made = ("settings.json", "metrics.json", "model.safetensors", "notes.txt", "probe/notes.txt")
+    assert left.keys() == {*made} and left["model.safetensors"] == "new", left
+    return status, told
+
+
+for state in sys.argv[1:]:
     seen = set()
-    for step in range(100):
-        folder = tmp_path / str(step)
-        folder.mkdir()
-        small_run(folder, state)
-        killed = code(REPLACING, step, cwd=folder)
-        assert killed.returncode in (0, -signal.SIGKILL), killed.stderr
-        run = folder / "run"
-        if state == "finished":
-            old = [p for p in (run, run / ".old") if (p / "metrics.json").is_file()]
-            assert old, "both runs are gone"
-        told = code(READING, cwd=folder)
-        assert told.returncode == 0, told.stderr
-        seen.add(tuple(told.stdout.split()))
-        if told.stdout == "1 finished\n":  # the old run is whole
-            assert (run / "model.safetensors").read_text() == "old" and (
-                run / "probe/settings.json"
-            ).is_file()
-        again = code(REPLACING, 1000, cwd=folder)
-        assert again.returncode == 0, again.stderr
-        left = {name: text for name, text in files(run).items() if not name.startswith("checkpoints")}
-        assert left.keys() == {
-            *("settings.json", "metrics.json", "model.safetensors"),
-            *("notes.txt", "probe/notes.txt"),
-        }
-        assert left["model.safetensors"] == b"new"
-        if killed.returncode == 0:
+    for steps in range(1000):
+        with tempfile.TemporaryDirectory(dir=".") as d:
+            home = os.getcwd()
+            os.chdir(d)
+            status, told = one_kill(state, steps)
+            os.chdir(home)
+        seen.add(told)
+        if status == 0:
             break
-    assert killed.returncode == 0 and step > 10
-    assert seen >= {("1", state), ("2", "unfinished"), ("2", "finished")}, seen
+    assert steps > 10 and seen >= {f"1 {state}", "2 unfinished", "2 finished"}, (steps, seen)
+    print(state, "killed at", steps, "steps")
+'''
+
+
+def test_a_replacement_can_be_killed_at_any_step(tmp_path):
+    done = run("python", "-c", REPLACING, "finished", "unfinished", cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.count("killed at") == 2, done.stdout + done.stderr
 
 
 KILLED_AT = """
@@ -495,15 +508,10 @@ sys.exit(main(words))
     [
         "pretraining::load_data",
         "pretraining:SimCLR:__init__",
-        "pretraining::start_run",
         "training:Schedule:before_fit",
-        "training:Schedule:before_batch",
         "training:Bar:before_fit",
-        "training:_Epochs:before_train",
         "training:History:before_train",
-        "training:History:after_batch",
         "training:InPrecision:before_batch",
-        "training:Checkpoint:after_train",
     ],
 )
 def test_ctrl_c_before_the_first_epoch_is_one_line(where, tmp_path):
@@ -511,4 +519,3 @@ def test_ctrl_c_before_the_first_epoch_is_one_line(where, tmp_path):
     done = code(INTERRUPTED, where, *words, cwd=tmp_path)
     assert done.returncode == 130 and "Traceback" not in done.stderr, done.stderr
     assert done.stderr.startswith("\nssl_nb: interrupted") and done.stderr.count("\n") == 2
-    assert ssl_nb(*words, "--resume", cwd=tmp_path).returncode == 0
