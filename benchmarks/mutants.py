@@ -251,15 +251,18 @@ def settings(folder):
 @reader("metrics.json", json_swap)
 def metrics(folder):
     from ssl_nb.core import read_json
+    from ssl_nb.runs import check_metrics
     from ssl_nb.stages import load_run
 
     small_run(folder)
+    path = folder / "metrics.json"
 
     def read():
         load_run(folder)
-        assert isinstance(read_json(folder / "metrics.json"), dict)
+        found = check_metrics(read_json(path), path)
+        assert all(not isinstance(found.get(key), str) for key in ("loss", "seconds", "knn_acc"))
 
-    return folder / "metrics.json", read
+    return path, read
 
 
 @reader("a record", json_swap)
