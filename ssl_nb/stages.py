@@ -361,7 +361,7 @@ def _pretrain_says(m, rows=()):
         )
     n, best = len(knn), max(knn)
     if n < 4:
-        return f'{n} epoch{"s" * (n > 1)} show no trend; ssl_nb probe says what it is worth by now'
+        return f'{n} epoch{"s" * (n > 1)} cannot show a trend; ssl_nb probe says what it is worth by now'
     since = next(epoch for epoch, v in enumerate(knn, 1) if v >= best - 0.01)
     if knn[-1] < best - 0.02:
         fell = f'from {100 * best:.1f} to {100 * knn[-1]:.1f} %'

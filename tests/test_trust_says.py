@@ -287,7 +287,7 @@ def test_a_sentence_on_pretraining_reads_the_curve_of_neighbours():
     )
     assert "rose by 20.0 points in the last half; more epochs may help" in says(0.5, 0.6, 0.7, 0.8)
     assert "fell from 80.0 to 60.0 %" in says(0.5, 0.8, 0.7, 0.6)
-    assert "2 epochs show no trend" in says(0.5, 0.8)
+    assert "2 epochs cannot show a trend" in says(0.5, 0.8)
     assert "not say what it is worth" in meaning("pretrain", {}, [dict(loss=1.0)])
     assert "look-out" in says(0.5, verdict="collapsed")
 
