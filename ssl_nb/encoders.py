@@ -379,7 +379,7 @@ def read_weights(path) -> tuple:  # (info, {name: tensor})
 
     with reading(path, 'a safetensors file'):
         content = Path(path).read_bytes()  # safetensors itself opens no path that is not UTF-8
-        weights = load(content)
+        weights = dict(sorted(load(content).items()))  # it gives them in another order each time
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], 'little')])
     meta = header.get('__metadata__') or {}
     if 'ssl_nb' not in meta:

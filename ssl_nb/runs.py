@@ -114,7 +114,7 @@ def old_run(path) -> str:  # empty when there is none
 # %% ../nbs/runs.ipynb #0d8eb786
 _files = '''metrics.json settings.json history.csv iterations.csv last.ckpt model.safetensors assignments.npz
 report.html model.onnx central.png random.png map.png neighbours.png progress.png confusion.png quality.png
-suggestion.png curve.png curves.png reliability.png mistakes.png'''.split()
+suggestion.png curve.png curves.png reliability.png mistakes.png log.txt'''.split()
 _inner = 'parts/*.csv parts/*.ckpt parts/folds.json checkpoints/*.safetensors'.split()
 
 
@@ -289,10 +289,7 @@ _metric_kinds = (
     (str, 'verdict backend meaning method stop run_id'),
     (list, 'classes confusion contingency valid_confusion sizes scores'),
     (dict, 'per_class class_f1 names fold_accuracy'),
-    (
-        (int, float),
-        'seconds accuracy macro_f1 loss ece nmi ari purity k n n_labels n_test epoch best_iteration',
-    ),
+    ((int, float), 'seconds accuracy macro_f1 loss ece nmi ari purity k n n_labels n_test best_iteration'),
 )
 
 
