@@ -305,7 +305,8 @@ def test_after_a_killed_force_the_command_goes_on_and_nothing_is_left(file, mine
         words += ["--force"]
     else:
         assert is_one_line(refused, "--resume", "kept in whole/.old until then")
-        is_one_line(ssl_nb("probe", "whole", "--quiet", cwd=mine), "not finished", "kept in whole/.old")
+        if file != "metrics.json":  # with that, the weights are whole and can be probed
+            is_one_line(ssl_nb("probe", "whole", "--quiet", cwd=mine), "not finished", "kept in whole/.old")
         words += ["--resume"]
     done = ssl_nb(*words, cwd=mine)
     assert done.returncode == 0, done.stderr
