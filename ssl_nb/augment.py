@@ -369,7 +369,7 @@ class Blur(Transform):
         k = torch.exp(-0.5 * (torch.arange(-r, r + 1) / sigma[:, None].clamp(min=1e-3)) ** 2)
         k = k / k.sum(1, keepdim=True)
         # (N*C,1,1,2r+1)
-        k = k.to(x.device, x.dtype).repeat_interleave(c, 0)[:, None, None]
+        k = sent(k, x).to(x.dtype).repeat_interleave(c, 0)[:, None, None]
         y = F.pad(x, (r, r, r, r), mode='reflect').reshape(1, n * c, h + 2 * r, w + 2 * r)
         return F.conv2d(F.conv2d(y, k, groups=n * c), k.transpose(2, 3), groups=n * c).view(n, c, h, w)
 

@@ -49,6 +49,7 @@ from .stages import Run, data_name, finish_stage, load_run
 from ssl_nb.training import (
     Augment,
     TrainingCallback,
+    on_gpu,
     pick_precision,
     precision_name,
     read_history,
@@ -677,7 +678,7 @@ def train_on_clusters(
         loop.batches,
         nn.CrossEntropyLoss(label_smoothing=label_smoothing),
         num_iterations * epochs_per_iteration,
-        torch.optim.Adam(net.parameters(), lr=learning_rate, fused=True if x.is_cuda else None),
+        torch.optim.Adam(net.parameters(), lr=learning_rate, fused=on_gpu([*net.parameters()])),
         warmup=None,
         cbs=[Augment(transform, seed), loop],
         out=out,

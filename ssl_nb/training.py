@@ -687,7 +687,7 @@ class RecordingLearner(Learner):
             super()._backward()
 
 
-def can_record(model: nn.Module, batches) -> bool:
+def can_record(batches) -> bool:
     "Whether steps can be recorded: on one GPU, in one process"
     return torch.device(batches.device).type == 'cuda' and world()[1] == 1
 
@@ -714,7 +714,7 @@ def make_learner(
         cbs=[_Epochs(), *half, *scaled, *cbs],
         opt_func=lambda *_, **__: TorchOptimizer(opt=optimizer),
     )
-    if record and can_record(model, batches):
+    if record and can_record(batches):
         learn.recorded = RecordedStep(model, loss_func, dtype)
     learn.recorder.valid_metrics = False  # there is no validation loss, so no empty column for it
     return learn

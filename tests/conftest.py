@@ -21,6 +21,7 @@ COLAB = ["ipython", "tensorboard"]
 NOT_SOURCE = {".git", ".venv", ".whl", "runs", "build", "dist", "_docs", "_proc", "_proc_site", "__pycache__"}
 CAN_FORK = sys.platform == "linux"  # elsewhere a fork of what has threads is not safe
 sys.path.insert(0, str(ROOT / "tools"))
+sys.path.append(str(ROOT / "benchmarks"))  # behind all others, as its scripts have common names
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core, a thread a worker
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from mutants import ODD
 from ssl_nb import cli
 from ssl_nb.classifier import Classifier, load_classifier, make_head, save_classifier
 from ssl_nb.core import SslNbError, progress, read_json, reading, torchrun_process, write_json
@@ -23,23 +24,6 @@ from ssl_nb.runs import read_settings, record_table, results_dir
 from ssl_nb.settings import convert, load_presets, resolve, stage_names, stage_params
 from ssl_nb.stages import load_encoder, load_run
 from ssl_nb.training import read_checkpoint, read_history, train, write_history
-
-ODD = [
-    b"",
-    b"-1",
-    b"1e999",
-    b"NaN",
-    b"null",
-    b"[]",
-    b"{}",
-    b'""',
-    b"9" * 30,
-    b"\xff\xfe",
-    b"\0",
-    b",",
-    b'"',
-    b"\n",
-]
 
 
 def mutants(content, n, seed, first=0, last=None):
