@@ -62,6 +62,7 @@ from ssl_nb.settings import (
     Few,
     Param,
     Positive,
+    Share,
     convert,
     is_own_code,
     option_params,
@@ -893,6 +894,51 @@ def _csv(rows, file):
         w.writerow(map(csv_cell, cells))
 
 # %% ../nbs/cli.ipynb #2595b73b
+def _check_sort(run, folder, undo, **_):
+    if undo is not None and run is not None:
+        raise SslNbError("--undo needs no RUN and no FOLDER: the table says what was done")
+    if undo is not None:
+        return _check_there(undo)
+    if folder is None:
+        raise SslNbError("name a RUN with a classifier or clusters, and the FOLDER to sort; or --undo TABLE")
+    _check_model(run)
+
+
+@command('sort image files into a folder for each class or group, and back', check=_check_sort)
+def _sort(
+    run: str | None = None,  # Run folder with a classifier or clusters, or the run above it
+    folder: str | None = None,  # The images
+    *,
+    out: str = 'sorted',  # The folder to sort into
+    how: Literal['link', 'copy', 'move'] = 'link',  # What to do with each file
+    doubtful: Share = 0.0,  # What is less sure goes to doubtful/
+    labels: str | None = None,  # A labels.csv: these files go where it says
+    dry_run: bool = False,  # Only say what would be done
+    undo: str | None = None,  # The table of a sort: put all back
+    encoder: str | None = None,  # Its network, when it is one of your own: FILE.py:NAME
+    bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
+    device: str = 'auto',  # auto, cpu, cuda or mps
+    quiet: bool = False,  # No progress bar
+):
+    from ssl_nb.sorting import sort_files, undo_sort
+
+    if undo is not None:
+        print(undo_sort(undo, quiet))
+        return
+    how_to = dict(labels=labels, dry_run=dry_run, bad_files=bad_files, device=device, quiet=quiet)
+    done = sort_files(open_run(run, encoder), folder, out, how, doubtful, **how_to)
+    print(done)
+    if not dry_run:
+        print(f"table: {done.table}; put all back with: {_as_words('sort', '--undo', str(done.table))}")
+
+
+def _as_words(*words):
+    "A command line to be copied"
+    import shlex
+
+    return shlex.join(['ssl_nb', *words])
+
+
 @command('write representations as a table with file names', check=_check_model)
 def _embed(
     run: str,  # Run folder, or a model.safetensors
