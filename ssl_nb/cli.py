@@ -431,9 +431,7 @@ def _demo(**given):
         _say_probe(out['probe'])
         _say_twins(out['probe'])
     else:
-        print(
-            'no labels in the data, so there is nothing to probe with; the report shows neighbours and clusters'
-        )
+        _say_groups(c)
     if 'cluster_acc' in c:
         print(f"without labels, k = {c['k']}, Hungarian accuracy")
         for what, v in (dict(clusters=c['cluster_acc']) | _of_pixels(c)).items():
@@ -443,7 +441,28 @@ def _demo(**given):
     for stage in ('pretrain', 'probe', 'cluster'):
         if meaning := out.get(stage, {}).get('meaning'):
             print(f'{stage}: {meaning}')
+    if 'probe' not in out:
+        _say_next(Path(out['report']).parent)
     print(f"\nreport: {out['report']}")
+
+
+def _say_groups(c):
+    "Each group of a pile without labels: how many, whether it holds together, some of its files"
+    print(f"no labels in the data, so its {c['n']:,} images were put into {c['k']} groups")
+    print('group  images  holds together  such as')
+    for g in c.get('groups', ()):
+        share = 'empty' if g['agreement'] is None else f"{100 * g['agreement']:.0f} %"
+        print(f"{g['cluster']:5} {g['n']:7,} {share:>15}  {', '.join(map(shown, g['typical'][:2]))}")
+
+
+def _say_next(path):
+    "The next three commands"
+    from ssl_nb.reporting import next_commands
+    from ssl_nb.stages import load_run
+
+    print('\nnext:')
+    for command, what in next_commands(load_run(path)):
+        print(f'  {command}\n      {what}')
 
 
 def _say_twins(m):
