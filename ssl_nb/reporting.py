@@ -520,7 +520,7 @@ def _groups_part(path, c, d):
 
 _about_groups = (
     'Groups that hold together come first. The share says how many images of a group stay together when the '
-    'search starts from other seeds. No label was asked, so it is no accuracy.'
+    'search starts anew on a random half of them. No label was asked, so it is no accuracy.'
 )
 _group = '<h3>Group {cluster}: {n} images, {sure}</h3>'
 

@@ -332,14 +332,18 @@ def group_agreement(
     most: int = 10_000,  # Images that are asked, drawn at random where there are more
     seed: int = 0,
 ) -> list:  # (k,) shares in 0..1, None for a group without images
-    "The share of each group that stays together when k-means starts from other seeds"
+    "The share of each group that stays together when k-means sees half of the images and starts anew"
     labels = np.asarray(labels)
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     some = order[:most].sort()[0]
     x, mine = F.normalize(_points(h, k)[some], dim=1), labels[some.numpy()]
     stays = np.zeros(len(mine))
     for start in range(starts):
-        other = kmeans(x, min(k, len(x)), 3, seed + 1 + start).labels_
+        half = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed + 1 + start))[
+            len(x) // 2 :
+        ]
+        centres = kmeans(x[half], min(k, len(half)), 3, seed + 1 + start).centers_
+        other = _nearest_centre(x, torch.as_tensor(centres))[0]
         name = match_clusters(mine, other)
         stays += np.array([name.get(c, -1) for c in other.tolist()]) == mine
     return [float(stays[mine == c].mean() / starts) if (mine == c).any() else None for c in range(k)]
