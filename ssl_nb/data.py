@@ -1446,13 +1446,14 @@ def _home_of(root):
 def _parts_in(x, what):
     "The parts, which lie one after another in `x` (N,C,H,W)"
     y = None if what['y'] is None else torch.tensor(what['y'])
-    names = np.array([f.replace(os.sep, '/') for f in what['files']], object)
+    files = what.get('files')
+    names = None if files is None else np.array([f.replace(os.sep, '/') for f in files], object)
     parts, at = {}, 0
     for p, n in what['sizes'].items():
         here = slice(at, at + n)
         has_labels = y is not None and p != 'rest'
         parts[p] = Images(x[here], y[here], what['classes']) if has_labels else Images(x[here])
-        parts[p].names = names[here]
+        parts[p].names = _names_at(names, here)
         at += n
     return {p: parts[p] for p in ('train', 'valid', 'test', 'rest') if p in parts}
 

@@ -61,7 +61,7 @@ def _unguarded(text):
     "A cell without the apostrophe that `csv_cell` put before it"
     return text[1:] if text[:1] == "'" and csv_cell(text[1:]) == text else text
 
-# %% ../nbs/label_files.ipynb #6ac90a69
+# %% ../nbs/label_files.ipynb #2efe4fcb
 def _spelling(name):
     "A name in the one spelling by which names are compared"
     name = unicodedata.normalize('NFC', name.replace('\\', '/'))
@@ -89,8 +89,8 @@ def match_labels(
 
 
 def _below_home(name, home):
-    "A full path as seen from the folder of images"
-    return os.path.relpath(name, os.path.abspath(home)) if home and os.path.isabs(name) else name
+    "A path that was written in full, or from where one works, as seen from the folder of images"
+    return os.path.relpath(os.path.abspath(name), os.path.abspath(home)) if home else name
 
 # %% ../nbs/label_files.ipynb #95cf929c
 def _tell_lost(lost, n, names, where, data):

@@ -472,7 +472,7 @@ def _labelled_parts(path, found):
         yield _figure(path / 'curve' / 'curve.png', *_curve_picture)
 
 # %% ../nbs/06_report.ipynb #b0groups1
-_sure = ((0.9, 'holds together'), (0.7, 'mostly holds together'), (0.0, 'doubtful'))
+_sure = ((0.85, 'holds together'), (0.6, 'mostly holds together'), (0.0, 'doubtful'))
 
 
 def _how_sure(share):
@@ -519,8 +519,8 @@ def _groups_part(path, c, d):
 
 
 _about_groups = (
-    'Groups that hold together come first. The share says how many images of a group stay together when the '
-    'search starts anew on a random half of them. No label was asked, so it is no accuracy.'
+    'Groups that hold together come first. The share says how much of a group is found again when the search '
+    'starts anew on a random half of the images. No label was asked, so it is no accuracy.'
 )
 _group = '<h3>Group {cluster}: {n} images, {sure}</h3>'
 

@@ -331,13 +331,13 @@ def group_agreement(
     starts: int = 5,  # Clusterings to compare with, >= 1
     most: int = 10_000,  # Images that are asked, drawn at random where there are more
     seed: int = 0,
-) -> list:  # (k,) shares in 0..1, None for a group without images
-    "The share of each group that stays together when k-means sees half of the images and starts anew"
+) -> list:  # (k,) in 0..1, None for a group without images
+    "What each group has in common with its like when k-means sees half of the images and starts anew"
     labels = np.asarray(labels)
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     some = order[:most].sort()[0]
     x, mine = F.normalize(_points(h, k)[some], dim=1), labels[some.numpy()]
-    stays = np.zeros(len(mine))
+    common = []
     for start in range(starts):
         half = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed + 1 + start))[
             len(x) // 2 :
@@ -345,8 +345,14 @@ def group_agreement(
         centres = kmeans(x[half], min(k, len(half)), 3, seed + 1 + start).centers_
         other = _nearest_centre(x, torch.as_tensor(centres))[0]
         name = match_clusters(mine, other)
-        stays += np.array([name.get(c, -1) for c in other.tolist()]) == mine
-    return [float(stays[mine == c].mean() / starts) if (mine == c).any() else None for c in range(k)]
+        theirs = np.array([name.get(g, -1) for g in other.tolist()])
+        common.append([_in_common(mine == g, theirs == g) for g in range(k)])
+    return [float(np.mean(v)) if (mine == g).any() else None for g, v in enumerate(zip(*common))]
+
+
+def _in_common(a, b):
+    "What two sets have in common, as a share of both together"
+    return (a & b).sum() / max((a | b).sum(), 1)
 
 
 def group_table(

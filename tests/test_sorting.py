@@ -381,3 +381,30 @@ def test_wrong_words_of_the_command(sorted_run):
         done = command('sort', *words, cwd=sorted_run)
         assert done.returncode == 2 and done.stderr.count('\n') == 1, done.stderr
         assert any(w in done.stderr for w in why.split('|')), done.stderr
+
+
+# --- the page of a pile without labels
+
+
+def test_the_page_of_a_pile_without_labels(tmp_path):
+    evil = '<script>alert(1)<\u2215script>\x1b.png'
+    (tmp_path / 'pile').mkdir()
+    rng = np.random.default_rng(0)
+    for i, name in enumerate([evil, '写真.png', *(f'{i}.png' for i in range(22))]):
+        Image.fromarray(
+            rng.integers(0, 120, (16, 16), np.uint8) + 60 * (i % 3) * np.eye(16, dtype=np.uint8)
+        ).save(tmp_path / 'pile' / name)
+    words = ['--epochs', '1', '--batch-size', '16', '--quiet', '--out', 'run']
+    done = command('demo', '--data', 'pile', *words, cwd=tmp_path, OMP_NUM_THREADS='1')
+    assert done.returncode == 0, done.stderr
+    for said in ('24 images were put into', 'next:', 'ssl_nb sort run pile --dry-run', '--labels labels.csv'):
+        assert said in done.stdout
+    page = (tmp_path / 'run' / 'report.html').read_text()
+    for said in ('groups in 24 images', 'images in the pile', 'What to do next', 'Most typical:', '写真.png'):
+        assert said in page
+    assert '<script' not in page and '\x1b' not in page and '\x1b' not in done.stdout
+    cards = page.partition('<div class="cards">')[2].partition('<h2>')[0]
+    assert ' s<' not in cards and 'label.html' not in page
+    (tmp_path / 'run' / 'label.html').write_text('x')
+    assert command('report', 'run', cwd=tmp_path).returncode == 0
+    assert '<a href="label.html">' in (tmp_path / 'run' / 'report.html').read_text()
