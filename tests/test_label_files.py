@@ -101,7 +101,7 @@ def test_a_file_is_read_as_it_was_written(pile, tmp_path):
 def test_names_as_predict_writes_them(pile, monkeypatch):
     monkeypatch.chdir(pile.parent)
     d = with_labels(load_data('pile'), {'pile/s1.png': 'x', 'pile/s2.png': 'y'}, 'pile')
-    assert {*named(d), *named(d, 'test')} == {'s1.png', 's2.png'}
+    assert {*d.train.names} == {'s1.png', 's2.png'}
 
 
 # --- slips
