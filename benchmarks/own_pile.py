@@ -29,8 +29,8 @@ from ssl_nb.runs import read_settings, write_record
 N, GROUPS, TYPICAL, ALIKE = 2000, 60, 12, 8
 WALK = dict(
     look=["data", "pile", "--out", "look.png"],
-    pretrain="pretrain --data pile --preset fashion_mnist --epochs 120 --batch-size 256 --out run".split(),
-    groups=f"cluster run --k {GROUPS}".split(),
+    pretrain="pretrain --data pile --preset fashion_cluster --epochs 100 --batch-size 256 --out run".split(),
+    groups=f"cluster run --method kmeans --k {GROUPS}".split(),
     csv="predict run/cluster pile --csv --top-k 1".split(),
     name=None,  # the person's turn
     train="semi run --labels labels.csv --rounds 1 --steps 150 --no-baselines".split(),
@@ -105,7 +105,7 @@ def record(place, said):
         name="own-pile",
         stage="semi",
         command="python benchmarks/own_pile.py",
-        preset="fashion_mnist",
+        preset="fashion_cluster",
         data=dict(
             name="Fashion-MNIST (re-split), 2,000 images as files", n=s["data_n"], sha256=s["data_sha256"]
         ),

@@ -445,7 +445,7 @@ def _demo(**given):
         _say_next(Path(out['report']).parent)
     print(f"\nreport: {out['report']}")
 
-
+# %% ../nbs/cli.ipynb #2a468797
 def _say_groups(c):
     "Each group of a pile without labels: how many, whether it holds together, some of its files"
     print(f"no labels in the data, so its {c['n']:,} images were put into {c['k']} groups")

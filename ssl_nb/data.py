@@ -99,10 +99,8 @@ class ImageData:
     # (file, why) of what was in the folder and is not here
     left_out: list = field(default_factory=list)
     rest: Images | Any = None  # Unlabelled images beside the labelled ones of `train`
-    # (N,C,H,W) what there is to learn from without labels: the images of `train`, then those of `rest`
-    pile: Tensor | Any = None
-    # {name of an image: (class, part or None)} where labels were given in place of its own
-    labels: dict | None = None
+    pile: Tensor | Any = None  # (N,C,H,W) to learn from without labels: `train`, then `rest`
+    labels: dict | None = None  # {name: (class, part or None)} of labels given in place of its own
 
     def __post_init__(self):
         for name, p in self.parts.items():

@@ -524,7 +524,7 @@ _about_groups = (
 )
 _group = '<h3>Group {cluster}: {n} images, {sure}</h3>'
 
-
+# %% ../nbs/06_report.ipynb #0a455a7c
 def _file_names(names):
     return ', '.join(map(shown, names))
 

@@ -355,7 +355,7 @@ _says = dict(
     last='is gone, so what was made of it is kept',
 )
 
-
+# %% ../nbs/sorting.ipynb #a9953351
 def _each(table, plan, do, label, quiet=True):
     "Do something with each file of a plan, and tell what became of it; nobody else may meanwhile"
     base = os.path.dirname(os.path.abspath(table))
