@@ -610,7 +610,7 @@ def _cluster_part(path, found, d=None):
         if name != 'neighbours' or not found['probe']:
             yield _figure(path / 'cluster' / f'{name}.png', *texts)
 
-
+# %% ../nbs/06_report.ipynb #4264dd53
 _cluster_methods = dict(
     kmeans='k-means on the representation',
     scan='Heads that agree on neighbours, on the representation',
