@@ -16,6 +16,7 @@ _HOMES = {
     "exporting": "embed to_onnx",
     "finetuning": "finetune",
     "folders": "inspect_data",
+    "label_files": "merge_labels",
     "pretraining": "pretrain",
     "probing": "linear_probe probe",
     "reporting": "report",
@@ -23,6 +24,7 @@ _HOMES = {
     "scan": "cluster_run evaluate_clusters",
     "semisupervised": "label_curve semi spread_labels",
     "simclr_loss": "nt_xent",
+    "sorting": "sort_files undo_sort",
     "stages": "load_encoder load_run",
 }
 API = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -40,6 +42,7 @@ if TYPE_CHECKING:  # what a type checker sees of API; a test holds the two in st
     from ssl_nb.exporting import embed as embed, to_onnx as to_onnx
     from ssl_nb.finetuning import finetune as finetune
     from ssl_nb.folders import inspect_data as inspect_data
+    from ssl_nb.label_files import merge_labels as merge_labels
     from ssl_nb.pretraining import pretrain as pretrain
     from ssl_nb.probing import linear_probe as linear_probe, probe as probe
     from ssl_nb.reporting import report as report
@@ -48,6 +51,7 @@ if TYPE_CHECKING:  # what a type checker sees of API; a test holds the two in st
     from ssl_nb.semisupervised import label_curve as label_curve, semi as semi
     from ssl_nb.semisupervised import spread_labels as spread_labels
     from ssl_nb.simclr_loss import nt_xent as nt_xent
+    from ssl_nb.sorting import sort_files as sort_files, undo_sort as undo_sort
     from ssl_nb.stages import load_encoder as load_encoder, load_run as load_run
 else:
 

@@ -62,6 +62,7 @@ from ssl_nb.settings import (
     Few,
     Param,
     Positive,
+    Share,
     convert,
     is_own_code,
     option_params,
@@ -367,6 +368,7 @@ def _check_on_run(stage, run, encoder=None, **given):
     "Of a stage that works on a run"
     read_settings(run)
     resolve(stage, **given)
+    _check_there(given.get('labels'))
     claim(given.get('out') or Path(run) / stage, given.get('force', False), given.get('resume', False))
 
 
@@ -400,6 +402,12 @@ def _check_file(path):
     check_writable(Path(path).absolute().parent, 'name another file')
 
 
+def _check_there(path):
+    "Refuse a file that is not there"
+    if path is not None and not Path(path).is_file():
+        raise SslNbError(f"there is no file {path}")
+
+
 def _check_data(name):
     if name is not None:
         convert(name, peek('data:load_data')['data'])
@@ -423,9 +431,7 @@ def _demo(**given):
         _say_probe(out['probe'])
         _say_twins(out['probe'])
     else:
-        print(
-            'no labels in the data, so there is nothing to probe with; the report shows neighbours and clusters'
-        )
+        _say_groups(c)
     if 'cluster_acc' in c:
         print(f"without labels, k = {c['k']}, Hungarian accuracy")
         for what, v in (dict(clusters=c['cluster_acc']) | _of_pixels(c)).items():
@@ -435,7 +441,28 @@ def _demo(**given):
     for stage in ('pretrain', 'probe', 'cluster'):
         if meaning := out.get(stage, {}).get('meaning'):
             print(f'{stage}: {meaning}')
+    if 'probe' not in out:
+        _say_next(Path(out['report']).parent)
     print(f"\nreport: {out['report']}")
+
+# %% ../nbs/cli.ipynb #2a468797
+def _say_groups(c):
+    "Each group of a pile without labels: how many, whether it holds together, some of its files"
+    print(f"no labels in the data, so its {c['n']:,} images were put into {c['k']} groups")
+    print('group  images  holds together  such as')
+    for g in c.get('groups', ()):
+        share = 'empty' if g['agreement'] is None else f"{100 * g['agreement']:.0f} %"
+        print(f"{g['cluster']:5} {g['n']:7,} {share:>15}  {', '.join(map(shown, g['typical'][:2]))}")
+
+
+def _say_next(path):
+    "The next three commands"
+    from ssl_nb.reporting import next_commands
+    from ssl_nb.stages import load_run
+
+    print('\nnext:')
+    for command, what in next_commands(load_run(path)):
+        print(f'  {command}\n      {what}')
 
 
 def _say_twins(m):
@@ -677,10 +704,11 @@ def _cluster_scores(m):
     return ', '.join(f'{what} {m[k]:.3f}' for k, what in names.items())
 
 # %% ../nbs/cli.ipynb #1e95ab03
-def _check_evaluate(run, data, **_):
+def _check_evaluate(run, data, labels, **_):
     if not Path(run).is_file():
         read_settings(run)
     _check_data(data)
+    _check_there(labels)
 
 
 @command('score a saved classifier or clusters, class by class', check=_check_evaluate)
@@ -689,6 +717,7 @@ def _evaluate(
     *,
     encoder: str | None = None,  # Its network, when it is one of your own: FILE.py:NAME
     data: str | None = None,  # Other labelled data
+    labels: str | None = None,  # A labels.csv to score by
     device: str = 'auto',  # auto, cpu, cuda or mps
     out: str | None = None,  # A folder for confusion, reliability and mistakes as pictures
     quiet: bool = False,  # Accuracy only
@@ -702,8 +731,8 @@ def _evaluate(
         from ssl_nb.scan import evaluate_clusters
 
         where = path if encoder is None else open_run(path, encoder)
-        return _say_evaluated_clusters(evaluate_clusters(where, data, device), quiet, verbose)
-    e = evaluate(opened, data, device, out)
+        return _say_evaluated_clusters(evaluate_clusters(where, data, device, labels), quiet, verbose)
+    e = evaluate(opened, data, device, out, labels=labels)
     print(f"accuracy {e['accuracy']:.4f}, macro F1 {e['macro_f1']:.4f}")
     _say_twins(e)
     if quiet:
@@ -774,6 +803,27 @@ def _say_matched(e):
         print(f"{shown(c):{w}} {str(of.get(c, 'none')):>7} {f:6.3f} {images[c]:7,}")
 
 # %% ../nbs/cli.ipynb #ee383d93
+def _check_merge(first, second, out, **_):
+    _check_there(first)
+    _check_there(second)
+    _check_file(out)
+
+
+@command('join the labels of two people, and show where they disagree', check=_check_merge)
+def _merge(
+    first: str,  # A labels.csv
+    second: str,  # Another one
+    *,
+    out: str | None = None,  # The file to write; only shown when left out
+):
+    from ssl_nb.label_files import merge_labels, write_labels
+
+    merged = merge_labels(first, second)
+    print(merged)
+    if out is not None:
+        print(f"file: {write_labels(merged.labels, out)}; where they disagree it holds no label")
+
+
 def _check_predict(run, csv, json, **_):
     _check_model(run)
     if csv and json:
@@ -863,6 +913,51 @@ def _csv(rows, file):
         w.writerow(map(csv_cell, cells))
 
 # %% ../nbs/cli.ipynb #2595b73b
+def _check_sort(run, folder, undo, **_):
+    if undo is not None and run is not None:
+        raise SslNbError("--undo needs no RUN and no FOLDER: the table says what was done")
+    if undo is not None:
+        return _check_there(undo)
+    if folder is None:
+        raise SslNbError("name a RUN with a classifier or clusters, and the FOLDER to sort; or --undo TABLE")
+    _check_model(run)
+
+
+@command('sort image files into a folder for each class or group, and back', check=_check_sort)
+def _sort(
+    run: str | None = None,  # Run folder with a classifier or clusters, or the run above it
+    folder: str | None = None,  # The images
+    *,
+    out: str = 'sorted',  # The folder to sort into
+    how: Literal['link', 'copy', 'move'] = 'link',  # What to do with each file
+    doubtful: Share = 0.0,  # What is less sure goes to doubtful/
+    labels: str | None = None,  # A labels.csv: these files go where it says
+    dry_run: bool = False,  # Only say what would be done
+    undo: str | None = None,  # The table of a sort: put all back
+    encoder: str | None = None,  # Its network, when it is one of your own: FILE.py:NAME
+    bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
+    device: str = 'auto',  # auto, cpu, cuda or mps
+    quiet: bool = False,  # No progress bar
+):
+    from ssl_nb.sorting import sort_files, undo_sort
+
+    if undo is not None:
+        print(undo_sort(undo, quiet))
+        return
+    how_to = dict(labels=labels, dry_run=dry_run, bad_files=bad_files, device=device, quiet=quiet)
+    done = sort_files(open_run(run, encoder), folder, out, how, doubtful, **how_to)
+    print(done)
+    if not dry_run:
+        print(f"table: {done.table}; put all back with: {_as_words('sort', '--undo', str(done.table))}")
+
+
+def _as_words(*words):
+    "A command line to be copied"
+    import shlex
+
+    return shlex.join(['ssl_nb', *words])
+
+
 @command('write representations as a table with file names', check=_check_model)
 def _embed(
     run: str,  # Run folder, or a model.safetensors

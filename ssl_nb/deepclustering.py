@@ -459,7 +459,7 @@ def show_clusters(
     "A row of images for each cluster (of the first 20); returns the figure"
     labels = np.asarray(labels)
     rng = np.random.default_rng(seed)
-    rows, says = [], []
+    rows, says, empty = [], [], []
     for c in np.unique(labels)[:20]:
         i = np.flatnonzero(labels == c)
         if closeness is None:
@@ -467,8 +467,11 @@ def show_clusters(
         else:
             pick = i[np.argsort(-np.asarray(closeness)[i], kind='stable')][:n]
         rows.append(torch.cat([im.x[pick].cpu(), torch.zeros(n - len(pick), *im.shape, dtype=torch.uint8)]))
+        empty += range(len(says) * n + len(pick), (len(says) + 1) * n)
         says.append(f'{names[c] if names else c}  ({len(i):,})')
     fig = show_images(torch.cat(rows), ncols=n, n=n * len(rows), size=0.42, title=title)
+    for place in empty:
+        fig.axes[place].images[0].remove()
     for row, text in enumerate(says):
         ax = fig.axes[row * n]
         ax.text(-0.25, 0.5, text, transform=ax.transAxes, ha='right', va='center', fontsize=8)

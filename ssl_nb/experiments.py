@@ -81,12 +81,14 @@ def demo(preset=None, out=None, force=False, resume=False, **given) -> dict:  # 
 
 
 def _usual_k(data):
-    "As many clusters as there are classes, else 10, where there are images enough"
+    "As many clusters as there are classes; without labels 0, which asks the images, where there are enough"
     from ssl_nb.deepclustering import all_images
     from ssl_nb.stages import is_labelled
 
-    wanted = len(data.classes) if is_labelled(data) else 10
-    return max(2, min(wanted, len(all_images(data)) // 2))
+    n = len(all_images(data))
+    if is_labelled(data):
+        return max(2, min(len(data.classes), n // 2))
+    return 0 if n >= 8 else 2
 
 # %% ../nbs/experiments.ipynb #bd81053c
 def stage_function(name: str):

@@ -6,7 +6,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/report.html.md"""
 
 # %% auto #0
 __all__ = ['result', 'tell', 'how_run', 'plot_curves', 'show_views', 'comparison', 'twins_line', 'comparison_html', 'report',
-           'compare_runs']
+           'next_commands', 'compare_runs']
 
 # %% ../nbs/06_report.ipynb #adeb7bc2
 import base64
@@ -21,8 +21,9 @@ import torch
 from markupsafe import Markup
 
 from .augment import Views, augmentation
-from .core import SslNbError, figure_style, read_json, unknown, write_text
-from .data import Images, Source, show_images
+from .core import SslNbError, figure_style, read_json, reading, shown, unknown, write_text
+from .data import Images, Source, _drawable, show_images
+from .deepclustering import all_images
 from .probing import FEW_ARMS
 from .runs import percent, read_record, read_settings, run_state
 from .stages import Run, augmentation_of, gain, interval, load_run
@@ -234,6 +235,8 @@ code{overflow-wrap:anywhere}
 details>summary{cursor:pointer;color:var(--accent)}
 td{overflow-wrap:anywhere}
 table.scores td,table.scores th{white-space:nowrap}
+h3{font-size:1rem;margin:1.2rem 0 .3rem}
+img.strip{image-rendering:pixelated;max-width:100%;height:auto;display:block;border-radius:4px}
 """
 
 # %% ../nbs/06_report.ipynb #9291f6db
@@ -289,8 +292,8 @@ def _cards(s, m, found):
         out.append(_card(f"{100 * c['cluster_acc']:.1f} %", f"clusters, no labels (Hungarian), k = {c['k']}"))
     if 'pixel_acc' in c:
         out.append(_card(f"{100 * c['pixel_acc']:.1f} %", 'clusters of bare pixels'))
-    seconds = sum(x['seconds'] for x in (m, *found.values()) if x)
-    out.append(_card(f"{seconds:.0f} s", f"in all, on {s['device']}"))
+    if c.get('groups'):
+        out += _pile_cards(s, c)
     return _html('<div class="cards">{}</div>', _joined(out))
 
 
@@ -324,13 +327,15 @@ def report(
     m = read_json(run.path / 'metrics.json')
     stages = {n: _read_stage(run.path / n) for n in (*_labelled, 'curve', 'cluster')}
     found = {n: x for n, (_, x) in stages.items()}
-    im = run.data(data).train if data is not None or s['data'] else None
+    d = run.data(data) if data is not None or s['data'] else None
+    im = None if d is None else d.train
     with plt.rc_context():
         figure_style()
         parts = [
             *_head(s, m, found),
             *_labelled_parts(run.path, found),
-            *_cluster_part(run.path, found),
+            *_cluster_part(run.path, found, d),
+            *_next_part(run, found),
             *_pretrain_part(run, m, im),
             *_settings_part({'pretraining': s} | {n: x for n, (x, _) in stages.items()}, run.path),
         ]
@@ -363,12 +368,15 @@ def _write_page(path, title, parts):
 
 # %% ../nbs/06_report.ipynb #cc230e58
 def _head(s, m, found):
-    yield _html('<h1>{}: a representation without labels</h1>', s['data_name'])
+    c = found['cluster']
+    what = f"{c['k']} groups in {c['n']:,} images" if c.get('groups') else 'a representation without labels'
+    yield _html('<h1>{}: {}</h1>', s['data_name'], what)
     about = (
         '<p class="soft">{n} images of {image_size}x{image_size} pixels without labels, '
-        'SimCLR with {encoder}, {epochs} epochs, seed {seed}, {date}.</p>'
+        'SimCLR with {encoder}, {epochs} epochs, seed {seed}, {date}; {seconds:.0f} s in all on {device}.</p>'
     )
-    yield _html(about, n=f'{s["data_n"]:,}' if isinstance(s['data_n'], int) else s['data_n'], **s)
+    n = f'{s["data_n"]:,}' if isinstance(s['data_n'], int) else s['data_n']
+    yield _html(about, **s | dict(n=n, seconds=sum(x['seconds'] for x in (m, *found.values()) if x)))
     if m.get('verdict'):
         yield _html('<p><b>Look out:</b> {}</p>', m['verdict'])
     yield _cards(s, m, found)
@@ -463,6 +471,108 @@ def _labelled_parts(path, found):
         yield _meant(found['curve'])
         yield _figure(path / 'curve' / 'curve.png', *_curve_picture)
 
+# %% ../nbs/06_report.ipynb #b0groups1
+_sure = ((0.85, 'holds together'), (0.6, 'mostly holds together'), (0.0, 'doubtful'))
+
+
+def _how_sure(share):
+    "In words whether a group holds together"
+    if share is None:
+        return 'empty'
+    return f'{next(word for least, word in _sure if share >= least)} ({100 * share:.0f} %)'
+
+
+def _pile_cards(s, c):
+    "What one wants to know first of a pile without labels"
+    groups = [g for g in c['groups'] if g['n']]
+    firm = sum(g['n'] for g in groups if g['agreement'] >= _sure[0][0])
+    yield _card(f"{c['n']:,}", 'images in the pile')
+    votes = c.get('suggested', {}).get('votes', {})
+    share = votes.get(str(c['k']), votes.get(c['k']))
+    asked = f'groups, {100 * share:.0f} % of the votes' if share else 'groups, a number that was given'
+    yield _card(c['k'], asked)
+    yield _card(f"{100 * firm / c['n']:.0f} %", 'of the images in groups that hold together')
+    sizes = sorted(g['n'] for g in groups)
+    yield _card(f'{sizes[0]:,} to {sizes[-1]:,}', 'images in a group')
+
+# %% ../nbs/06_report.ipynb #b0groups2
+def _groups_part(path, c, d):
+    "Each group: its images, its files, and whether it holds together"
+    if not c.get('groups') or d is None:
+        return
+    with reading(path / 'cluster' / 'assignments.npz', 'the clusters of a run'):
+        with np.load(path / 'cluster' / 'assignments.npz') as z:
+            labels, close = z['labels'], z['closeness']
+    x = all_images(d).x
+    if len(x) != len(labels):
+        return
+    yield _html('<p class="soft">{}</p>', _about_groups)
+    for g in c['groups']:
+        i = np.flatnonzero(labels == g['cluster'])
+        i = i[np.argsort(-close[i], kind='stable')]
+        if len(i):
+            yield _html(_group, **g | dict(n=f"{g['n']:,}"), sure=_how_sure(g['agreement']))
+            yield _strip(x[i[:12]], f"The most typical images of group {g['cluster']}")
+            yield _html('<p class="soft">Most typical: {}</p>', _file_names(g['typical']))
+            if g['edge']:
+                yield _html('<p class="soft">At the edge: {}</p>', _file_names(g['edge']))
+
+
+_about_groups = (
+    'Groups that hold together come first. The share says how much of a group is found again when the search '
+    'starts anew on a random half of the images. No label was asked, so it is no accuracy.'
+)
+_group = '<h3>Group {cluster}: {n} images, {sure}</h3>'
+
+# %% ../nbs/06_report.ipynb #0a455a7c
+def _file_names(names):
+    return ', '.join(map(shown, names))
+
+
+def _strip(x, alt):
+    "Images side by side, as many as there are"
+    from PIL import Image
+
+    b, side = io.BytesIO(), x.shape[-1]
+    row = [np.asarray(_drawable(im)) for im in x]
+    Image.fromarray(np.concatenate(row, 1)).save(b, 'PNG', optimize=True)
+    src = f'data:image/png;base64,{base64.b64encode(b.getvalue()).decode()}'
+    size = max(48, side)
+    return _html(
+        '<img class="strip" alt="{}" src="{}" width="{}" height="{}">', alt, src, size * len(x), size
+    )
+
+# %% ../nbs/06_report.ipynb #b0groups3
+def next_commands(
+    run,  # A pretraining run with clusters
+) -> list:  # [(command, what it does)]
+    "What to do next with a pile that has groups and no labels"
+    folder, path = run.home(), str(run.path)
+    words = lambda *w: shlex.join(['ssl_nb', *map(str, w)])
+    sort = words('sort', path, folder or 'FOLDER', '--dry-run')
+    return [
+        (
+            words('label', path),
+            'a page on which to look at the groups, name and mend them; it saves labels.csv',
+        ),
+        (
+            words('semi', path, '--labels', 'labels.csv'),
+            'a classifier from the images that you named and all others',
+        ),
+        (sort, 'the files in a folder for each group, later for each class; first only what would be done'),
+    ]
+
+
+def _next_part(run, found):
+    "The next three commands, and the page for labelling where it is there"
+    if not found['cluster'].get('groups') or any(found[stage] for stage in _labelled):
+        return
+    yield _html('<h2>What to do next</h2>')
+    if (run.path / 'label.html').is_file():
+        yield _html('<p><a href="label.html">Look at the groups, name them and mend them</a></p>')
+    for command, what in next_commands(run):
+        yield _html('<pre>{}</pre><p class="soft">{}</p>', command, what)
+
 # %% ../nbs/06_report.ipynb #b3924cd1
 _cluster_pictures = dict(
     central=(
@@ -482,7 +592,7 @@ _cluster_pictures = dict(
 )
 
 
-def _cluster_part(path, found):
+def _cluster_part(path, found, d=None):
     if not (c := found['cluster']):
         return
     yield _html('<h2>Clusters without any label</h2>')
@@ -492,12 +602,15 @@ def _cluster_part(path, found):
         )
         yield _table(*_cluster_table(c))
     yield _meant(c)
+    yield from _groups_part(path, c, d)
     for name, texts in _cluster_pictures.items():
+        if name in ('central', 'random') and c.get('groups') and d is not None:
+            continue
         # the probe has shown neighbours of test images
         if name != 'neighbours' or not found['probe']:
             yield _figure(path / 'cluster' / f'{name}.png', *texts)
 
-
+# %% ../nbs/06_report.ipynb #4264dd53
 _cluster_methods = dict(
     kmeans='k-means on the representation',
     scan='Heads that agree on neighbours, on the representation',

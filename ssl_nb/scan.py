@@ -7,7 +7,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/scan.html.md"""
 # %% auto #0
 __all__ = ['reproducibility', 'sharpen', 'cluster_classifier', 'scan_loss', 'ClusterHeads', 'head_probabilities',
            'NeighbourBatches', 'best_heads', 'agreement', 'consensus', 'HeadAgreement', 'train_heads', 'suggest_k',
-           'plot_suggestion', 'cluster_run', 'evaluate_clusters', 'agreement_between', 'joined']
+           'plot_suggestion', 'group_agreement', 'group_table', 'cluster_run', 'evaluate_clusters', 'agreement_between',
+           'joined']
 
 # %% ../nbs/scan.ipynb #6f338fab
 import copy
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from .augment import augmentation, transformation
 from .classifier import Classifier, load_classifier, run_of, save_classifier
 from .core import SslNbError, class_colour, figure_style, pick_device, save_figure
-from .data import Batches, Source, class_numbers
+from .data import Batches, Source, class_numbers, image_names
 from ssl_nb.deepclustering import (
     KMeansResult,
     _nearest_centre,
@@ -37,11 +38,13 @@ from ssl_nb.deepclustering import (
     kmeans,
     label_scores,
     label_stability,
+    match_clusters,
     pixel_clusters,
     save_assignments,
     score_run,
 )
 from .encoders import feature_dim, features, fitting, make_encoder, nearest_neighbours, raw_pixels
+from .label_files import scored_by
 from .probing import LinearProbe
 from .runs import read_settings, stage
 from .settings import Count, Few, Natural, NonNegative, Positive, Seed
@@ -320,6 +323,54 @@ def _suggestion_picture(out, found):
         figure_style()
         save_figure(plot_suggestion(found), out / 'suggestion.png')
 
+# %% ../nbs/scan.ipynb #a0groups2
+def group_agreement(
+    h,  # (N,D) features
+    labels,  # (N,) groups 0..k-1
+    k: int,  # Groups
+    starts: int = 5,  # Clusterings to compare with, >= 1
+    most: int = 10_000,  # Images that are asked, drawn at random where there are more
+    seed: int = 0,
+) -> list:  # (k,) in 0..1, None for a group without images
+    "What each group has in common with its like when k-means sees half of the images and starts anew"
+    labels = np.asarray(labels)
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    some = order[:most].sort()[0]
+    x, mine = F.normalize(_points(h, k)[some], dim=1), labels[some.numpy()]
+    common = []
+    for start in range(starts):
+        half = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed + 1 + start))[
+            len(x) // 2 :
+        ]
+        centres = kmeans(x[half], min(k, len(half)), 3, seed + 1 + start).centers_
+        other = _nearest_centre(x, torch.as_tensor(centres))[0]
+        name = match_clusters(mine, other)
+        theirs = np.array([name.get(g, -1) for g in other.tolist()])
+        common.append([_in_common(mine == g, theirs == g) for g in range(k)])
+    return [float(np.mean(v)) if (mine == g).any() else None for g, v in enumerate(zip(*common))]
+
+
+def _in_common(a, b):
+    "What two sets have in common, as a share of both together"
+    return (a & b).sum() / max((a | b).sum(), 1)
+
+
+def group_table(
+    labels,  # (N,) groups 0..k-1
+    closeness,  # (N,) how central each image is
+    names,  # (N,) what each image is called
+    agreement: list,  # From `group_agreement`
+    n: int = 4,  # Names of each kind
+) -> list:  # of dict(cluster, n, agreement, typical, edge), those that hold together first
+    "What is in each group, without labels"
+    labels, closeness, found = np.asarray(labels), np.asarray(closeness), []
+    for c, share in enumerate(agreement):
+        i = np.flatnonzero(labels == c)
+        i = i[np.argsort(-closeness[i], kind='stable')]
+        typical, edge = ([str(names[j]) for j in some] for some in (i[:n], i[n:][-n:]))
+        found.append(dict(cluster=c, n=len(i), agreement=share, typical=typical, edge=edge))
+    return sorted(found, key=lambda g: -(g['agreement'] or 0))
+
 # %% ../nbs/scan.ipynb #2b5d20ba
 def _imitate(encoder, h, km, seed=0, n=20_000):
     "A linear head that gives the clusters of a consensus, fitted on at most `n` images"
@@ -426,9 +477,12 @@ def cluster_run(
             enc = make_encoder(nn.Flatten(), run.encoder.channels, run.encoder.size)
         km = kmeans(h, k, n_init, seed)
         model, points, more, steps = cluster_classifier(enc.cpu(), h, km, seed), F.normalize(h, dim=1), {}, {}
-    _keep_clusters(out, km, model, steps, given | dict(k=k), im)
+    close = km.closeness(points)
+    _keep_clusters(out, km, model, steps, given | dict(k=k), im, close)
     if pictures:
-        cluster_pictures(out, im, km.labels_, km.closeness(points), h)
+        cluster_pictures(out, im, km.labels_, close, h)
+    if im.y is None or len(im.classes) < 2:
+        more |= dict(groups=_groups(d, km, close, h, k, seed))
     found |= more | dict(method=method, k=k, n=len(im)) | _of_result(km, steps)
     found |= cluster_health(km.labels_, k, model.predict_proba(im.x)) | score_run(out, im, pictures)
     finish_stage('cluster', out, found | dict(seconds=round(before + time.perf_counter() - began, 1)))
@@ -441,11 +495,18 @@ def _seconds_before(out):
     return sum(row['seconds'] for row in read_history(history)) if history.is_file() else 0.0
 
 
-def _keep_clusters(out, km, model, steps, given, im):
+def _groups(d, km, close, h, k, seed):
+    "What is in each group and whether it holds together, where there are no labels to ask"
+    names = np.concatenate([*image_names(d).values()])
+    return group_table(km.labels_, close, names, group_agreement(h, km.labels_, k, seed=seed))
+
+
+def _keep_clusters(out, km, model, steps, given, im, close):
     "assignments.npz, with the clusters of bare pixels where they can be compared, and the classifier"
     more = dict(steps=np.stack(list(steps.values()))) if steps else {}
     if given['baselines'] and given['method'] != 'pixels' and im.y is not None:
         more |= dict(pixels=pixel_clusters(im, given['k'], given['n_init'], given['seed']))
+    more |= dict(closeness=np.asarray(close, np.float32))
     save_assignments(out, km.labels_, centers=km.centers_, **more)
     if given['method'] != 'pixels':  # they have no network
         save_classifier(model, out / 'model.safetensors')
@@ -460,11 +521,15 @@ def evaluate_clusters(
     run: str | Path | Run,  # A run folder of clusters, or a checkpoint in one
     data: Source | None = None,  # Other images; those of the run when left out
     device: str = 'auto',  # auto, cpu, cuda or mps
+    labels: str | Path | dict | None = None,  # A labels.csv, or {file: label}, to score by
 ) -> dict:  # sizes, entropy, confident and verdict, and `label_scores` where there are labels
     "Cluster images with a saved network, and score the clusters where there are labels"
     path = Path(run.path if isinstance(run, Run) else run)
     model = load_classifier(path, getattr(run, 'body', None)).to(pick_device(device))
-    im = all_images(data_of(read_settings(run_of(path)), data))
+    d = data_of(read_settings(run_of(path)), data)
+    im = (
+        all_images(d) if labels is None else scored_by(d, labels, home=load_run(run_of(path)).home(data)).test
+    )
     p = model.predict_proba(fitting(im.x, model.encoder))
     labels = p.argmax(1).numpy()
     scores = {} if im.y is None else label_scores(im, labels)

@@ -348,6 +348,7 @@ def fixmatch(
 def semi(
     run: str | Path | Run,  # A run folder of pretraining
     data: Source | None = None,  # Labelled images beside those of the run; those of the run when left out
+    labels: str | Path | dict | None = None,  # A labels.csv, or {file: label}: the only labelled images
     preset: str | None = None,  # A named set of settings; that of the run when left out
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     labels_per_class: Count | None = None,  # Labels of each class; all when left out
@@ -380,7 +381,7 @@ def semi(
     given = dict(locals())
     started, dev = time.perf_counter(), pick_device(device)
     run, out = begin_stage('semi', run, out, force, resume)
-    d = labelled_data(run, data)
+    d = labelled_data(run, data, labels)
     im, i = _with_unlabelled(run, d, data, labels_per_class, seed)
     counts = dict(n_labels=len(i), n_unlabelled=len(im) - len(i))
     start_stage('semi', run, out, d, given, dev, data_n=len(im), **counts)
@@ -412,7 +413,7 @@ def semi(
 # %% ../nbs/08_semi.ipynb #a91d0097
 def _other_arms(run, out, given):
     "The other rows of the table at the same labels, among them fine-tuning; what is finished is not done again"
-    same = 'data preset settings labels_per_class transform knn_k device seed quiet'.split()
+    same = 'data labels preset settings labels_per_class transform knn_k device seed quiet'.split()
     if run_state(out / 'arms') != 'finished':
         how = dict(stop='fixed', pictures=False, out=out / 'arms', resume=True)
         finetune(run, **how, **{k: given[k] for k in same})

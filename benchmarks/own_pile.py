@@ -1,0 +1,140 @@
+"""The walk of the page "Your own images" through a pile without labels: 2,000 pieces of clothing as PNG files.
+
+Every command, what it printed, and its seconds.
+
+    python benchmarks/own_pile.py
+
+The images are drawn at random from the training part of Fashion-MNIST; their names are numbers, and no label lies
+beside them. The person of the walk is played by a script that knows the true labels and does what a person can: look
+at the twelve most typical images of a group and name what most of them are. A name is an action; a group in which
+fewer than eight of them are alike is left without a name, which is an action, too. How many of all 2,000 images are
+right is asked once, at the end.
+"""
+
+import argparse
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+from own_images import keep_small, say
+from ssl_nb.core import read_json, write_json
+from ssl_nb.data import load_data
+from ssl_nb.label_files import write_labels
+from ssl_nb.runs import read_settings, write_record
+
+N, GROUPS, TYPICAL, ALIKE = 2000, 60, 12, 8
+WALK = dict(
+    look=["data", "pile", "--out", "look.png"],
+    pretrain="pretrain --data pile --preset fashion_cluster --epochs 100 --batch-size 256 --out run".split(),
+    groups=f"cluster run --method kmeans --k {GROUPS}".split(),
+    csv="predict run/cluster pile --csv --top-k 1".split(),
+    name=None,  # the person's turn
+    train="semi run --labels labels.csv --rounds 1 --steps 150 --no-baselines".split(),
+    answers="predict run/semi pile --csv --top-k 1".split(),
+    dry="sort run pile --out sorted --doubtful 0.5 --dry-run".split(),
+    sort="sort run pile --out sorted --doubtful 0.5".split(),
+)
+
+
+def lay_out(place):
+    "`pile`, 2,000 images called by numbers; their classes, which only the script sees"
+    d = load_data("fashion_mnist").train
+    some = torch.randperm(len(d), generator=torch.Generator().manual_seed(0))[:N].sort()[0]
+    (place / "pile").mkdir(parents=True)
+    for n, im in enumerate(d.x[some]):
+        Image.fromarray(im[0].numpy()).save(place / "pile" / f"{n:04}.png")
+    truth = {f"{n:04}.png": d.classes[c] for n, c in enumerate(d.y[some].tolist())}
+    write_json(place / "truth.json", truth)
+
+
+def table(said, name):
+    "The table that a command printed, with the file as it is called in the pile"
+    found = pd.read_csv(io.StringIO(said[name]["output"]))
+    return found.assign(file=found.file.str.split("/").str[-1])
+
+
+def name_groups(place, said):
+    "What the person does: look at each group, name it, and so label what lies in its nearer half"
+    truth, groups, labels = read_json(place / "truth.json"), table(said, "csv"), {}
+    for _, group in groups.groupby("class"):
+        group = group.sort_values("membership", ascending=False)
+        seen = group.file[:TYPICAL].map(truth)
+        name, alike = seen.mode()[0], int((seen == seen.mode()[0]).sum())
+        if alike * TYPICAL >= ALIKE * len(seen):
+            labels |= dict.fromkeys(group.file[: -(-len(group) // 2)], name)
+    write_labels(labels, place / "labels.csv")
+    return dict(actions=groups["class"].nunique(), n_labels=len(labels))
+
+
+def walk(place):
+    "Run them in the folder `place`; what was done already is kept"
+    kept = place / "said.json"
+    said = read_json(kept) if kept.is_file() else {}
+    for name, words in WALK.items():
+        if name in said:
+            continue
+        said[name] = name_groups(place, said) if words is None else say(words, place)
+        write_json(kept, said)
+    return said
+
+
+def right(place, said, name):
+    "The share of all images whose answer is right"
+    truth, answers = read_json(place / "truth.json"), table(said, name)
+    return float(np.mean([truth[f] == c for f, c in zip(answers.file, answers["class"])]))
+
+
+def head(said, name, n=6):
+    "A command of which only the first lines are kept, as the rest is a line for each image"
+    lines = said[name]["output"].splitlines()
+    return said[name] | dict(output="\n".join([*lines[:n], f"... and {len(lines) - n:,} more lines"]))
+
+
+def record(place, said):
+    "The record of the walk"
+    s, truth = read_settings(place / "run"), read_json(place / "truth.json")
+    named = pd.read_csv(place / "labels.csv", dtype=str)
+    of_named = float(np.mean([truth[f] == c for f, c in zip(named.file, named.label)]))
+    acc = right(place, said, "answers")
+    shown = {n: head(said, n) if n in ("csv", "answers") else v for n, v in said.items()}
+    return dict(
+        name="own-pile",
+        stage="semi",
+        command="python benchmarks/own_pile.py",
+        preset="fashion_cluster",
+        data=dict(
+            name="Fashion-MNIST (re-split), 2,000 images as files", n=s["data_n"], sha256=s["data_sha256"]
+        ),
+        settings=dict(groups=GROUPS, typical=TYPICAL, alike=ALIKE),
+        seeds=[0],
+        seconds=[sum(v.get("seconds", 0) for v in said.values())],
+        deviation=None,
+        metrics=dict(acc=[acc], actions=[said["name"]["actions"]], named_acc=[of_named]),
+        extra=dict(date=s["date"], said=shown, n_labels=said["name"]["n_labels"]),
+        **{k: s[k] for k in ("device", "threads", "versions", "commit", "dirty")},
+    )
+
+
+def main():
+    "Walk and write the record"
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", default="runs/own-pile", help="where the walk goes [runs/own-pile]")
+    parser.add_argument("--results", default="results", help="where the record goes [results]")
+    args = parser.parse_args()
+    place = Path(args.out)
+    if not (place / "truth.json").is_file():
+        lay_out(place)
+    said = walk(place)
+    found = record(place, said)
+    for name, file in (("groups", "run/cluster/central.png"), ("trained", "run/semi/confusion.png")):
+        where = place / file
+        keep_small(where.parent, where.name, Path(args.results) / "pictures" / "own-pile" / name)
+    print(f"record: {write_record(args.results, found)}")
+
+
+if __name__ == "__main__":
+    main()
