@@ -330,7 +330,6 @@ def names_of_groups(run, seed=0) -> dict:
     data = run.data()
     return groups_worth(run, groups.astype(int)) | dict(n_test=len(data.test), classes=data.classes)
 
-
 # %% ../nbs/experiments.ipynb #8abfc53a
 _linear = ('linear_acc', 'knn_acc', 'raw_linear_acc', 'random_linear_acc', 'supervised_acc')
 _probed = dict(
@@ -581,8 +580,7 @@ def _labels_by_method(preset):
         preset,
         seeds=5,
         cells=dict(
-            pretrain=_kept_of_three,
-            label_next=cell('label_next', of='pretrain', at='label-next-{seed}'),
+            pretrain=_kept_of_three, label_next=cell('label_next', of='pretrain', at='label-next-{seed}')
         ),
         metrics=('*_acc@*', '*_classes@*'),
         extra=('encoder',),
@@ -594,11 +592,7 @@ def _labels_by_method(preset):
 def _semi_by_method(preset):
     "Training with the unlabelled images, too"
     of = lambda method, n: cell(
-        'label_next_semi',
-        of='pretrain',
-        at=f'label-next-{{seed}}-{method}-{n}',
-        method=method,
-        n_labels=n,
+        'label_next_semi', of='pretrain', at=f'label-next-{{seed}}-{method}-{n}', method=method, n_labels=n
     )
     return Experiment(
         preset,
@@ -631,7 +625,6 @@ RECORDS['label-next-groups-mnist'] = Experiment(
     stage='label_groups',
     scored='{cell}, ',
 )
-
 
 # %% ../nbs/experiments.ipynb #e0ed545c
 _w3 = dict(preset='cifar10', seeds=3, as_folder=500, keep=True)

@@ -7,7 +7,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/labelling.html.md"""
 # %% auto #0
 __all__ = ['METHODS', 'MOST_WITNESSES', 'Pile', 'first_of_copies', 'random_images', 'mean_distance', 'groups_of',
            'typical_images', 'pure_cosine', 'covering_images', 'farthest_images', 'unsure_images', 'label_next',
-           'chosen_by', 'labels_worth', 'semi_worth', 'name_groups', 'groups_worth']
+           'name_groups', 'groups_worth', 'chosen_by', 'labels_worth', 'semi_worth']
 
 # %% ../nbs/labelling.ipynb #ef61a083
 import copy
@@ -140,9 +140,9 @@ def pure_cosine(
 # %% ../nbs/labelling.ipynb #5164f1b1
 def _covered(x, centres, cosine):
     "How many of the centres lie within the ball of each image, (N,)"
-    counts = torch.zeros(len(x), dtype=torch.long)
+    counts = np.zeros(len(x), dtype=np.int64)
     for b in centres.split(1024):
-        counts += (x @ b.T > cosine).sum(1)
+        counts += np.count_nonzero((x @ b.T > cosine).numpy(), axis=1)
     return counts
 
 
@@ -154,7 +154,7 @@ def covering_images(pile: Pile, n: int, share: float = 0.95) -> list:
     groups = groups_of(replace(pile, x=w, taken=taken[some], clusters=_part(pile.clusters, some)), _pieces(pile, n))
     cosine = pure_cosine(w, groups, share)
     bare = ~(w @ x[taken].T > cosine).any(1)
-    counts = _covered(x, w[bare], cosine).numpy()
+    counts = _covered(x, w[bare], cosine)
     chosen = []
     while len(chosen) < n:
         counts[taken] = 0
@@ -162,7 +162,7 @@ def covering_images(pile: Pile, n: int, share: float = 0.95) -> list:
         if counts[best] == 0:  # all is covered
             return chosen + farthest_images(replace(pile, taken=taken), n - len(chosen))
         new = bare & (w @ x[best] > cosine)
-        counts -= _covered(x, w[new], cosine).numpy()
+        counts -= _covered(x, w[new], cosine)
         bare &= ~new
         taken[best] = True
         chosen.append(int(best))
@@ -208,35 +208,7 @@ def unsure_images(pile: Pile, n: int) -> np.ndarray:  # (n,)
     margin = (first - second).masked_fill(torch.as_tensor(pile.taken), torch.inf)
     return margin.argsort(stable=True)[:n].numpy()
 
-# %% ../nbs/labelling.ipynb #e49a1406
-def label_next(
-    h,  # (N,D) features
-    n: int = 10,  # Images to choose, 1 to as many as have no label
-    labelled=(),  # (M,) indices of the labelled images, or (N,) bool
-    method: Annotated[str, OneOf(METHODS)] = 'typical',
-    p=None,  # (N,K) class probabilities, for margin
-    clusters=None,  # (N,) groups to use in place of k-means, -1 for none; for typical and coverage
-    whitening: Annotated[float, Interval(gt=0)] = 0.1,  # How much of each direction's spread is left (see `whiten`)
-    seed: int = 0,
-) -> np.ndarray:  # (n,) indices, the best first
-    "The images to label next"
-    choose = METHODS.find(method)
-    h = feature_matrix(h)
-    taken = _labelled_ones(labelled, len(h))
-    free = len(h) - taken.sum()
-    if not 1 <= n <= free:
-        raise SslNbError(f"n = {n}, but it should be from 1 to the {free:,} images without a label")
-    p, clusters = _probabilities(p, len(h)), _given_groups(clusters, len(h))
-    x = whiten(h, whitening)
-    first, number = first_of_copies(x)
-    known = np.bincount(number, weights=taken, minlength=len(first)) > 0
-    pile = Pile(x[first], known, None if p is None else p[first], _part(clusters, first), seed)
-    chosen = first[np.asarray(choose(pile, min(n, int((~known).sum()))), dtype=np.int64)]
-    rest = np.setdiff1d(np.flatnonzero(~taken), chosen)
-    copies = known[number[rest]] | np.isin(number[rest], number[chosen])
-    return np.concatenate([chosen, rest[~copies], rest[copies]])[:n]
-
-# %% ../nbs/labelling.ipynb #147b20d6
+# %% ../nbs/labelling.ipynb #f3a500db
 def _labelled_ones(labelled, n):
     "(N,) bool, from indices or from itself"
     i = np.asarray(labelled)
@@ -270,7 +242,61 @@ def _given_groups(clusters, n):
         raise SslNbError("clusters puts no image into a group")
     return np.where(clusters < 0, -1, np.unique(clusters, return_inverse=True)[1])
 
-# %% ../nbs/labelling.ipynb #11cbbcb1
+# %% ../nbs/labelling.ipynb #283c084b
+def label_next(
+    h,  # (N,D) features
+    n: int = 10,  # Images to choose, 1 to as many as have no label
+    labelled=(),  # (M,) indices of the labelled images, or (N,) bool
+    method: Annotated[str, OneOf(METHODS)] = 'typical',
+    p=None,  # (N,K) class probabilities, for margin
+    clusters=None,  # (N,) groups to use in place of k-means, -1 for none; for typical and coverage
+    whitening: Annotated[float, Interval(gt=0)] = 0.1,  # How much of each direction's spread is left (see `whiten`)
+    seed: int = 0,
+) -> np.ndarray:  # (n,) indices, the best first
+    "The images to label next"
+    choose = METHODS.find(method)
+    h = feature_matrix(h)
+    taken = _labelled_ones(labelled, len(h))
+    free = len(h) - taken.sum()
+    if not 1 <= n <= free:
+        raise SslNbError(f"n = {n}, but it should be from 1 to the {free:,} images without a label")
+    p, clusters = _probabilities(p, len(h)), _given_groups(clusters, len(h))
+    x = whiten(h, whitening)
+    first, number = first_of_copies(x)
+    known = np.bincount(number, weights=taken, minlength=len(first)) > 0
+    pile = Pile(x[first], known, None if p is None else p[first], _part(clusters, first), seed)
+    chosen = first[np.asarray(choose(pile, min(n, int((~known).sum()))), dtype=np.int64)]
+    rest = np.setdiff1d(np.flatnonzero(~taken), chosen)
+    copies = known[number[rest]] | np.isin(number[rest], number[chosen])
+    return np.concatenate([chosen, rest[~copies], rest[copies]])[:n]
+
+# %% ../nbs/labelling.ipynb #fc611e8d
+def name_groups(
+    groups,  # (N,) numbers of groups
+    i,  # (M,) indices of the labelled images
+    y,  # (M,) their classes, 0 or more
+) -> np.ndarray:  # (N,) the class most often met in each group, the first of equals; -1 where there is no label
+    "The names of labelled images for all others of their groups"
+    groups, i, y = map(np.asarray, (groups, i, y))
+    counts = np.zeros((groups.max() + 1, y.max() + 1), dtype=int)
+    np.add.at(counts, (groups[i], y), 1)
+    return np.where(counts.any(1), counts.argmax(1), -1)[groups]
+
+
+def groups_worth(
+    run,  # `Run` of pretraining on labelled images
+    groups,  # (N,) of `all_images(run.data())`
+) -> dict:  # `groups_acc` on the test part, `all_acc`, `found`
+    "Accuracy when the most typical image of each group is named, and its name is given to the whole group"
+    im, n_test = all_images(run.data()), len(run.data().test)
+    y, n = im.y.numpy(), len(np.unique(groups))
+    shown = np.where(np.arange(len(y)) < len(y) - n_test, groups, -1)  # no test image is named
+    i = label_next(run.features(im), n, clusters=shown)
+    right = name_groups(groups, i, y[i]) == y
+    found = len(np.unique(y[i])) / len(im.classes)
+    return dict(groups_acc=right[-n_test:].mean(), all_acc=right.mean(), found=found, n_labels=n)
+
+# %% ../nbs/labelling.ipynb #6653b0b8
 def chosen_by(
     name: str,  # A method, or `'balanced'`: as many of each class, which nobody can draw without knowing them
     h,  # (N,D) features
@@ -314,7 +340,7 @@ def labels_worth(
             scores[f'{name}_classes@{n}'] = len(y[i].unique()) / n_classes
     return scores
 
-# %% ../nbs/labelling.ipynb #2b0543e6
+# %% ../nbs/labelling.ipynb #74e8bf09
 def semi_worth(
     run,  # `Run` of pretraining on labelled images
     method: str = 'typical',
@@ -349,29 +375,3 @@ def semi_worth(
         n_test=len(d.test),
         classes=d.classes,
     )
-
-# %% ../nbs/labelling.ipynb #a3d8940b
-def name_groups(
-    groups,  # (N,) numbers of groups
-    i,  # (M,) indices of the labelled images
-    y,  # (M,) their classes, 0 or more
-) -> np.ndarray:  # (N,) the class most often met in each group, the first of equals; -1 where there is no label
-    "The names of labelled images for all others of their groups"
-    groups, i, y = map(np.asarray, (groups, i, y))
-    counts = np.zeros((groups.max() + 1, y.max() + 1), dtype=int)
-    np.add.at(counts, (groups[i], y), 1)
-    return np.where(counts.any(1), counts.argmax(1), -1)[groups]
-
-
-def groups_worth(
-    run,  # `Run` of pretraining on labelled images
-    groups,  # (N,) of `all_images(run.data())`
-) -> dict:  # `groups_acc` on the test part, `all_acc`, `found`
-    "Accuracy when the most typical image of each group is named, and its name is given to the whole group"
-    im, n_test = all_images(run.data()), len(run.data().test)
-    y, n = im.y.numpy(), len(np.unique(groups))
-    shown = np.where(np.arange(len(y)) < len(y) - n_test, groups, -1)  # no test image is named
-    i = label_next(run.features(im), n, clusters=shown)
-    right = name_groups(groups, i, y[i]) == y
-    found = len(np.unique(y[i])) / len(im.classes)
-    return dict(groups_acc=right[-n_test:].mean(), all_acc=right.mean(), found=found, n_labels=n)
