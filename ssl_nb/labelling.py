@@ -7,7 +7,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/labelling.html.md"""
 # %% auto #0
 __all__ = ['METHODS', 'MOST_WITNESSES', 'Pile', 'first_of_copies', 'random_images', 'mean_distance', 'groups_of',
            'typical_images', 'pure_cosine', 'covering_images', 'farthest_images', 'unsure_images', 'label_next',
-           'name_groups', 'groups_worth', 'chosen_by', 'labels_worth', 'semi_worth']
+           'name_groups', 'groups_worth', 'chosen_by', 'labels_worth', 'semi_worth', 'worth_of', 'worth_table',
+           'gain_over', 'plot_worth']
 
 # %% ../nbs/labelling.ipynb #ef61a083
 import copy
@@ -20,11 +21,12 @@ from annotated_types import Interval
 from torch import Tensor
 
 from .augment import augmentation
-from .core import SslNbError
+from .core import SslNbError, class_colour
 from .data import few_labels
 from .deepclustering import all_images, kmeans
 from .encoders import feature_matrix, nearest_neighbours
 from .probing import linear_probe
+from .runs import percent
 from .semisupervised import neighbour_graph, self_train, spread_labels, whiten
 from .settings import OneOf, Registry, all_params, resolve
 
@@ -151,7 +153,9 @@ def covering_images(pile: Pile, n: int, share: float = 0.95) -> list:
     "Greedily the image whose ball holds the most images that no ball holds yet"
     x, some = pile.x, _witnesses(pile)
     w, taken = x[some], pile.taken.copy()
-    groups = groups_of(replace(pile, x=w, taken=taken[some], clusters=_part(pile.clusters, some)), _pieces(pile, n))
+    groups = groups_of(
+        replace(pile, x=w, taken=taken[some], clusters=_part(pile.clusters, some)), _pieces(pile, n)
+    )
     cosine = pure_cosine(w, groups, share)
     bare = ~(w @ x[taken].T > cosine).any(1)
     counts = _covered(x, w[bare], cosine)
@@ -250,7 +254,9 @@ def label_next(
     method: Annotated[str, OneOf(METHODS)] = 'typical',
     p=None,  # (N,K) class probabilities, for margin
     clusters=None,  # (N,) groups to use in place of k-means, -1 for none; for typical and coverage
-    whitening: Annotated[float, Interval(gt=0)] = 0.1,  # How much of each direction's spread is left (see `whiten`)
+    whitening: Annotated[
+        float, Interval(gt=0)
+    ] = 0.1,  # How much of each direction's spread is left (see `whiten`)
     seed: int = 0,
 ) -> np.ndarray:  # (n,) indices, the best first
     "The images to label next"
@@ -275,7 +281,9 @@ def name_groups(
     groups,  # (N,) numbers of groups
     i,  # (M,) indices of the labelled images
     y,  # (M,) their classes, 0 or more
-) -> np.ndarray:  # (N,) the class most often met in each group, the first of equals; -1 where there is no label
+) -> (
+    np.ndarray
+):  # (N,) the class most often met in each group, the first of equals; -1 where there is no label
     "The names of labelled images for all others of their groups"
     groups, i, y = map(np.asarray, (groups, i, y))
     counts = np.zeros((groups.max() + 1, y.max() + 1), dtype=int)
@@ -375,3 +383,60 @@ def semi_worth(
         n_test=len(d.test),
         classes=d.classes,
     )
+
+# %% ../nbs/labelling.ipynb #a47e09e7
+def worth_of(
+    record: dict,  # A record of `labels_worth`
+    what: str = 'acc',  # acc (label spreading), linear_acc (a probe) or classes (the share of them that were found)
+) -> dict:  # {method: {labels: (draws,) array}}
+    "The numbers of a record by method and number of labels"
+    sizes = [int(key.partition('@')[2]) for key in record['metrics'] if key.startswith('random_acc@')]
+    names = [*METHODS, 'balanced']
+    return {m: {n: np.array(record['metrics'][f'{m}_{what}@{n}']) for n in sizes} for m in names}
+
+
+def worth_table(record: dict, what: str = 'acc', methods=None):
+    "A row for each method, a column for each number of labels, mean ± sd over draws"
+    import pandas as pd
+
+    found = worth_of(record, what)
+    rows = {m: {f'{n} labels': percent(v) for n, v in found[m].items()} for m in methods or found}
+    return pd.DataFrame(rows).T.rename_axis(columns=f"{record['data']['name']}, {len(record['seeds'])} draws")
+
+
+def gain_over(
+    record: dict,
+    method: str,
+    n: int,  # Labels
+    other: str = 'random',
+    what: str = 'acc',
+) -> tuple:  # mean and sd over draws
+    "How much higher one method is than another on the same draws"
+    found = worth_of(record, what)
+    gain = found[method][n] - found[other][n]
+    return gain.mean(), gain.std(ddof=1)
+
+# %% ../nbs/labelling.ipynb #fc941c29
+def plot_worth(
+    records: list,  # of `labels_worth`
+    what: str = 'acc',
+):
+    "Accuracy against the number of labels, a line for each method, a panel for each record; returns the figure"
+    import matplotlib.pyplot as plt
+
+    fig, axs = plt.subplots(1, len(records), figsize=(3.3 * len(records), 3), squeeze=False)
+    bold, colours = ('typical', 'random', 'balanced'), dict(zip(worth_of(records[0]), (6, 0, 5, 1, 7, 2)))
+    for ax, record in zip(axs[0], records):
+        for k, (name, by_size) in enumerate(worth_of(record, what).items()):
+            mean = [100 * v.mean() for v in by_size.values()]
+            sd = [100 * v.std(ddof=1) for v in by_size.values()]
+            line = dict(color=class_colour(colours.get(name, k)), marker='osD^vX'[k], ms=4, label=name)
+            ax.plot(range(len(mean)), mean, lw=2 if name in bold else 1, **line)
+            if name in bold:
+                low, high = np.subtract(mean, sd), np.add(mean, sd)
+                ax.fill_between(range(len(mean)), low, high, color=line['color'], alpha=0.15, lw=0)
+        ax.set(xticks=range(len(by_size)), xticklabels=by_size, xlabel='labels in all')
+        ax.set_title(record['data']['name'], fontsize=9)
+    axs[0, 0].set_ylabel('test accuracy in %')
+    axs[0, -1].legend(fontsize=7)
+    return fig
