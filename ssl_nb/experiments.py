@@ -577,59 +577,42 @@ RECORDS |= {
 
 # %% ../nbs/experiments.ipynb #5a1e0c23
 _kept_of_three = cell('kept', seed=lambda s: s['seed'] % 3)
-_three_ways = [(method, n) for n in (10, 100) for method in ('typical', 'random', 'balanced')]
-
-
-def _labels_by_method(preset):
-    "Label spreading and probe by every method"
-    return Experiment(
-        preset,
-        seeds=5,
-        cells=dict(
-            pretrain=_kept_of_three, label_next=cell('label_next', of='pretrain', at='label-next-{seed}')
-        ),
-        metrics=('*_acc@*', '*_classes@*'),
-        extra=('encoder',),
-        keep=True,
-        shows=('label_next',),
-    )
-
-
-def _semi_by_method(preset):
-    "Training with the unlabelled images, too"
-    of = lambda method, n: cell(
-        'label_next_semi', of='pretrain', at=f'label-next-{{seed}}-{method}-{n}', method=method, n_labels=n
-    )
-    return Experiment(
-        preset,
-        seeds=3,
-        cells=dict(pretrain=_kept_of_three) | {f'{m}-{n}': of(m, n) for m, n in _three_ways},
-        metrics={f'{m}_semi_acc@{n}': (f'{m}-{n}', 'semi_acc') for m, n in _three_ways},
-        extra=('encoder',),
-        keep=True,
-        stage='semi',
-        shows=tuple(f'{m}-{n}' for m, n in _three_ways),
-    )
-
-# %% ../nbs/experiments.ipynb #5a1e0c24
+_by_method = dict(
+    pretrain=_kept_of_three, label_next=cell('label_next', of='pretrain', at='label-next-{seed}')
+)
+_by_method = dict(cells=_by_method, metrics=('*_acc@*', '*_classes@*'), shows=('label_next',))
+_ways = {f'{m}-{n}': dict(method=m, n_labels=n) for n in (10, 100) for m in ('typical', 'random', 'balanced')}
+_trained = {
+    way: cell('label_next_semi', of='pretrain', at=f'label-next-{{seed}}-{way}', **given)
+    for way, given in _ways.items()
+}
+_semi_by_method = dict(
+    cells=dict(pretrain=_kept_of_three) | _trained,
+    metrics={f'{g["method"]}_semi_acc@{g["n_labels"]}': (way, 'semi_acc') for way, g in _ways.items()},
+    shows=tuple(_trained),
+    stage='semi',
+)
 _named = dict(mnist='mnist', fashion='fashion_mnist', cifar10='cifar10')
-RECORDS |= {f'label-next-{name}': _labels_by_method(preset) for name, preset in _named.items()}
-RECORDS |= {f'label-next-semi-{name}': _semi_by_method(_named[name]) for name in ('mnist', 'fashion')}
+_of_kept = dict(extra=('encoder',), keep=True)
+RECORDS |= {f'label-next-{k}': Experiment(v, 5, **_by_method, **_of_kept) for k, v in _named.items()}
+RECORDS |= {
+    f'label-next-semi-{k}': Experiment(_named[k], 3, **_semi_by_method, **_of_kept)
+    for k in ('mnist', 'fashion')
+}
+_grouped = dict(
+    pretrain=cell('kept'),
+    scan=cell('cluster', of='pretrain', at='cluster-scan-{seed}', method='scan'),
+    groups=cell('label_groups', of='pretrain', at='label-groups-{seed}'),
+)
 RECORDS['label-next-groups-mnist'] = Experiment(
     'mnist_cluster',
     seeds=3,
-    cells=dict(
-        pretrain=cell('kept'),
-        scan=cell('cluster', of='pretrain', at='cluster-scan-{seed}', method='scan'),
-        groups=cell('label_groups', of='pretrain', at='label-groups-{seed}'),
-    ),
-    metrics={'groups_acc@10': ('groups', 'groups_acc'), 'groups_all_acc@10': ('groups', 'all_acc')}
-    | {'groups_classes@10': ('groups', 'found'), 'cluster_acc': ('scan', 'acc')},
-    extra=('encoder',),
+    cells=_grouped,
+    metrics={'groups_acc@10': ('groups', 'groups_acc'), 'cluster_acc': ('scan', 'acc')},
     change=dict(pictures=False, baselines=False),
-    keep=True,
     stage='label_groups',
     scored='{cell}, ',
+    **_of_kept,
 )
 
 # %% ../nbs/experiments.ipynb #e0ed545c
