@@ -17,6 +17,7 @@ _HOMES = {
     "finetuning": "finetune",
     "folders": "inspect_data",
     "label_files": "merge_labels",
+    "labelling": "label_next",
     "pretraining": "pretrain",
     "probing": "linear_probe probe",
     "reporting": "report",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:  # what a type checker sees of API; a test holds the two in st
     from ssl_nb.finetuning import finetune as finetune
     from ssl_nb.folders import inspect_data as inspect_data
     from ssl_nb.label_files import merge_labels as merge_labels
+    from ssl_nb.labelling import label_next as label_next
     from ssl_nb.pretraining import pretrain as pretrain
     from ssl_nb.probing import linear_probe as linear_probe, probe as probe
     from ssl_nb.reporting import report as report

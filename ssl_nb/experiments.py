@@ -6,10 +6,10 @@ Docs: https://ssl-nb.github.io/ssl_nb/experiments.html.md"""
 
 # %% auto #0
 __all__ = ['LOOKS', 'SCORINGS', 'VALUES', 'MEASURES', 'RECORDS', 'GROUPS', 'EXTRAS', 'stage_settings', 'demo', 'stage_function',
-           'check_demo', 'Cell', 'cell', 'Experiment', 'probe_after_head', 'map_of_features', 'traps', 'records_of',
-           'params_of', 'cell_settings', 'Work', 'TimeUp', 'run_cell', 'keep_pictures', 'values_of', 'look',
-           'metrics_of', 'runs_of', 'all_metrics', 'record_of', 'reproduce', 'check_record', 'reproduce_all',
-           'metric_text']
+           'check_demo', 'Cell', 'cell', 'Experiment', 'probe_after_head', 'map_of_features', 'traps',
+           'labels_by_method', 'semi_by_method', 'names_of_groups', 'records_of', 'params_of', 'cell_settings', 'Work',
+           'TimeUp', 'run_cell', 'keep_pictures', 'values_of', 'look', 'metrics_of', 'runs_of', 'all_metrics',
+           'record_of', 'reproduce', 'check_record', 'reproduce_all', 'metric_text']
 
 # %% ../nbs/experiments.ipynb #2c519be0
 import sys
@@ -299,6 +299,39 @@ def _trap_values(m):
 def _trap_scorings(m):
     return {f'k-means, start {i}': s for i, s in enumerate(m['clusters']['starts'])}
 
+# %% ../nbs/experiments.ipynb #5a1e0c21
+@MEASURES.register('label_next')
+def labels_by_method(run, n_images=10_000, sizes='10,20,50,100', seed=0) -> dict:
+    "What labels are worth by the method that chose them, of so many images of the training part"
+    from ssl_nb.data import part_of
+    from ssl_nb.labelling import labels_worth
+
+    data = part_of(run.data(), n_images, seed=seed)
+    h, h_test = run.features(data.train), run.features(data.test)
+    sizes = [int(n) for n in str(sizes).split(',')]
+    scores = labels_worth(h, data.train.y, h_test, data.test.y, sizes, seed=seed)
+    return scores | dict(n_labels=max(sizes), n_test=len(data.test), classes=data.classes)
+
+
+@MEASURES.register('label_next_semi')
+def semi_by_method(run, method='typical', n_labels=10, seed=0, quiet=True) -> dict:
+    "Test accuracy after training on the labels that a method chose and on all other images; as `semi` is set"
+    from ssl_nb.labelling import semi_worth
+
+    return semi_worth(run, method, n_labels, seed, quiet)
+
+
+@MEASURES.register('label_groups')
+def names_of_groups(run, seed=0) -> dict:
+    "Accuracy when the typical image of each group of heads gives its name to all of the group"
+    import numpy as np
+
+    from ssl_nb.labelling import groups_worth
+
+    groups = np.load(run.path / f'cluster-scan-{seed}' / 'assignments.npz')['labels']
+    data = run.data()
+    return groups_worth(run, groups.astype(int)) | dict(n_test=len(data.test), classes=data.classes)
+
 # %% ../nbs/experiments.ipynb #8abfc53a
 _linear = ('linear_acc', 'knn_acc', 'raw_linear_acc', 'random_linear_acc', 'supervised_acc')
 _probed = dict(
@@ -544,6 +577,46 @@ RECORDS |= {
     ),
 }
 
+# %% ../nbs/experiments.ipynb #5a1e0c23
+_kept_of_three = cell('kept', seed=lambda s: s['seed'] % 3)
+_by_method = dict(
+    pretrain=_kept_of_three, label_next=cell('label_next', of='pretrain', at='label-next-{seed}')
+)
+_by_method = dict(cells=_by_method, metrics=('*_acc@*', '*_classes@*'), shows=('label_next',))
+_ways = {f'{m}-{n}': dict(method=m, n_labels=n) for n in (10, 100) for m in ('typical', 'random', 'balanced')}
+_trained = {
+    way: cell('label_next_semi', of='pretrain', at=f'label-next-{{seed}}-{way}', **given)
+    for way, given in _ways.items()
+}
+_semi_by_method = dict(
+    cells=dict(pretrain=_kept_of_three) | _trained,
+    metrics={f'{g["method"]}_semi_acc@{g["n_labels"]}': (way, 'semi_acc') for way, g in _ways.items()},
+    shows=tuple(_trained),
+    stage='semi',
+)
+_named = dict(mnist='mnist', fashion='fashion_mnist', cifar10='cifar10')
+_of_kept = dict(extra=('encoder',), keep=True)
+RECORDS |= {f'label-next-{k}': Experiment(v, 5, **_by_method, **_of_kept) for k, v in _named.items()}
+RECORDS |= {
+    f'label-next-semi-{k}': Experiment(_named[k], 3, **_semi_by_method, **_of_kept)
+    for k in ('mnist', 'fashion')
+}
+_grouped = dict(
+    pretrain=cell('kept'),
+    scan=cell('cluster', of='pretrain', at='cluster-scan-{seed}', method='scan'),
+    groups=cell('label_groups', of='pretrain', at='label-groups-{seed}'),
+)
+RECORDS['label-next-groups-mnist'] = Experiment(
+    'mnist_cluster',
+    seeds=3,
+    cells=_grouped,
+    metrics={'groups_acc@10': ('groups', 'groups_acc'), 'cluster_acc': ('scan', 'acc')},
+    change=dict(pictures=False, baselines=False),
+    stage='label_groups',
+    scored='{cell}, ',
+    **_of_kept,
+)
+
 # %% ../nbs/experiments.ipynb #e0ed545c
 _w3 = dict(preset='cifar10', seeds=3, as_folder=500, keep=True)
 RECORDS['cifar10-linear'] = Experiment(metrics=_linear, **_probed, **_w3)
@@ -707,7 +780,8 @@ class Work:
         "Where the run of a cell belongs"
         c = self.e.cells[name]
         if c.stage == 'kept':
-            kept = self.home / f"kept-{c.settings.get('seed', seed)}"
+            which = c.settings.get('seed', seed)
+            kept = self.home / f'kept-{which(dict(seed=seed)) if callable(which) else which}'
             return kept if run_state(kept) == 'finished' else self.home / kept.name.replace('kept', 'seed')
         where = dict(seed=seed, variant=self.owner(variant, name).replace(' ', ''))
         if c.of:

@@ -89,6 +89,7 @@ def spread_labels(
     k: int = 10,  # Neighbours, >= 1
     eps: float = 0.1,  # Of `whiten`
     balance: bool = False,  # Take it as known that all classes are equally frequent?
+    graph=None,  # `neighbour_graph` of the whitened features, where it is there already
 ) -> Tensor:  # (N,K) probabilities, all the same where no label came
     "The classes of all images, spread from the labelled ones"
     from sklearn.semi_supervised import LabelSpreading
@@ -97,10 +98,11 @@ def spread_labels(
     i, y = _given_labels(i, y, n_classes, len(h))
     some = np.full(len(h), -1)
     some[i] = y
-    model = LabelSpreading(kernel=lambda a, b: neighbour_graph(a, k), alpha=alpha, max_iter=400)
+    kernel = lambda a, b: neighbour_graph(a, k) if graph is None else graph
+    model = LabelSpreading(kernel=kernel, alpha=alpha, max_iter=400)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        model.fit(whiten(h, eps).numpy(), some)
+        model.fit(whiten(h, eps).numpy() if graph is None else h.numpy(), some)
     p = torch.zeros(len(h), n_classes)
     p[:, torch.as_tensor(model.classes_)] = torch.as_tensor(model.label_distributions_).float()
     reached = p.sum(1) > 0

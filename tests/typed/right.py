@@ -115,6 +115,7 @@ print(
     ssl_nb.clustering_scores(y.tolist(), clusters.labels_)['nmi'],
 )
 print(ssl_nb.spread_labels(h, few, y[few], n_classes=10, balance=True).argmax(1))
+print(ssl_nb.label_next(h, 10).shape, ssl_nb.label_next(h, 5, labelled=few, method='coverage')[:2])
 print(ssl_nb.nt_xent(torch.randn(8, 4), torch.arange(4).repeat(2), temperature=1).item())
 
 
