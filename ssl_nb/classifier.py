@@ -31,7 +31,7 @@ from ssl_nb.core import (
     unknown,
     write_json,
 )
-from .data import Images, Source, class_numbers, few_labels, read_files, to_images
+from .data import Images, Source, class_numbers, few_labels, image_names, read_files, to_images
 from ssl_nb.encoders import (
     Encoder,
     body_of,
@@ -57,6 +57,7 @@ from ssl_nb.figures import (
     show_mistakes,
     show_neighbours,
 )
+from .label_files import scored_by
 from .runs import read_settings, run_state
 from .stages import Run, load_run
 from .training import Augment, RandomBatches, TrainingCallback, decayed, train
@@ -422,12 +423,16 @@ def evaluate(
     device: str = 'auto',  # auto, cpu, cuda or mps
     out: str | Path | None = None,  # A folder for pictures and metrics.json
     body=None,  # The network, what makes it, or FILE.py:NAME, when it is one of your own
+    labels: str | Path | dict | None = None,  # A labels.csv, or {file: label}, to score by
 ) -> dict:
     "Score a saved classifier"
     path = classifier_folder(run)
     model = load_classifier(path, _body_of(run, body))
     made = load_run(path)
     d = made.data(data)
+    if labels is not None:
+        learned = _learned_from(made, d) if made.own(data) else ()
+        d = scored_by(d, labels, model.classes, learned, made.home(data))
     _check_classes(d, model)
     p = model.to(pick_device(device)).predict_proba(fitting(d.test.x, model.encoder))
     cal = calibration(p, d.test.y)
@@ -440,6 +445,15 @@ def evaluate(
     return scores | dict(classifier=str(path), kind=made.settings['stage'])
 
 # %% ../nbs/classifier.ipynb #dcea74c9
+def _learned_from(made, d):
+    "The names of the images whose label a classifier learned from"
+    s = made.settings
+    if s['stage'] not in ('probe', 'finetune', 'semi') or d.train.y is None:
+        return []
+    names, k = image_names(d)['train'], s.get('labels_per_class')
+    return names if k is None else names[few_labels(d.train.y, k, s['seed']).numpy()]
+
+
 def _check_classes(d, model):
     "Refuse data that the classifier cannot be scored on"
     if d.test is None:

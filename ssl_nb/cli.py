@@ -367,6 +367,7 @@ def _check_on_run(stage, run, encoder=None, **given):
     "Of a stage that works on a run"
     read_settings(run)
     resolve(stage, **given)
+    _check_there(given.get('labels'))
     claim(given.get('out') or Path(run) / stage, given.get('force', False), given.get('resume', False))
 
 
@@ -398,6 +399,12 @@ def _check_file(path):
     if Path(path).is_dir():
         raise SslNbError(f"{path} is a folder; name the file to write")
     check_writable(Path(path).absolute().parent, 'name another file')
+
+
+def _check_there(path):
+    "Refuse a file that is not there"
+    if path is not None and not Path(path).is_file():
+        raise SslNbError(f"there is no file {path}")
 
 
 def _check_data(name):
@@ -677,10 +684,11 @@ def _cluster_scores(m):
     return ', '.join(f'{what} {m[k]:.3f}' for k, what in names.items())
 
 # %% ../nbs/cli.ipynb #1e95ab03
-def _check_evaluate(run, data, **_):
+def _check_evaluate(run, data, labels, **_):
     if not Path(run).is_file():
         read_settings(run)
     _check_data(data)
+    _check_there(labels)
 
 
 @command('score a saved classifier or clusters, class by class', check=_check_evaluate)
@@ -689,6 +697,7 @@ def _evaluate(
     *,
     encoder: str | None = None,  # Its network, when it is one of your own: FILE.py:NAME
     data: str | None = None,  # Other labelled data
+    labels: str | None = None,  # A labels.csv to score by
     device: str = 'auto',  # auto, cpu, cuda or mps
     out: str | None = None,  # A folder for confusion, reliability and mistakes as pictures
     quiet: bool = False,  # Accuracy only
@@ -702,8 +711,8 @@ def _evaluate(
         from ssl_nb.scan import evaluate_clusters
 
         where = path if encoder is None else open_run(path, encoder)
-        return _say_evaluated_clusters(evaluate_clusters(where, data, device), quiet, verbose)
-    e = evaluate(opened, data, device, out)
+        return _say_evaluated_clusters(evaluate_clusters(where, data, device, labels), quiet, verbose)
+    e = evaluate(opened, data, device, out, labels=labels)
     print(f"accuracy {e['accuracy']:.4f}, macro F1 {e['macro_f1']:.4f}")
     _say_twins(e)
     if quiet:
@@ -774,6 +783,27 @@ def _say_matched(e):
         print(f"{shown(c):{w}} {str(of.get(c, 'none')):>7} {f:6.3f} {images[c]:7,}")
 
 # %% ../nbs/cli.ipynb #ee383d93
+def _check_merge(first, second, out, **_):
+    _check_there(first)
+    _check_there(second)
+    _check_file(out)
+
+
+@command('join the labels of two people, and show where they disagree', check=_check_merge)
+def _merge(
+    first: str,  # A labels.csv
+    second: str,  # Another one
+    *,
+    out: str | None = None,  # The file to write; only shown when left out
+):
+    from ssl_nb.label_files import merge_labels, write_labels
+
+    merged = merge_labels(first, second)
+    print(merged)
+    if out is not None:
+        print(f"file: {write_labels(merged.labels, out)}; where they disagree it holds no label")
+
+
 def _check_predict(run, csv, json, **_):
     _check_model(run)
     if csv and json:

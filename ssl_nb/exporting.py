@@ -19,7 +19,7 @@ from torch import nn
 
 from .classifier import classifier_folder, load_classifier
 from .core import SslNbError, atomic_path, pick_device
-from .data import Source, labels_of, load_data, read_files
+from .data import Source, image_names, labels_of, load_data, read_files
 from .encoders import features
 from .stages import Run, load_encoder
 
@@ -31,7 +31,7 @@ def _table(run, data, bad_files):
         return enc, *_files_table(Path(data), enc, bad_files)
     d = load_data(data, enc.size, bad_files)
     parts = d.parts.values()
-    names = [f'{n}/{i}' for n, p in d.parts.items() for i in range(len(p))]
+    names = [name for part in image_names(d).values() for name in part]
     labels = None
     if d.train.y is not None:
         numbers = [c for p in parts for c in (p.y.tolist() if p.y is not None else [-1] * len(p))]

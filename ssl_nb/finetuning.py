@@ -127,6 +127,7 @@ def _larger(im, augment, copies, seed):
 def finetune(
     run: str | Path | Run,  # A run folder of pretraining
     data: Source | None = None,  # Labelled images; those of the run when left out
+    labels: str | Path | dict | None = None,  # A labels.csv, or {file: label}: the only labelled images
     preset: str | None = None,  # A named set of settings; that of the run when left out
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     labels_per_class: Count | None = None,  # Labels of each class; all when left out
@@ -161,7 +162,7 @@ def finetune(
     given = dict(locals())
     started, dev = time.perf_counter(), pick_device(device)
     run, out = begin_stage('finetune', run, out, force, resume)
-    d = labelled_data(run, data)
+    d = labelled_data(run, data, labels)
     labelled = _labelled(d.train, labels_per_class, seed)
     if leaky and not enlarge:
         raise SslNbError("leaky splits after enlarging; say by how much, for example --enlarge 10")

@@ -190,6 +190,7 @@ FEW_ARMS = {'fine-tuned + unlabelled': 'semi_acc', 'SimCLR + fine-tuning': 'fine
 def probe(
     run: str | Path | Run,  # A run folder of pretraining
     data: Source | None = None,  # Labelled images; those of the run when left out
+    labels: str | Path | dict | None = None,  # A labels.csv, or {file: label}: the only labelled images
     preset: str | None = None,  # A named set of settings; that of the run when left out
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     labels_per_class: Count | None = None,  # Labels of each class; all when left out
@@ -209,7 +210,7 @@ def probe(
     given = dict(locals())
     started, dev = time.perf_counter(), pick_device(device)
     run, out = begin_stage('probe', run, out, force, resume)
-    d = labelled_data(run, data)
+    d = labelled_data(run, data, labels)
     labelled = _labelled(d.train, labels_per_class, seed)
     start_stage('probe', run, out, d, given, dev, n_labels=len(labelled))
     scores, found, h_test = _frozen(run, d, labelled, knn_k, seed, dev, quiet, baselines)

@@ -42,6 +42,7 @@ from ssl_nb.deepclustering import (
     score_run,
 )
 from .encoders import feature_dim, features, fitting, make_encoder, nearest_neighbours, raw_pixels
+from .label_files import scored_by
 from .probing import LinearProbe
 from .runs import read_settings, stage
 from .settings import Count, Few, Natural, NonNegative, Positive, Seed
@@ -460,11 +461,15 @@ def evaluate_clusters(
     run: str | Path | Run,  # A run folder of clusters, or a checkpoint in one
     data: Source | None = None,  # Other images; those of the run when left out
     device: str = 'auto',  # auto, cpu, cuda or mps
+    labels: str | Path | dict | None = None,  # A labels.csv, or {file: label}, to score by
 ) -> dict:  # sizes, entropy, confident and verdict, and `label_scores` where there are labels
     "Cluster images with a saved network, and score the clusters where there are labels"
     path = Path(run.path if isinstance(run, Run) else run)
     model = load_classifier(path, getattr(run, 'body', None)).to(pick_device(device))
-    im = all_images(data_of(read_settings(run_of(path)), data))
+    d = data_of(read_settings(run_of(path)), data)
+    im = (
+        all_images(d) if labels is None else scored_by(d, labels, home=load_run(run_of(path)).home(data)).test
+    )
     p = model.predict_proba(fitting(im.x, model.encoder))
     labels = p.argmax(1).numpy()
     scores = {} if im.y is None else label_scores(im, labels)

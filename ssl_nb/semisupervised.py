@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from annotated_types import Interval
 from torch import Tensor, nn
 
-from .augment import apply, augmentation, transformation
+from .augment import apply, augmentation
 from ssl_nb.classifier import (
     Classifier,
     _run_of_stage,
@@ -348,6 +348,7 @@ def fixmatch(
 def semi(
     run: str | Path | Run,  # A run folder of pretraining
     data: Source | None = None,  # Labelled images beside those of the run; those of the run when left out
+    labels: str | Path | dict | None = None,  # A labels.csv, or {file: label}: the only labelled images
     preset: str | None = None,  # A named set of settings; that of the run when left out
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     labels_per_class: Count | None = None,  # Labels of each class; all when left out
@@ -361,8 +362,6 @@ def semi(
     balance: bool = False,  # Take it as known that all classes are equally frequent
     robust: Share = 0.7,  # How little a doubtful pseudo-label counts, 0 for as much as any
     threshold: Share = 0.95,  # A probability above it counts as sure (fixmatch)
-    transform: str
-    | Any = None,  # In place of the augmentation: FILE.py:NAME; in Python any callable on batches
     baselines: bool = True,  # Measure the other rows of the table, too
     knn_k: Count = 10,  # Neighbours that vote
     pictures: bool = True,  # Draw confusion, map, neighbours and so on
@@ -380,13 +379,13 @@ def semi(
     given = dict(locals())
     started, dev = time.perf_counter(), pick_device(device)
     run, out = begin_stage('semi', run, out, force, resume)
-    d = labelled_data(run, data)
+    d = labelled_data(run, data, labels)
     im, i = _with_unlabelled(run, d, data, labels_per_class, seed)
     counts = dict(n_labels=len(i), n_unlabelled=len(im) - len(i))
     start_stage('semi', run, out, d, given, dev, data_n=len(im), **counts)
     encoder = copy.deepcopy(run.encoder).to(dev)
     how = dict(lr=lr, first_lr=first_lr, seed=seed, quiet=quiet, dtype=pick_precision('auto', dev), out=out)
-    found, draw = [], transformation(transform, **options)
+    found, draw = [], augmentation(**options)
     if method == 'fixmatch':
         n, labels_a_step = steps * (rounds + 1), max(1, batch_size // 5)
         mild = _mild(options)
@@ -412,7 +411,7 @@ def semi(
 # %% ../nbs/08_semi.ipynb #a91d0097
 def _other_arms(run, out, given):
     "The other rows of the table at the same labels, among them fine-tuning; what is finished is not done again"
-    same = 'data preset settings labels_per_class transform knn_k device seed quiet'.split()
+    same = 'data labels preset settings labels_per_class knn_k device seed quiet'.split()
     if run_state(out / 'arms') != 'finished':
         how = dict(stop='fixed', pictures=False, out=out / 'arms', resume=True)
         finetune(run, **how, **{k: given[k] for k in same})

@@ -21,7 +21,9 @@ from .augment import augmentation
 from .core import SslNbError, at_home
 from .data import DATASETS, ImageData, Source, load_data, part_of
 from .encoders import Encoder, body_of, check_fits, features, fit_weights, make_encoder, read_weights
+from .label_files import with_labels, write_labels
 from ssl_nb.runs import (
+    GIVEN_LABELS,
     about,
     check_images,
     check_same,
@@ -69,6 +71,7 @@ def _of_encoder(weights, info):
 def data_of(
     settings: dict,  # Of a run
     data: Source | None = None,  # Other data, or code of one's own that made the run's, named again
+    labels=None,  # By which its images were labelled, a file; their own when left out
 ) -> ImageData:
     "The images that a run was made from, or other data read in the same way"
     how = settings['image_size'], settings.get('bad_files') or 'refuse', settings.get('copies') or 'keep'
@@ -85,6 +88,7 @@ def data_of(
         )
     seed = settings.get('part_seed', settings.get('seed', 0))
     d = part_of(load_data(name, *how), settings.get('n_images'), settings.get('images_per_class'), seed)
+    d = d if labels is None else with_labels(d, labels)
     if 'n_images' in settings:  # a stage of an earlier version does not know which part it was
         check_images(settings, d)
     return d
@@ -126,17 +130,26 @@ class Run:
         "Whether `data` names the images that it was made from"
         return data is None or (isinstance(data, (str, Path)) and str(data) == self.settings['data'])
 
-    def data(self, other: Source | None = None) -> ImageData:
-        "The images it was made from, or other ones read in the same way"
+    def data(self, other: Source | None = None, labels=None) -> ImageData:
+        "The images it was made from, or other ones read in the same way, labelled by a file or as they are"
+        if labels is not None:
+            return with_labels(self.data(other), labels, self.home(other))
+        kept = self.path / GIVEN_LABELS if self.settings.get('labels') else None
         if other is not None and (not self.own(other) or is_own_code(other)):
-            return data_of(self.settings, other)
+            return data_of(self.settings, other, kept)
         if self.images is not None:
             return self.images
         if self.settings['data'] is None:
             raise SslNbError(
                 f"{self.path} was pretrained on images that only lived in Python; pass them as data="
             )
-        return data_of(self.settings)
+        return data_of(self.settings, labels=kept)
+
+    def home(self, other=None):
+        "The folder of its images, or of other ones; None where they are in none"
+        name = self.settings['data'] if other is None else other
+        is_there = isinstance(name, (str, Path)) and Path(name).exists()
+        return (name if Path(name).is_dir() else Path(name).parent) if is_there else None
 
     def __repr__(self):
         return f"Run('{self.path}')"
@@ -205,6 +218,8 @@ def start_stage(
         check_same(out, settings)
     else:
         start_run(out, settings | about(dev), force=True)
+    if d.labels is not None:
+        write_labels(d.labels, out / GIVEN_LABELS)
 
 
 def _of_data(run, d, data):
@@ -229,9 +244,9 @@ def is_labelled(d) -> bool:
     return d.train.y is not None and d.test is not None and d.test.y is not None
 
 
-def labelled_data(run: Run, data=None) -> ImageData:
+def labelled_data(run: Run, data=None, labels=None) -> ImageData:
     "The data of a run, or other data at its size, which must have labels and test images"
-    d = run.data(data)
+    d = run.data(data, labels)
     if len(d.classes) == 1:
         raise SslNbError(f"all images of {d.name} are of one class, '{d.classes[0]}'; a classifier needs two")
     if not is_labelled(d):
@@ -239,7 +254,8 @@ def labelled_data(run: Run, data=None) -> ImageData:
         if d.train.y is not None:
             lacks = 'no labelled test images, with fewer than two images in each class'
         raise SslNbError(
-            f"{d.name} has {lacks}, so there is nothing to probe with; use a folder with a sub-folder per class"
+            f"{d.name} has {lacks}, so there is nothing to probe with; use a folder with a sub-folder per class, "
+            "or name a file of labels with --labels"
         )
     if d.train.shape[0] != run.encoder.channels:
         raise SslNbError(
