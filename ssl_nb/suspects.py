@@ -211,12 +211,12 @@ def _saved(image, quality):
     again = np.array(Image.open(file)).reshape(pixels.shape)
     return torch.as_tensor(again).permute(2, 0, 1)
 
-# %% ../nbs/suspects.ipynb #61a6c34b
+# %% ../nbs/suspects.ipynb #0a57739e
 def near_duplicates(
     h,  # (N,D) features, which propose
     x: Tensor,  # (N,C,H,W) uint8 images, which decide
     k: int = 20,  # Candidates for each image, >= 1; groups of more than half as many may fall apart
-    shift: int = 2,  # Pixels that a copy may be moved, of 32 a side, >= 0
+    moved: float = 0.07,  # Share of the side by which a copy may be moved, 0..1
     found: float = 0.98,  # Share of lightly warped copies that shall be found, 0..1; fewer are safer
     seed: int = 0,
 ) -> list:  # lists of numbers of images, the largest group first
@@ -225,6 +225,7 @@ def near_duplicates(
     if len(h) != len(x):
         raise SslNbError(f"{len(h)} features but {len(x)} images")
     x = _small(x)
+    shift = max(1, round(moved * max(x.shape[-2:]))) if moved else 0
     near = nearest_neighbours(h, k)[1]
     differ = pixel_differences(x, near, shift)
     usual = differ.median(1).values
