@@ -327,14 +327,17 @@ def check_images(
         write_check(checked, out)
     return checked
 
-# %% ../nbs/suspects.ipynb #1508255b
+# %% ../nbs/suspects.ipynb #cc0675b0
 def _images_of(run, data):
     "What was named, or the images that a run was made from"
     if data is not None:
         return data
     if not isinstance(run, Run) and Path(run).is_file():
         raise SslNbError("a model file does not say which images to check; name them with --data")
-    return (run if isinstance(run, Run) else load_run(run)).settings['data']
+    run = run if isinstance(run, Run) else load_run(run)
+    if run.settings['data'] is None:
+        raise SslNbError(f"{run.path} was pretrained on images that only lived in Python; pass them as data=")
+    return run.settings['data']
 
 
 def _labels_by_name(labels, names):

@@ -1,4 +1,4 @@
-"Wrong labels, near-duplicates and outliers on odd input: what is refused in one line, and what is answered all the same."
+"Wrong labels, near-duplicates and outliers on odd input: what is refused, and what is answered all the same."
 
 import csv
 import json
@@ -11,6 +11,7 @@ import torch
 from conftest import ROOT, code, command, digits
 from ssl_nb.core import SslNbError
 from ssl_nb.suspects import (
+    Checked,
     WrongLabels,
     confident_joint,
     light_copies,
@@ -19,9 +20,8 @@ from ssl_nb.suspects import (
     out_of_fold,
     outliers,
     rank_labels,
-    wrong_labels,
     write_check,
-    Checked,
+    wrong_labels,
 )
 
 
@@ -51,7 +51,7 @@ def noise(n, side=12, channels=1, seed=0):
         (np.eye(4), [0, 1], "4 features but 2 labels"),
         (np.eye(4)[0], [0, 1, 0, 1], r"\(N,D\)"),
         (np.eye(1), [0], "2 or more images"),
-        (np.eye(4), [[0, 1, 0, 1]], "one for each image"),
+        (np.eye(4), [[0, 1, 0, 1]], "labels should be"),
     ],
 )
 def test_labels_that_cannot_be_checked(h, y, says):
@@ -151,7 +151,7 @@ def test_no_image_votes_for_itself():
 
 
 def test_copies_among_noise():
-    x = noise(60)
+    x = noise(60, 6).repeat_interleave(4, 2).repeat_interleave(4, 3)
     x = torch.cat([x, light_copies(x[:10], seed=1)])
     groups = near_duplicates(x.flatten(1).float(), x, k=69)
     assert groups == [[i, 60 + i] for i in range(10)]
