@@ -30,6 +30,7 @@ from PIL import Image
 
 from common import machine
 from own_images import keep_small
+from ssl_nb.core import figure_style
 from ssl_nb.data import load_data, show_images
 from ssl_nb.encoders import features
 from ssl_nb.runs import about, results_dir, write_record
@@ -157,8 +158,9 @@ def keep_pictures(h, x, y, classes, results):
     found, groups = wrong_labels(h, y), near_duplicates(h, x)
     top, pairs = found.images[:30], [g[k] for k in (0, 1) for g in groups[:15]]
     titles = [f"{classes[y[i]]}\n\u2192 {classes[s]}" for i, s in zip(top, found.suggested)]
+    figure_style()
     with TemporaryDirectory() as half:
-        fig = show_images(x[top], titles, ncols=10, n=30, size=0.95)
+        fig = show_images(x[top], titles, ncols=10, n=30, size=1.05)
         fig.set_figheight(fig.get_figheight() * 1.2)
         fig.savefig(Path(half) / "suspects.png", dpi=80, bbox_inches="tight")
         if len(pairs):

@@ -113,7 +113,9 @@ def test_labels_of_another_folder_are_refused(pile):
 def test_names_that_are_no_image_are_told(pile):
     said = {'a b.png': 'x', '写真 1.png': 'y', 'file-that-is-gone.jpeg': 'x', '=2.PNG': ''}
     got, line = loud(with_labels, load_data(pile), said)
-    assert line == "the labels: 2 of 4 names are images of pile, but not 'file-that-is-gone.jpeg' and 1 other\n"
+    assert (
+        line == "the labels: 2 of 4 names are images of pile, but not 'file-that-is-gone.jpeg' and 1 other\n"
+    )
     assert len(got.train) == 2 and len(got.rest) == 38
     assert "did you mean '=2.png'" in loud(with_labels, load_data(pile), {'a b.png': 'x', '=2.PNG': 'y'})[1]
 
