@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .core import SslNbError, atomic_path, csv_cell, pick_device
-from .data import Images, class_numbers
+from .data import class_numbers
 from .encoders import feature_matrix, features, nearest_neighbours
 from .exporting import _table
 from .label_files import label_rows, match_labels
