@@ -27,6 +27,7 @@ _HOMES = {
     "simclr_loss": "nt_xent",
     "sorting": "sort_files undo_sort",
     "stages": "load_encoder load_run",
+    "suspects": "near_duplicates outliers wrong_labels",
 }
 API = {name: module for module, names in _HOMES.items() for name in names.split()}
 
@@ -55,6 +56,8 @@ if TYPE_CHECKING:  # what a type checker sees of API; a test holds the two in st
     from ssl_nb.simclr_loss import nt_xent as nt_xent
     from ssl_nb.sorting import sort_files as sort_files, undo_sort as undo_sort
     from ssl_nb.stages import load_encoder as load_encoder, load_run as load_run
+    from ssl_nb.suspects import near_duplicates as near_duplicates, outliers as outliers
+    from ssl_nb.suspects import wrong_labels as wrong_labels
 else:
 
     def __getattr__(name):

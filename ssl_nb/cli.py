@@ -60,6 +60,7 @@ from ssl_nb.settings import (
     CONTROLS,
     Count,
     Few,
+    Natural,
     Param,
     Positive,
     Share,
@@ -1002,6 +1003,53 @@ def _export(
     shape = f"x {' x '.join(map(str, e['input']))}, floats in 0..1"
     print(f"{e['part']}: {shape} -> {e['output']}; differs from PyTorch by {e['difference']:.1g}")
     print(f"file: {e['path']}")
+
+# %% ../nbs/cli.ipynb #c4ec5a11
+def _check_check(run, data, labels, out, **_):
+    _check_model(run, out)
+    _check_data(data)
+    _check_there(labels)
+
+
+@command('suspected wrong labels, near-duplicates and outliers among images', check=_check_check)
+def _check(
+    run: str,  # Run folder, or a model.safetensors
+    *,
+    data: str | None = None,  # A folder or data set; the images of the run when left out
+    labels: str | None = None,  # A labels.csv in place of the labels of the images
+    out: str | None = None,  # The table to write; check.csv in the run folder when left out
+    encoder: str | None = None,  # Its network, when it is one of your own: FILE.py:NAME
+    bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
+    k: Count = 20,  # Neighbours that vote, and candidates for copies
+    seed: Natural = 0,  # Of the folds
+    device: str = 'auto',  # auto, cpu, cuda or mps
+    quiet: bool = False,  # No progress bar
+):
+    from ssl_nb.suspects import check_images
+
+    out = out or (Path(run) if Path(run).is_dir() else Path()) / 'check.csv'
+    c = check_images(open_run(run, encoder), data, labels, out, bad_files, k, seed, device, quiet)
+    _say_checked(c)
+    print(f'table: {out}')
+
+
+def _say_checked(c, most=5):
+    "The first of each kind of suspect, and how many there are"
+    name = lambda i: shown(c.names[i])
+    if c.wrong is None:
+        print(f'{len(c.names):,} images without labels')
+    else:
+        n = int(c.wrong.doubtful.sum())
+        print(f'{n:,} of {len(c.wrong.images):,} labels are doubtful')
+        rows = [row for row in zip(*c.wrong) if row[3]]
+        for i, score, other, _ in rows[:most]:
+            print(f'  {name(i)}: {shown(c.labels[i])}, looks like {shown(other)} ({score:.2f})')
+    print(f'{len(c.groups):,} groups of near-duplicates with {sum(map(len, c.groups)):,} images')
+    for group in c.groups[:most]:
+        print(f"  {' = '.join(map(name, group[:3]))}{' = ...' * (len(group) > 3)}")
+    print(f'{len(c.odd):,} images lie far from all others')
+    for i in c.odd[:most]:
+        print(f'  {name(i)} ({c.factors[i]:.2f})')
 
 # %% ../nbs/cli.ipynb #32a48d50
 def _check_report(run, out, **_):

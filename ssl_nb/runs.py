@@ -116,7 +116,7 @@ GIVEN_LABELS = 'given_labels.csv'  # Of a stage that was given a file of labels
 _files = (
     '''metrics.json settings.json history.csv iterations.csv last.ckpt model.safetensors assignments.npz
 report.html model.onnx central.png random.png map.png neighbours.png progress.png confusion.png quality.png
-suggestion.png curve.png curves.png reliability.png mistakes.png log.txt'''.split()
+suggestion.png curve.png curves.png reliability.png mistakes.png log.txt check.csv'''.split()
     + [GIVEN_LABELS]
 )
 _inner = 'parts/*.csv parts/*.ckpt parts/folds.json checkpoints/*.safetensors'.split()
