@@ -60,8 +60,10 @@ from ssl_nb.settings import (
     CONTROLS,
     Count,
     Few,
+    Natural,
     Param,
     Positive,
+    Seed,
     convert,
     is_own_code,
     option_params,
@@ -907,6 +909,37 @@ def _export(
     shape = f"x {' x '.join(map(str, e['input']))}, floats in 0..1"
     print(f"{e['part']}: {shape} -> {e['output']}; differs from PyTorch by {e['difference']:.1g}")
     print(f"file: {e['path']}")
+
+# %% ../nbs/cli.ipynb #1abe1c0d
+def _check_label(source, out, **_):
+    if Path(source).is_dir() and Path(source, 'settings.json').is_file():
+        read_settings(source)
+    _check_file(out)
+
+
+@command('write a page on which to look, name groups and label', check=_check_label)
+def _label(
+    source: str,  # Run folder, the .npz of embed, or a folder of images
+    *,
+    data: str | None = None,  # The images, when the source does not name them
+    encoder: str | None = None,  # The network of the run, when it is one of your own: FILE.py:NAME
+    out: str = 'label.html',  # The page
+    groups: Natural = 0,  # Groups to name; 0 takes one for each 16 images, at most 150
+    classes: str | None = None,  # Class names to begin with, a comma between them
+    n_images: Count = 10_000,  # Images on the page, at most; more are drawn at random
+    device: str = 'auto',  # auto, cpu, cuda or mps
+    seed: Seed = 0,  # Of the draw, the groups and the map
+    quiet: bool = False,  # No progress bar
+):
+    from ssl_nb.label_page import labelling_page
+
+    page = labelling_page(
+        open_run(source, encoder), data, out, groups, classes, n_images, device, seed, quiet
+    )
+    print(f'page: {page} ({page.stat().st_size / 1e6:.1f} MB); open it in a browser')
+    print(
+        'it holds the pictures: whoever you send it to can see them; your labels leave it as labels.csv only'
+    )
 
 # %% ../nbs/cli.ipynb #32a48d50
 def _check_report(run, out, **_):

@@ -298,7 +298,7 @@ class Spread {
   /** Hand the labels on until little changes; pauses every few milliseconds, and stops when a newer run began. */
   async update(alpha = 0.98, rounds = 60) {
     const run = ++this.run, K = this.session.classes.length
-    if (!K) { this.nothing(); return true }
+    if (K < 2) { this.nothing(); return true } // one class alone says nothing of what lacks it
     const seed = this.seeds()
     if (this.classes !== K) { this.F = seed.slice(); this.classes = K }
     let F = this.F.length === seed.length ? this.F : seed.slice(), G = new Float32Array(F.length)
@@ -443,7 +443,8 @@ function labelsLeft(session, spread) {
     unsure[i] = 0
     for (let e = spread.start[i]; e < spread.start[i + 1]; e++) unsure[spread.to[e]] = 0
   }
-  return { picks, unsure: left }
+  const silent = [...session.allMembers().values()].filter(images => !images.some(i => label[i] >= 0 || mark[i] & NONE)).length
+  return { picks: Math.max(picks, silent), unsure: left, silent }
 }
 
 // --- features: centres and halves of groups
@@ -664,6 +665,7 @@ class App {
     this.panel.dataset.view = id
     this.view.build(this.panel)
     this.view.refresh()
+    this.paint()
     if (was) this.host.top(this.root)
   }
 
@@ -888,7 +890,7 @@ class App {
     if (key === 'Escape') { this.selected.clear(); this.paint(); this.view.onSelect?.(null); return true }
     if (event.target.getAttribute('role') === 'tab' && /^Arrow(Left|Right)$/.test(key)) return this.nextTab(key)
     const onTile = event.target.closest?.('.tile[data-i]')
-    if (onTile && (key === ' ' || (key === 'Enter' && this.view !== this.views.check))) return false // a click
+    if (onTile && key === ' ') return false // a click
     if (event.target.tagName === 'BUTTON' && !onTile && (key === ' ' || key === 'Enter')) return false
     if (this.view.key?.(key, event)) return true
     const c = KEYS.indexOf(key)
@@ -1155,6 +1157,7 @@ class GroupsView {
     this.summary = el('span', { class: 'soft' })
     this.hint = el('p', { class: 'hint', text: 'Name each group by what most of its images show. Click images that do not belong, and press the key of their class.' })
     const top = el('div', { class: 'viewhead' }, el('label', {}, session.groupings.length > 1 ? choose : null), this.summary, el('span', { class: 'selection', hidden: true }))
+    this.number = new Map(this.order.map((g, j) => [g, j + 1]))
     this.rows = new Map(this.order.map(g => [g, this.row(g, members.get(g))]))
     panel.replaceChildren(this.hint, top, ...this.rows.values())
     this.choose(this.rows.has(this.current) ? this.current : this.firstOpen() ?? this.order[0], false)
@@ -1185,11 +1188,15 @@ class GroupsView {
     }
   }
 
+  called(g) {
+    return `Group ${this.number.get(g)}`
+  }
+
   row(g, images) {
     const { app } = this
-    const section = el('section', { class: 'group', 'data-g': g, tabindex: -1, 'aria-label': `Group ${g + 1}`, onclick: () => this.choose(g, false) })
+    const section = el('section', { class: 'group', 'data-g': g, tabindex: -1, 'aria-label': this.called(g), onclick: () => this.choose(g, false) })
     const input = el('input', {
-      type: 'text', placeholder: 'Name this group', 'aria-label': `Name of group ${g + 1}`, list: app.id('names'), maxlength: 80, enterkeyhint: 'done', autocomplete: 'off',
+      type: 'text', placeholder: 'Name this group', 'aria-label': `Name of ${this.called(g)}`, list: app.id('names'), maxlength: 80, enterkeyhint: 'done', autocomplete: 'off',
       onfocus: () => this.choose(g, false),
       onkeydown: event => { if (event.key === 'Enter') { event.preventDefault(); event.stopPropagation(); input.blur() } },
       onchange: () => this.named(g, input),
@@ -1201,9 +1208,9 @@ class GroupsView {
     section.more = button('', () => { this.wide.has(g) ? this.wide.delete(g) : this.wide.add(g); this.fill(section, g) }, { class: 'quiet small' })
     section.join = button('Join', () => this.join(g), { class: 'quiet small', title: 'Join this group with another one' })
     section.append(
-      el('header', {}, el('h3', { text: `Group ${g + 1}` }), section.meta, section.warn, el('span', { class: 'grow' }), section.suggest, input,
+      el('header', {}, el('h3', { text: this.called(g) }), section.meta, section.warn, el('span', { class: 'grow' }), section.suggest, input,
         button('Split', () => this.split(g), { class: 'quiet small', title: 'Split this group in two' }), section.join),
-      section.tiles = el('div', { class: 'tiles', role: 'group', 'aria-label': `Images of group ${g + 1}, the most central first` }), section.more)
+      section.tiles = el('div', { class: 'tiles', role: 'group', 'aria-label': `Images of ${this.called(g)}, the most central first` }), section.more)
     section.images = app.features.ordered(images)
     section.two = looksLikeTwo(images, app.features, app.spread)
     this.fill(section, g)
@@ -1298,7 +1305,7 @@ class GroupsView {
 
   target() {
     if (!this.rows.has(this.current)) return null
-    return { group: this.current, what: `Group ${this.current + 1}` }
+    return { group: this.current, what: this.called(this.current) }
   }
 
   /** After a group was named the next one without a name is in question. */
@@ -1338,11 +1345,12 @@ class GroupsView {
     const side = features.halves(images)
     if (side.every(s => s === side[0])) return this.app.say('Its images are all alike; there is nothing to split.')
     const fresh = session.group.reduce((a, b) => Math.max(a, b), 0) + 1
-    session.act(`Group ${g + 1} split`, () => images.forEach((i, j) => { if (side[j]) session.group[i] = fresh }))
+    session.act(`${this.called(g)} split`, () => images.forEach((i, j) => { if (side[j]) session.group[i] = fresh }))
     this.choose(g)
   }
 
   join(g) {
+    if (this.joining !== null && this.joining !== g) return this.joinWith(g)
     this.joining = this.joining === g ? null : g
     for (const [other, section] of this.rows) {
       section.classList.toggle('joining', this.joining === other)
@@ -1355,7 +1363,7 @@ class GroupsView {
     const { session } = this.app
     const from = this.joining
     this.joining = null
-    session.act(`Groups ${from + 1} and ${g + 1} joined`, () => {
+    session.act(`${this.called(from)} and ${this.called(g)} joined`, () => {
       for (let i = 0; i < session.n; i++) if (session.group[i] === from) session.group[i] = g
     })
     this.choose(g)
@@ -1444,8 +1452,9 @@ class QueueView {
     this.coming.replaceChildren(...list.slice(1).map(i => el('span', { class: 'tile still' }, app.pictures.picture(i))))
   }
 
-  says({ picks, unsure }) {
+  says({ picks, unsure, silent }) {
     if (!this.app.session.classes.length) return 'Name the first image: press Enter and type what it shows.'
+    if (silent) return `About ${count(picks, 'more label')} until it pays no more; ${count(silent, 'group')} without a label yet.`
     if (!unsure) return 'Every image has a label or a clear guess. More labels pay little; look at Check.'
     return `About ${count(picks, 'more label')} until it pays no more; ${count(unsure, 'image')} without a clear guess.`
   }
@@ -1976,7 +1985,7 @@ class MapView {
     const step = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[key]
     if (step) { this.shift = [this.shift[0] + step[0] * 0.1, this.shift[1] + step[1] * 0.1]; this.draw(); return true }
     if (key === '+' || key === '-') { this.zoom(key === '+' ? 1.6 : 1 / 1.6); return true }
-    if (key === 'Enter' && event.target === this.canvas) { this.selectView(); return true }
+    if (key === 'Enter' && event.target === this.canvas && !this.app.selected.size) { this.selectView(); return true }
     return false
   }
 

@@ -6,7 +6,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/label_page.html.md"""
 
 # %% auto #0
 __all__ = ['Pile', 'pile_of', 'fine_groups', 'neighbours', 'near_pairs', 'far_images', 'flat', 'tiles_of', 'sheets_of', 'payload',
-           'page_html', 'label_page']
+           'page_html', 'labelling_page']
 
 # %% ../nbs/label_page.ipynb #87155dee
 import base64
@@ -26,7 +26,7 @@ from torch import Tensor
 from .core import SslNbError, at_home, reading, write_text
 from .data import DATASETS, _digests, load_data, read_files
 from .deepclustering import all_images, kmeans
-from .encoders import features, fitting, nearest_neighbours, raw_pixels
+from .encoders import features, fitting, nearest_neighbours
 from .exporting import embed
 from .figures import tsne
 from .runs import read_settings, run_state
@@ -74,7 +74,9 @@ def pile_of(
     "Images, names, features and clusters of whatever is to be labelled"
     path = Path(at_home(getattr(source, 'path', source)))
     if not path.exists():
-        raise SslNbError(f"there is nothing at {path}; name a run folder, the .npz of embed, or a folder of images")
+        raise SslNbError(
+            f"there is nothing at {path}; name a run folder, the .npz of embed, or a folder of images"
+        )
     if path.is_file() and path.suffix.lower() == '.npz':
         return _pile_of_table(path, data)
     if path.is_dir() and not (path / 'settings.json').is_file():
@@ -125,7 +127,10 @@ def _clusters_of(run, x):
         of = run.data()
     except SslNbError:
         return {}
-    with reading(folder / 'assignments.npz', 'the clusters of a run'), np.load(folder / 'assignments.npz') as z:
+    with (
+        reading(folder / 'assignments.npz', 'the clusters of a run'),
+        np.load(folder / 'assignments.npz') as z,
+    ):
         labels = z['labels']
     place = dict(zip(_digests(all_images(of).x), labels.tolist()))
     found = np.array([place.get(key, -1) for key in _digests(x)])
@@ -258,7 +263,9 @@ def tiles_of(
     side = min(most, max(x.shape[-2:]))
     x = x if x.shape[1] in (1, 3) else x[:, :3] if x.shape[1] > 3 else x[:, :1]
     if tuple(x.shape[-2:]) != (side, side):
-        x = torch.cat([F.interpolate(b.float(), (side, side), mode='area').round().byte() for b in x.split(1000)])
+        x = torch.cat(
+            [F.interpolate(b.float(), (side, side), mode='area').round().byte() for b in x.split(1000)]
+        )
     return x.permute(0, 2, 3, 1).cpu().numpy()
 
 
@@ -277,7 +284,9 @@ def sheets_of(tiles) -> list:  # Of WebP bytes
         grid = sheet.reshape(rows, _COLUMNS, side, side, channels).transpose(0, 2, 1, 3, 4)
         pixels = grid.reshape(rows * side, _COLUMNS * side, channels)
         file = io.BytesIO()
-        Image.fromarray(pixels.squeeze(2) if channels == 1 else pixels).convert('RGB').save(file, 'WEBP', **how)
+        Image.fromarray(pixels.squeeze(2) if channels == 1 else pixels).convert('RGB').save(
+            file, 'WEBP', **how
+        )
         out.append(file.getvalue())
     return out
 
@@ -339,7 +348,9 @@ def page_html(told: dict) -> str:
     script = _asset('label.js') + _START
     style = _asset('label.css')
     data = json.dumps(told, ensure_ascii=True).replace('<', '\\u003c')
-    policy = f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src '{_hash(script)}'"
+    policy = (
+        f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src '{_hash(script)}'"
+    )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}; base-uri \'none\'; form-action \'none\'">'
@@ -364,8 +375,8 @@ def _hash(script):
     "How a policy names one script"
     return 'sha256-' + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
-# %% ../nbs/label_page.ipynb #1abf1a3e
-def label_page(
+# %% ../nbs/label_page.ipynb #47a70f60
+def labelling_page(
     source: str | Path | Run,  # A run folder, the .npz of `embed`, or a folder of images
     data=None,  # The images, when `source` does not name them
     out: str | Path = 'label.html',

@@ -295,8 +295,8 @@ def test_figures_have_a_caption_and_a_text_in_their_place(path):
 
 ORDER = (
     "core settings runs data folders augment simclr_loss distributed encoders training stages figures classifier "
-    "probing finetuning pretraining deepclustering scan semisupervised exporting estimator protocol reporting "
-    "writeups experiments cli"
+    "probing finetuning pretraining deepclustering scan semisupervised exporting label_page estimator protocol "
+    "reporting writeups experiments cli"
 ).split()
 WITHOUT_FASTAI = "core settings runs data folders augment simclr_loss distributed encoders".split()
 

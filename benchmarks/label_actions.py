@@ -1,0 +1,162 @@
+"""How many keys and clicks a pile takes on the page of `ssl_nb label`, by a user who knows the answers.
+
+    ssl_nb pretrain --preset mnist --data pile --image-size 28 --epochs 200 --batch-size 256 --out run
+    python benchmarks/label_actions.py mnist --run run
+
+The scripted user sits at a real Chromium. An action is one key, one click or one lasso; scrolling is none. What the
+user sees on the page is known to them at once, and nothing else. The labels that the page exports are scored over
+all images, where an image without a label is wrong.
+"""
+
+import argparse
+import csv
+import io
+import re
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "tools"))
+
+import browse_site  # noqa: E402
+
+from ssl_nb.core import SslNbError, read_json  # noqa: E402
+
+KEYS = "1234567890qwertyuiopasdfghjklzxcvbnm"
+TILES = "all => all.map(t => [t.title.split('\\n')[0], t.querySelector('.chip').textContent])"
+SETTLED = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 0)))"
+
+
+class BudgetSpent(Exception):
+    "The user has no action left"
+
+
+class Hand:
+    "A hand on a page: keys and clicks, which are counted, up to a budget"
+
+    def __init__(self, tab, budget=10**9):
+        self.tab, self.budget, self.actions = tab, budget, 0
+
+    def count(self):
+        if self.actions >= self.budget:
+            raise BudgetSpent
+        self.actions += 1
+
+    def press(self, key):
+        self.count()
+        self.tab.keyboard.press(key)
+        self.tab.evaluate(SETTLED)
+
+    def type(self, text):
+        for letter in text:
+            self.count()
+            self.tab.keyboard.type(letter)
+
+    def click(self, place):
+        self.count()
+        place.click()
+
+    @property
+    def left(self):
+        return self.budget - self.actions
+
+
+class User:
+    "Someone who knows the class of every image that the page shows"
+
+    def __init__(self, hand, true):
+        self.hand, self.tab, self.true = hand, hand.tab, true
+
+    def classes(self):
+        "The classes on the page, in the order of their keys"
+        return self.tab.eval_on_selector_all(".class .name", "all => all.map(n => n.textContent)")
+
+    def shown(self, place):
+        "(file, label) of the tiles in a part of the page"
+        return self.tab.eval_on_selector_all(f"{place} .tile[data-i]", TILES)
+
+    def answer(self, name):
+        "Say a class: by its key, or by typing a new name"
+        known = self.classes()
+        if name in known:
+            return self.hand.press(KEYS[known.index(name)])
+        self.hand.press("Enter")
+        self.hand.type(name)
+        return self.hand.press("Enter")
+
+    def name_groups(self):
+        "Name each group by what most of it shows; one without a majority is passed over"
+        passed = set()
+        while True:
+            group = self.tab.evaluate(
+                "document.querySelector('.group.current:not(.named)')?.dataset.g ?? null"
+            )
+            if group is None or group in passed:
+                return
+            images = self.shown(".group.current")
+            name, count = Counter(self.true[file] for file, _ in images).most_common(1)[0]
+            if 2 * count > len(images):
+                self.answer(name)
+            else:
+                passed.add(group)
+                self.hand.press("ArrowDown")
+
+    def mend_suggested(self):
+        "In Check, take the suggestions that are right"
+        self.hand.press("Shift+C")
+        while True:
+            cards = self.tab.eval_on_selector_all(
+                ".card",
+                "all => all.map(c => ['.file-name', 'button'].map(part => c.querySelector(part).textContent))",
+            )
+            right = [at for at, (file, says) in enumerate(cards) if self.true[file] == says]
+            if not right:
+                return
+            self.hand.click(self.tab.locator(".card").nth(right[0]).locator("button").first)
+            self.tab.wait_for_timeout(60)
+
+    def mend_strays(self):
+        "In Groups, click what has the wrong label, class by class, and press the key of its class"
+        self.hand.press("Shift+G")
+        for name in self.classes():
+            images = self.shown(".group")
+            wrong = [at for at, (file, label) in enumerate(images) if self.true[file] == name != label]
+            some = wrong[: max(0, self.hand.left - 1)]
+            for at in some:
+                self.hand.click(self.tab.locator(".group .tile[data-i]").nth(at))
+            if some:
+                self.answer(name)
+
+
+def work(tab, true, budget):
+    "Label what the page in `tab` shows with at most so many actions; returns how many were taken"
+    user = User(Hand(tab, budget), true)
+    try:
+        user.name_groups()
+        user.mend_suggested()
+        user.mend_strays()
+    except BudgetSpent:
+        pass
+    return user.hand.actions
+
+
+def exported(tab):
+    "{file: label} of the `labels.csv` that the page exports"
+    tab.get_by_role("button", name="Export").click()
+    with tab.expect_download() as got:
+        tab.get_by_role("button", name="labels.csv", exact=True).click()
+    text = Path(got.value.path()).read_text(encoding="utf-8")
+    return {row["file"]: row["label"] for row in csv.DictReader(io.StringIO(text))}
+
+
+def measure(page, true, budget, browser):
+    "(share of all images that are labelled right, actions) of a scripted user on a page"
+    with browser.new_context(viewport=dict(width=1280, height=900), accept_downloads=True) as context:
+        tab = context.new_page()
+        tab.goto(Path(page).resolve().as_uri())
+        tab.wait_for_selector(".group.current")
+        actions = work(tab, true, budget)
+        found = exported(tab)
+    return sum(found.get(file) == name for file, name in true.items()) / len(true), actions
