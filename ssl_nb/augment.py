@@ -9,7 +9,7 @@ __all__ = ['TRANSFORMS', 'Area', 'uniform', 'sent', 'where_on', 'Transform', 'sa
            'Movement', 'Rotation', 'Translation', 'Scale', 'Shear', 'Flip', 'VerticalFlip', 'Crop', 'Brightness',
            'grey', 'Contrast', 'Gamma', 'Blur', 'Cutout', 'Elastic', 'hash_normal', 'Noise', 'apply_drawn', 'Compose',
            'Saturation', 'Grey', 'Hue', 'ColourJitter', 'simclr_colour', 'Solarize', 'Posterize', 'Sobel', 'detail',
-           'ROICrop', 'colour_histogram', 'apply', 'Views', 'augmentation', 'enlarge']
+           'ROICrop', 'colour_histogram', 'apply', 'Views', 'augmentation', 'transformation', 'enlarge']
 
 # %% ../nbs/01_augment.ipynb #6722da8e
 import math
@@ -21,7 +21,17 @@ from annotated_types import Interval
 from torch import Tensor
 
 from .core import SslNbError, unknown
-from .settings import EachOf, NonNegative, Registry, Share, Strength, strengths_of
+from ssl_nb.settings import (
+    EachOf,
+    NonNegative,
+    Registry,
+    Share,
+    Strength,
+    is_own_code,
+    make_own,
+    run_own_code,
+    strengths_of,
+)
 
 # %% ../nbs/01_augment.ipynb #97d341e5
 def uniform(n: int, lo: float, hi: float, gen) -> Tensor:
@@ -791,6 +801,18 @@ def augmentation(
         if value != about.off:
             steps.append(TRANSFORMS[name](value))
     return Compose(*(steps[::-1] if reverse else steps))
+
+
+def transformation(
+    own=None,  # A `Transform` or its class, any callable on a float batch, or FILE.py:NAME
+    **strengths,  # Of `augmentation`, where nothing of your own is given
+):  # What a stage transforms batches with
+    "A transformation of your own, or the augmentation that these strengths describe"
+    if is_own_code(own):
+        own = run_own_code(own)
+    if isinstance(own, type):
+        own = make_own(own)
+    return augmentation(**strengths) if own is None else own
 
 # %% ../nbs/01_augment.ipynb #365d820e
 def enlarge(

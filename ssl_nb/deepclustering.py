@@ -26,7 +26,7 @@ from annotated_types import Ge
 from fastcore.basics import patch, store_attr
 from torch import Tensor, nn
 
-from .augment import augmentation
+from .augment import augmentation, transformation
 from .classifier import Classifier, load_classifier, make_head, save_classifier
 from ssl_nb.core import (
     SslNbError,
@@ -762,6 +762,8 @@ def deepcluster(
     n_init: Count = 20,  # Starts of k-means; the best objective is kept
     label_smoothing: Share = 0.0,  # Of the pseudo-labels
     autoencoder_epochs: Natural = 0,  # Of an autoencoder beforehand
+    transform: str
+    | Any = None,  # In place of the augmentation: FILE.py:NAME; in Python any callable on batches
     align: bool = False,  # Give new clusters the old numbers where they fit
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',  # What the network computes in
     compile: bool = False,  # Run the network through torch.compile
@@ -776,7 +778,7 @@ def deepcluster(
 ) -> Run:
     "Classes without labels by iterative pseudo-labels, from random weights; writes a run folder"
     given = asked(locals())
-    began, dev = time.perf_counter(), pick_device(device)
+    began, dev, draw = time.perf_counter(), pick_device(device), transformation(transform, **options)
     out = Path(out or Path('runs') / f"deepcluster-{Path(data_name(data) or 'run').name}")
     state = check_out(out, force, resume)
     d = part_of(load_data(data, image_size, bad_files, copies), n_images, seed=seed)
@@ -805,9 +807,7 @@ def deepcluster(
         log.append(f'autoencoder: {errors}')
     if compile:
         net.compile()
-    loop = train_on_clusters(
-        net, x, augmentation(**options), dtype=dtype, out=out, quiet=quiet, log=log, **_of_loop(given)
-    )
+    loop = train_on_clusters(net, x, draw, dtype=dtype, out=out, quiet=quiet, log=log, **_of_loop(given))
     n_test = len(d.test) if test_images and d.test is not None else 0
     found = _finish_loop(loop, out, im, pictures, n_test)
     if not test_images:

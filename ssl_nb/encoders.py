@@ -475,12 +475,14 @@ def nearest_neighbours(
         approximate = len(i) >= 100_000 and x.device.type == 'cpu'
     if approximate:
         return _search_graph(x, i, k)
-    found = []
-    for b in i.to(x.device).split(512):
-        s = x[b] @ x.T
-        s[torch.arange(len(b), device=x.device), b] = -2
-        found.append(s.topk(k, 1))
-    return torch.cat([f.values for f in found]).cpu(), torch.cat([f.indices for f in found]).cpu()
+    similarity, neighbour = torch.empty(len(i), k), torch.empty(len(i), k, dtype=torch.long)
+    memory = x.new_empty(min(512, len(i)), len(x))  # one for all: `keep_memory` would leave a hole for each
+    for rows in torch.arange(len(i)).split(512):
+        own = i[rows].to(x.device)
+        s = torch.mm(x[own], x.T, out=memory[: len(own)])
+        s[torch.arange(len(own), device=x.device), own] = -2
+        similarity[rows], neighbour[rows] = (part.cpu() for part in s.topk(k, 1))
+    return similarity, neighbour
 
 
 def _search_graph(x, i, k, least=0.9):

@@ -416,25 +416,34 @@ _w2 = dict(
 _w2_arms = ('fresh', 'early', 'enlarged', 'plain', 'leaky')
 
 # %% ../nbs/experiments.ipynb #ec2f79a2
+_w2_metrics = (
+    {k: ('fresh', k) for k in _arms}
+    | {f'enlarged_{k}': ('enlarged', k) for k in ('finetune_acc', 'linear_acc', 'supervised_acc')}
+    | {f'{arm}_finetune_acc': (arm, 'finetune_acc') for arm in ('plain', 'early')}
+    | {'early_valid_acc': ('early', 'valid_acc'), 'leaky_acc': ('leaky', 'valid_acc')}
+    | {'leaky_test_acc': ('leaky', 'finetune_acc')}
+)
+_w2_extra = (
+    dict(encoder='encoder', confusion=('fresh', 'confusion'), ece=('fresh', 'ece'), map=('map', 'map'))
+    | dict(early_step=('early', 'steps_done'), n_valid={a: (a, 'n_valid') for a in ('early', 'leaky')})
+    | {k: (k.replace('ing', ''), 'some_rows') for k in ('pretraining', 'pretraining_enlarged')}
+    | dict(training={arm: (arm, 'rows') for arm in _w2_arms})
+)
 RECORDS['mnist-500'] = Experiment(
     'mnist-500',
     seeds=3,
     cells=_w2,
-    metrics={k: ('fresh', k) for k in _arms}
-    | {f'enlarged_{k}': ('enlarged', k) for k in ('finetune_acc', 'linear_acc', 'supervised_acc')}
-    | {f'{arm}_finetune_acc': (arm, 'finetune_acc') for arm in ('plain', 'early')}
-    | {'early_valid_acc': ('early', 'valid_acc'), 'leaky_acc': ('leaky', 'valid_acc')}
-    | {'leaky_test_acc': ('leaky', 'finetune_acc')},
-    extra=dict(encoder='encoder', confusion=('fresh', 'confusion'), ece=('fresh', 'ece'), map=('map', 'map'))
-    | dict(early_step=('early', 'steps_done'), n_valid={a: (a, 'n_valid') for a in ('early', 'leaky')})
-    | {k: (k.replace('ing', ''), 'some_rows') for k in ('pretraining', 'pretraining_enlarged')}
-    | dict(training={arm: (arm, 'rows') for arm in _w2_arms}),
+    metrics=_w2_metrics,
+    extra=_w2_extra,
     stage='finetune',
     shows=('pretrain', 'pretrain_enlarged', *_w2_arms),
 )
 
 # %% ../nbs/experiments.ipynb #41c225a0
 _clusters = ('acc', 'nmi', 'ari', 'purity', 'min_class_f1')
+_of_clusters = dict.fromkeys(('class_f1', 'contingency', 'entropy', 'confident', 'verdict', 'heads')) | dict(
+    pretrain_seconds=('pretrain', 'seconds'), encoder='encoder', joined='joined'
+)
 
 
 def _clustered(method, preset, seeds, more=(), **given):
@@ -446,9 +455,8 @@ def _clustered(method, preset, seeds, more=(), **given):
         seeds=seeds,
         cells={'pretrain': kept, method: cell('cluster', of='pretrain', at=at, method=method)},
         metrics=(*_clusters, *more),
-        extra=dict.fromkeys(('class_f1', 'contingency', 'entropy', 'confident', 'verdict', 'heads'))
-        | dict(pretrain_seconds=('pretrain', 'seconds'), encoder='encoder', joined='joined'),
-        change=dict(pictures=False, baselines=False),
+        extra=_of_clusters,
+        change=_bare,
         keep=True,
         scored='{cell}, ',
         **given,
@@ -464,27 +472,26 @@ RECORDS |= {
 }
 
 # %% ../nbs/experiments.ipynb #73fe7b48
+_ablated = {
+    'as it is': {},
+    't = 0.2': dict(temperature=0.2),
+    't = 0.5': dict(temperature=0.5),
+    '8 epochs': dict(epochs=8),
+    'less change of brightness': dict(brightness=0.2, contrast=0.0, gamma=0.4),
+    'ten heads': dict(heads=10),
+    'multi-crop': dict(local_views=2),
+    'flips': dict(flip=0.5),
+    'frozen encoder': dict(encoder_lr=0.0),
+}
+_by_variant = dict(called='{variant}', scored='{variant}: ')
 RECORDS['fashion-cluster-ablation'] = Experiment(
     'fashion_cluster',
     seeds=2,
     cells=dict(pretrain=cell('pretrain'), cluster=cell('cluster', of='pretrain', at='cluster-{variant}')),
     change=dict(epochs=4, head_epochs=3, pictures=False, baselines=False),
-    variants={
-        'as it is': {},
-        't = 0.2': dict(temperature=0.2),
-        't = 0.5': dict(temperature=0.5),
-        '8 epochs': dict(epochs=8),
-        'less change of brightness': dict(brightness=0.2, contrast=0.0, gamma=0.4),
-        'ten heads': dict(heads=10),
-        'multi-crop': dict(local_views=2),
-        'flips': dict(flip=0.5),
-        'frozen encoder': dict(encoder_lr=0.0),
-    },
-    variant_metrics=('acc@*', 'nmi@*', 'acc', 'nmi'),
+    **dict(variants=_ablated, variant_metrics=('acc@*', 'nmi@*', 'acc', 'nmi'), **_by_variant),
     extra=('encoder', 'variant_seconds', 'changes'),
     shows=('cluster',),
-    called='{variant}',
-    scored='{variant}: ',
     says='4 epochs of pretraining and 3 of heads in place of 20 and 6, 2 seeds in place of 5',
 )
 
@@ -521,8 +528,7 @@ RECORDS |= {
         variants=_remedies,
         variant_metrics=('acc', 'nmi', 'first_acc', 'last_test_acc'),
         says='20,000 images (5,000 of them those held for validation elsewhere), 10 x 10 epochs, one seed',
-        called='{variant}',
-        scored='{variant}: ',
+        **_by_variant,
         **_loop,
     ),
     'protocol': Experiment(
@@ -592,6 +598,9 @@ _scale = _scaled((2, 1, 4, 8), (128, 1024), (4, 8, 16))
 _scale_gpu = _scaled((100, 25, 50, 200), (128, 256, 1024, 2048), (16, 32, 64, 128))
 
 # %% ../nbs/experiments.ipynb #7c5035d3
+_h_and_z = dict(h_valid_acc='valid_linear_acc', z_valid_acc='z_valid_acc', linear_acc='linear_acc')
+
+
 def _w4(end, preset, says, pairs, scale):
     "The records of write-up W4 in one size"
     base = dict(preset=preset, says=says)
@@ -604,13 +613,10 @@ def _w4(end, preset, says, pairs, scale):
     compared = base | _compared | dict(metrics=scores, seeds=2)
     heads = Experiment(
         seeds=3,
-        cells=dict(pretrain=cell('pretrain'), probe=cell('probe', of='pretrain'))
-        | dict(after_head=cell('after_head', of='pretrain')),
+        cells=_probed['cells'] | dict(after_head=cell('after_head', of='pretrain')),
         change=plain,
         variants={head: dict(projector=head) for head in ('none', 'linear', 'mlp')},
-        variant_metrics=dict(
-            h_valid_acc='valid_linear_acc', z_valid_acc='z_valid_acc', linear_acc='linear_acc'
-        ),
+        variant_metrics=_h_and_z,
         extra=dict(encoder='encoder'),
         stage='probe',
         shows=('probe',),

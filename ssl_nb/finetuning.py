@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from annotated_types import Interval
 
-from .augment import augmentation
+from .augment import augmentation, transformation
 from .augment import enlarge as enlarged
 from ssl_nb.classifier import (
     _accuracy,
@@ -140,6 +140,8 @@ def finetune(
     stop: Literal['auto', 'valid', 'folds', 'fixed'] = 'auto',  # How to choose with the labels there are
     valid_share: Share = 0.2,  # Share of the labels held back under stop = valid
     patience: Count = 6,  # Checks, of 20, without a better one before it stops
+    transform: str
+    | Any = None,  # In place of the augmentation: FILE.py:NAME; in Python any callable on batches
     enlarge: Annotated[int, Interval(ge=0, le=1000)] = 0,  # Fixed augmented copies in place of fresh views
     leaky: bool = False,  # Hold back AFTER enlarging, as one should not, to see how it flatters
     baselines: bool = True,  # Measure the other rows of the table, too
@@ -163,7 +165,7 @@ def finetune(
     labelled = _labelled(d.train, labels_per_class, seed)
     if leaky and not enlarge:
         raise SslNbError("leaky splits after enlarging; say by how much, for example --enlarge 10")
-    rule, draw = 'valid' if leaky else stop_rule(stop, labelled.y), augmentation(**options)
+    rule, draw = 'valid' if leaky else stop_rule(stop, labelled.y), transformation(transform, **options)
     start_stage('finetune', run, out, d, given, dev, n_labels=len(labelled), stop=rule)
     how = {k: given[k] for k in ('steps', 'batch_size', 'lr', 'weight_decay', 'smoothing', 'mix', 'seed')}
     how['dtype'] = pick_precision('auto', dev)

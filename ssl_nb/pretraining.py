@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from .augment import Views, augmentation
+from .augment import Views, augmentation, transformation
 from .augment import enlarge as enlarged
 from .core import SslNbError, pick_device, unknown
 from .data import Batches, ImageData, Images, Source, load_data, part_of
@@ -58,9 +58,7 @@ from ssl_nb.settings import (
     asked,
     is_own_code,
     make_own,
-    own_code_record,
     resolve,
-    run_own_code,
 )
 from ssl_nb.simclr_loss import (
     alignment,
@@ -534,10 +532,8 @@ def _chosen(registry, choice, options):
 
 
 def _recorded(given, encoder):
-    "What the run was asked, with the encoder's name and options, and the checksums of files of the user's"
-    own = {k: own_code_record(v) for k, v in given.items() if is_own_code(v)}
-    names = dict(data=data_name(given['data']), encoder=encoder.arch, own_code=own or None)
-    return asked(given) | encoder.options | names
+    "What the run was asked, with the encoder's name and options"
+    return asked(given) | encoder.options | dict(data=data_name(given['data']), encoder=encoder.arch)
 
 
 def _model_of(given, x):
@@ -570,13 +566,8 @@ def _start_from(encoder, x, options):
 def _views_of(given):
     "(what draws the views, the transformation of a whole image)"
     strengths = {k: v for k, v in given['options'].items() if k in all_params(augmentation)}
-    transform = given['transform']
-    if is_own_code(transform):
-        transform = run_own_code(transform)
-    if isinstance(transform, type):
-        transform = make_own(transform)
-    small = transform or augmentation(**(strengths | dict(crop=given['local_crop'])))
-    transform = transform or augmentation(**strengths)
+    transform = transformation(given['transform'], **strengths)
+    small = transformation(given['transform'] and transform, **strengths | dict(crop=given['local_crop']))
     first = None if given['one_branch'] else transform
     others = [transform] * (given['views'] - 1) + [small] * given['local_views']
     return Views([first, *others]), transform

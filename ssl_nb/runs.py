@@ -264,7 +264,9 @@ def _name_of(settings):
 def finish_run(path, metrics: dict):
     "Write `metrics.json`, which marks the run as finished, and let go of the one it replaced"
     path = Path(path)
-    known = dict(run_id=run_id(path), history_rows=_rows_in(path / 'history.csv'))
+    known = dict(
+        run_id=run_id(path), history_rows=_rows_in(path / 'history.csv'), model_sha256=_model_sum(path)
+    )
     write_json(path / 'metrics.json', metrics | {k: v for k, v in known.items() if v is not None})
     for checkpoint in (path / 'parts').glob('*.ckpt'):  # of trainings on the side
         checkpoint.unlink()
@@ -284,9 +286,21 @@ def _rows_in(file):
     "The rows of a CSV without its head, None when there is none"
     return len(file.read_bytes().splitlines()) - 1 if file.is_file() else None
 
+
+def _model_sum(path):
+    "The checksum of the model in a run folder, None when there is none"
+    file = path / 'model.safetensors'
+    return _sum_of(file, file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None
+
+
+@functools.lru_cache
+def _sum_of(file, changed, size):
+    "The checksum of a file, computed again when its time or size has changed"
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
 # %% ../nbs/runs.ipynb #b6d342a4
 _metric_kinds = (
-    (str, 'verdict backend meaning method stop run_id'),
+    (str, 'verdict backend meaning method stop run_id model_sha256'),
     (list, 'classes confusion contingency valid_confusion sizes scores'),
     (dict, 'per_class class_f1 names fold_accuracy'),
     ((int, float), 'seconds accuracy macro_f1 loss ece nmi ari purity k n n_labels n_test best_iteration'),
@@ -352,6 +366,11 @@ def _check_together(path, settings):
         raise SslNbError(
             f"{path}: history.csv has {has or 0:,} rows, but the run wrote {wrote:,}; "
             "put back the whole file, or start over with --force"
+        )
+    if (model := _model_sum(path)) and m.get('model_sha256') not in (None, model):
+        raise SslNbError(
+            f"{path}: model.safetensors is not the one that this run wrote; "
+            "put that one back, or start over with --force"
         )
 
 # %% ../nbs/runs.ipynb #bc05b0bd

@@ -14,7 +14,7 @@ import copy
 import itertools
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from annotated_types import Ge
 from fastcore.basics import store_attr
 from torch import Tensor, nn
 
-from .augment import augmentation
+from .augment import augmentation, transformation
 from .classifier import Classifier, load_classifier, run_of, save_classifier
 from .core import SslNbError, class_colour, figure_style, pick_device, save_figure
 from .data import Batches, Source, class_numbers
@@ -390,6 +390,8 @@ def cluster_run(
     head_lr: Positive = 2e-3,  # Largest learning rate of the heads (scan)
     encoder_lr: NonNegative = 2e-4,  # Largest learning rate of the encoder (scan)
     entropy_weight: NonNegative = 3.0,  # How much all clusters must be used (scan)
+    transform: str
+    | Any = None,  # In place of the augmentation of the run (scan): FILE.py:NAME; in Python any callable on batches
     baselines: bool = True,  # Cluster bare pixels too, where there are labels to score both
     pictures: bool = True,  # Draw grids, map, neighbours and confusion
     device: str = 'auto',  # auto, cpu, cuda or mps
@@ -417,7 +419,7 @@ def cluster_run(
         k = found['suggested']['k']
         _suggestion_picture(out, found['suggested'])
     if method == 'scan':
-        same = augmentation(**augmentation_of(run))
+        same = transformation(transform, **augmentation_of(run))
         km, points, h, model, more, steps = _scan(enc, im, h, given | dict(k=k), same, out)
     else:
         if method == 'pixels':

@@ -664,9 +664,12 @@ CONTROLS = 'run settings device out force resume quiet pictures cbs'.split()
 def asked(
     given: dict,  # `locals()` at the start of a stage
 ) -> dict:
-    "The settings of a call, flat, as they go into `settings.json`"
+    "The settings of a call, flat, as they go into `settings.json`, with the checksums of files of the user's"
     flat = {k: v for k, v in given.items() if k != 'options'} | given.get('options', {})
-    return {k: _recordable(v) for k, v in flat.items() if k not in CONTROLS}
+    own = {k: own_code_record(v) for k, v in flat.items() if is_own_code(v)}
+    return {k: _recordable(v) for k, v in flat.items() if k not in CONTROLS} | (
+        dict(own_code=own) if own else {}
+    )
 
 
 def _recordable(v):

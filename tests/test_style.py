@@ -159,3 +159,12 @@ def test_chapters_are_short(path):
     prose = " ".join(source for _, source in cells(path, "markdown") if not source.startswith(colab.BADGE))
     count = len(json.loads(path.read_text(encoding="utf-8"))["cells"])
     assert count <= MOST_CELLS and len(prose.split()) <= MOST_WORDS
+
+
+def test_an_experiment_is_a_declaration_of_ten_lines():
+    tree = ast.parse((ROOT / "ssl_nb" / "experiments.py").read_text())
+    called = [
+        n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "Experiment"
+    ]
+    within = {n.lineno: n.end_lineno - n.lineno - 1 for n in called}
+    assert len(within) > 10 and max(within.values()) <= 10, within

@@ -363,6 +363,7 @@ def another(mine):
     [
         ("settings.json", "of two different runs"),
         ("metrics.json", "of two different runs"),
+        ("model.safetensors", "model.safetensors is not the one that this run wrote"),
         ("history.csv", "history.csv has 1 rows, but the run wrote 3"),
     ],
 )
