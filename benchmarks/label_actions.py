@@ -1,29 +1,38 @@
 """How many keys and clicks a pile takes on the page of `ssl_nb label`, by a user who knows the answers.
 
-    ssl_nb pretrain --preset mnist --data pile --image-size 28 --epochs 200 --batch-size 256 --out run
-    python benchmarks/label_actions.py mnist --run run
+    python benchmarks/label_actions.py mnist
+    python benchmarks/label_actions.py fashion
 
-The scripted user sits at a real Chromium. An action is one key, one click or one lasso; scrolling is none. What the
-user sees on the page is known to them at once, and nothing else. The labels that the page exports are scored over
-all images, where an image without a label is wrong.
+Images are drawn at random and written as PNG files without labels; an encoder is pretrained on them alone; the page
+is made, and a scripted user works on it in a real Chromium. An action is one key, one click or one lasso; scrolling
+is none. The user knows the class of every image that the page shows, and sees every mistake among them. The labels
+that the page exports are scored over all images, where an image without a label is wrong.
 """
 
 import argparse
 import csv
 import io
-import re
+import subprocess
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
+import torch
+from PIL import Image
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tools"))
 
 import browse_site  # noqa: E402
+from ssl_nb.data import load_data  # noqa: E402
+from ssl_nb.label_page import labelling_page  # noqa: E402
+from ssl_nb.runs import about, read_settings, run_state, write_record  # noqa: E402
 
-from ssl_nb.core import SslNbError, read_json  # noqa: E402
-
+PILES = dict(
+    mnist=dict(preset="mnist", n=1000, epochs=200, budget=200),
+    fashion=dict(preset="fashion_mnist", n=2000, epochs=120, budget=300),
+)
 KEYS = "1234567890qwertyuiopasdfghjklzxcvbnm"
 TILES = "all => all.map(t => [t.title.split('\\n')[0], t.querySelector('.chip').textContent])"
 SETTLED = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 0)))"
@@ -160,3 +169,93 @@ def measure(page, true, budget, browser):
         actions = work(tab, true, budget)
         found = exported(tab)
     return sum(found.get(file) == name for file, name in true.items()) / len(true), actions
+
+
+# --- the pile, its run, its page and the record
+
+
+def lay_out(place, name, data, n, seed):
+    "`n` images at random as PNG files without labels, and their true classes; returns {file: class}"
+    d = load_data(data)
+    drawn = torch.randperm(len(d.train), generator=torch.Generator().manual_seed(seed))[:n]
+    folder, true = place / f"pile-{name}", {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for j, i in enumerate(drawn.tolist()):
+        file = f"image-{j:04}.png"
+        Image.fromarray(d.train.x[i, 0].numpy()).save(folder / file)
+        true[file] = short(d.classes[d.train.y[i]])
+    return true
+
+
+def short(name):
+    "A class as a person would type it: the first word, in small letters"
+    return name.split(" - ")[0].split("/")[0].split()[0].lower()
+
+
+def pretrained(place, name, preset, epochs, seed):
+    "The run on the pile alone, made unless it is there"
+    run = place / f"run-{name}"
+    if run_state(run) != "finished":
+        words = [
+            "pretrain",
+            "--preset",
+            preset,
+            "--data",
+            f"pile-{name}",
+            "--image-size",
+            "28",
+            "--batch-size",
+            "256",
+        ]
+        more = ["--epochs", str(epochs), "--seed", str(seed), "--out", run.name, "--quiet", "--force"]
+        subprocess.run([sys.executable, "-m", "ssl_nb", *words, *more], cwd=place, check=True)
+    return run
+
+
+def record(name, pile, run, seed, scores, seconds):
+    "What is written down"
+    settings, known = read_settings(run), about()
+    acc, actions = scores
+    return dict(
+        name=f"label-actions-{name}",
+        stage="label",
+        command=f"python benchmarks/label_actions.py {name}",
+        preset=pile["preset"],
+        data=dict(name=pile["preset"], n=pile["n"], sha256=settings["data_sha256"]),
+        settings=pile,
+        seeds=[seed],
+        seconds=[seconds],
+        deviation=None,
+        metrics=dict(acc=[acc], actions=[actions]),
+        extra=dict(date=known["date"]),
+        **{k: known[k] for k in ("device", "threads", "versions", "commit", "dirty")},
+    )
+
+
+def main():
+    "Lay out a pile, make its page, work on it, and write the record"
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pile", choices=PILES, help="which images")
+    parser.add_argument("--images", type=int, help="fewer images than the record has")
+    parser.add_argument("--epochs", type=int, help="fewer epochs than the record has")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw and of pretraining [0]")
+    parser.add_argument(
+        "--out", default="runs/label-actions", help="where pile, run and page go [runs/label-actions]"
+    )
+    parser.add_argument("--results", default="results", help="where the record goes [results]")
+    args = parser.parse_args()
+    pile = PILES[args.pile] | {k: v for k, v in dict(n=args.images, epochs=args.epochs).items() if v}
+    place, start = Path(args.out).resolve(), time.perf_counter()
+    true = lay_out(place, args.pile, pile["preset"], pile["n"], args.seed)
+    run = pretrained(place, args.pile, pile["preset"], pile["epochs"], args.seed)
+    page = labelling_page(run, place / f"pile-{args.pile}", place / f"{args.pile}.html")
+    with browse_site.open_browser() as browser:
+        scores = measure(page, true, pile["budget"], browser)
+    seconds = round(time.perf_counter() - start, 1)
+    print(f"{args.pile}: {100 * scores[0]:.1f} % of {len(true):,} images right after {scores[1]} actions")
+    path = write_record(args.results, record(args.pile, pile, run, args.seed, scores, seconds))
+    print(f"record: {path}")
+
+
+if __name__ == "__main__":
+    main()

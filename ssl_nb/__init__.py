@@ -16,6 +16,7 @@ _HOMES = {
     "exporting": "embed to_onnx",
     "finetuning": "finetune",
     "folders": "inspect_data",
+    "label_page": "Labeller labelling_page",
     "pretraining": "pretrain",
     "probing": "linear_probe probe",
     "reporting": "report",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:  # what a type checker sees of API; a test holds the two in st
     from ssl_nb.exporting import embed as embed, to_onnx as to_onnx
     from ssl_nb.finetuning import finetune as finetune
     from ssl_nb.folders import inspect_data as inspect_data
+    from ssl_nb.label_page import Labeller as Labeller, labelling_page as labelling_page
     from ssl_nb.pretraining import pretrain as pretrain
     from ssl_nb.probing import linear_probe as linear_probe, probe as probe
     from ssl_nb.reporting import report as report

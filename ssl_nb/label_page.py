@@ -6,7 +6,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/label_page.html.md"""
 
 # %% auto #0
 __all__ = ['Pile', 'pile_of', 'fine_groups', 'neighbours', 'near_pairs', 'far_images', 'flat', 'tiles_of', 'sheets_of', 'payload',
-           'page_html', 'labelling_page']
+           'page_html', 'labelling_page', 'Labeller']
 
 # %% ../nbs/label_page.ipynb #87155dee
 import base64
@@ -394,3 +394,79 @@ def labelling_page(
     pile = pile_of(source, data, device, quiet).drawn(n_images, seed)
     write_text(out, page_html(payload(pile, groups, names, seed)))
     return Path(out)
+
+# %% ../nbs/label_page.ipynb #cab1bba4
+class Labeller:
+    "The labelling page as a widget, with its labels in Python"
+
+    def __init__(
+        self,
+        source: str | Path | Run | Pile,  # As for `labelling_page`, or a `Pile`
+        data=None,  # The images, when `source` does not name them
+        labels: dict | None = None,  # {file: class} to begin with
+        groups: int = 0,  # Groups to name; 0 takes one for each 16 images, at most 150
+        n_images: int = 10_000,  # Images, at most; more are drawn at random
+        device: str = 'auto',
+        seed: int = 0,
+    ):
+        pile = source if isinstance(source, Pile) else pile_of(source, data, device)
+        self.pile = pile.drawn(n_images, seed)
+        told = payload(self.pile, groups, seed=seed)
+        self.widget = _widget()(payload=json.dumps(told), state=_first_state(told, labels or {}))
+
+    def _repr_mimebundle_(self, **kw):
+        return self.widget._repr_mimebundle_(**kw)
+
+    @property
+    def classes(self) -> list:
+        "The classes so far"
+        return json.loads(self.widget.state)['classes'] if self.widget.state else []
+
+    @property
+    def y(self) -> np.ndarray:  # (N,) int64
+        "The class number of each image, -1 where there is no label"
+        if not self.widget.state:
+            return np.full(len(self.pile.names), -1)
+        return np.frombuffer(base64.b64decode(json.loads(self.widget.state)['label']), np.int16).astype(
+            np.int64
+        )
+
+    @property
+    def labels(self) -> dict:
+        "{file: class} of the images that have a label"
+        classes = self.classes
+        return {name: classes[c] for name, c in zip(self.pile.names, self.y) if c >= 0}
+
+# %% ../nbs/label_page.ipynb #d755a771
+def _widget():
+    "The class of the widget, or what to install"
+    try:
+        import anywidget
+        from traitlets import Unicode
+    except ImportError:
+        raise SslNbError("the widget needs anywidget: pip install 'ssl_nb[label]'") from None
+
+    class Page(anywidget.AnyWidget):
+        _esm = _asset('label.js')
+        _css = _asset('label.css')
+        payload = Unicode().tag(sync=True)
+        state = Unicode().tag(sync=True)
+
+    return Page
+
+
+def _first_state(told, labels):
+    "What the page finds saved: labels that were there before, or nothing"
+    if not labels:
+        return ''
+    lost = labels.keys() - set(told['names'])
+    if lost:
+        raise SslNbError(f"labels name {len(lost)} images that are not here, for example {min(lost)}")
+    classes = sorted(set(labels.values()))
+    number = np.array([classes.index(labels[n]) if n in labels else -1 for n in told['names']])
+    by = np.where(number >= 0, 4, 0)
+    state = dict(
+        version=1, n=len(number), classes=classes, label=_base64(number, np.int16), by=_base64(by, np.uint8)
+    )
+    more = dict(mark=_base64(0 * by, np.uint8), group=told['groupings'][0]['of'], grouping=0)
+    return json.dumps(state | more)

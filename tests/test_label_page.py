@@ -17,12 +17,17 @@ from ssl_nb import label_page
 from ssl_nb.core import SslNbError
 from ssl_nb.data import load_data
 from ssl_nb.deepclustering import all_images
-from ssl_nb.label_page import Pile, page_html, payload
+from ssl_nb.label_page import Labeller, Pile, page_html, payload
 
 
 def small_map(h, seed=0):
     "t-SNE takes seconds; these tests do not look at distances"
     return np.random.default_rng(seed).random((len(h), 2))
+
+
+@pytest.fixture(autouse=True)
+def quick_maps(monkeypatch):
+    monkeypatch.setattr(label_page, "flat", small_map)
 
 
 @pytest.fixture(scope="module")
@@ -530,3 +535,56 @@ def test_labels_do_not_belong_together(digits):
 def test_scripted_user(page, digits, chromium):
     acc, actions = label_actions.measure(page, digits[1], 60, chromium)
     assert actions <= 60 and acc >= 0.9
+
+
+# --- in a notebook
+
+MODEL = """
+const state = { payload: document.getElementById('payload').textContent, state: '' }
+const listeners = []
+window.model = {
+  get: name => state[name],
+  set: (name, value) => { state[name] = value },
+  save_changes: () => { window.saved = state.state },
+  on: (name, listen) => listeners.push(listen),
+  off: () => {},
+  fromPython: value => { state.state = value; listeners.forEach(listen => listen()) },
+}
+render({ model: window.model, el: document.getElementById('cell') })
+"""
+
+
+def test_the_widget_keeps_its_state_in_python(tmp_path, digits, chromium):
+    pile, true = digits
+    lab = Labeller(pile, groups=20)
+    again = Labeller(pile, labels=true, groups=20)
+    page = tmp_path / "cell.html"
+    script, style = (label_page._asset(f"label.{kind}") for kind in ("js", "css"))
+    data = lab.widget.payload.replace("<", "\\u003c")
+    page.write_text(
+        f"<meta charset=utf-8><style>{style}</style><div id=cell></div>"
+        f"<script type=application/json id=payload>{data}</script><script type=module>{script}{MODEL}</script>"
+    )
+    assert (lab.labels, lab.classes, set(lab.y)) == ({}, [], {-1})
+    with chromium.new_context() as context:
+        tab = context.new_page()
+        faults = []
+        tab.on("pageerror", lambda error: faults.append(str(error)))
+        tab.goto(page.as_uri())
+        tab.locator(".group.current input").fill("zero")
+        tab.keyboard.press("Enter")
+        lab.widget.state = tab.evaluate("window.saved")
+        n = len(lab.labels)
+        assert (
+            n > 1
+            and set(lab.labels.values()) == {"zero"}
+            and tab.locator(".progress").inner_text().startswith(f"{n} of")
+        )
+        tab.evaluate("state => window.model.fromPython(state)", again.widget.state)
+        assert tab.locator(".progress").inner_text().startswith("160 of")
+        assert again.labels == true and again.classes == sorted(set(true.values())) and faults == []
+
+
+def test_labels_of_other_images_are_refused(digits):
+    with pytest.raises(SslNbError, match="1 images that are not here, for example gone.png"):
+        Labeller(digits[0], labels={"gone.png": "x"})
