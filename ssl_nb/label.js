@@ -330,7 +330,7 @@ class Spread {
     })
   }
 
-  /** How much each label counts: one given to an image for itself more than one by its group; an accepted guess none. */
+  /** How much each label counts: that of an image more than that of its group; an accepted guess not at all. */
   seeds() {
     const { label, by, classes } = this.session
     const seed = new Float32Array(this.n * classes.length)
@@ -773,7 +773,8 @@ class App {
     const { payload } = this
     const drawn =
       payload.of > payload.names.length
-        ? `${count(payload.names.length, 'image')} drawn at random of ${payload.of.toLocaleString('en')}; the others are not on this page. `
+        ? `${count(payload.names.length, 'image')} drawn at random of ${payload.of.toLocaleString('en')}; ` +
+          'the others are not on this page. '
         : ''
     return drawn + payload.about
   }
@@ -841,7 +842,7 @@ class App {
       const i = +node.dataset.i,
         c = session.label[i]
       const none = session.mark[i] & NONE
-      const guess = c < 0 && !none && spread.guess[i] >= 0
+      const guess = c < 0 && !none && spread.guess[i] >= 0 && spread.sure[i] >= 0.5
       const on = this.selected.has(i)
       const name = none
         ? 'none'
@@ -876,13 +877,7 @@ class App {
   tile(i, size) {
     const node = el(
       'button',
-      {
-        type: 'button',
-        class: 'tile',
-        'data-i': i,
-        tabindex: -1,
-        onclick: event => this.clickTile(i, event),
-      },
+      { type: 'button', class: 'tile', 'data-i': i, tabindex: -1, onclick: event => this.clickTile(i, event) },
       this.pictures.picture(i),
       el('span', { class: 'chip' }),
     )
@@ -939,13 +934,7 @@ class App {
     const chips = session.classes.map((name, c) => {
       const chip = el(
         'button',
-        {
-          type: 'button',
-          class: 'class',
-          title: `Label with ${name}`,
-          'data-class': c,
-          onclick: () => this.give(c),
-        },
+        { type: 'button', class: 'class', title: `Label with ${name}`, 'data-class': c, onclick: () => this.give(c) },
         el('kbd', { text: (KEYS[c] ?? '').toUpperCase() }),
         el('span', { class: 'name', text: name }),
         el('span', { class: 'count', text: counts[c] }),
@@ -1196,13 +1185,12 @@ class App {
     }
     const differ = known.filter(([i, cls]) => session.label[i] >= 0 && session.classes[session.label[i]] !== cls)
     const fresh = known.filter(([i]) => session.label[i] < 0)
-    const notes = [
-      `${count(fresh.length, 'new label')}, ${known.length - fresh.length - differ.length} the same as here, ${differ.length} different.`,
-    ]
-    if (lost.length)
-      notes.push(
-        `${count(lost.length, 'row')} named files that are not on this page and were left out: ${lost.slice(0, 3).join(', ')}${lost.length > 3 ? ', …' : ''}.`,
-      )
+    const same = known.length - fresh.length - differ.length
+    const notes = [`${count(fresh.length, 'new label')}, ${same} the same as here, ${differ.length} different.`]
+    if (lost.length) {
+      const some = `${lost.slice(0, 3).join(', ')}${lost.length > 3 ? ', …' : ''}`
+      notes.push(`${count(lost.length, 'row')} named files that are not on this page and were left out: ${some}.`)
+    }
     if (differ.length) return this.mergeDialog(file, fresh, differ, notes)
     if (fresh.length)
       session.act(`Loaded ${file}`, () =>
@@ -1261,7 +1249,7 @@ class App {
     const says = el('p', { class: 'soft' })
     const tell = () => {
       const n = range(session.n).filter(i => isGuess(session, spread, i, least.value / 100)).length
-      says.textContent = `Adds ${count(n, 'guess', 'guesses')} of ${least.value} % confidence or more, each marked as a guess.`
+      says.textContent = `Adds ${count(n, 'guess', 'guesses')} of ${least.value} % or more, each marked as a guess.`
     }
     least.addEventListener('input', tell)
     tell()
@@ -1428,8 +1416,9 @@ class App {
       [
         el('p', {
           text:
-            'Groups: name what is alike. Queue: label what helps most. Check: mend what looks wrong. Map: see the whole. ' +
-            'Your labels are spread over like images; a guess carries a question mark and is exported only if you ask for it.',
+            'Groups: name what is alike. Queue: label what helps most. Check: mend what looks wrong. ' +
+            'Map: see the whole. Your labels are spread over like images; a guess carries a question mark ' +
+            'and is exported only if you ask for it.',
         }),
         el(
           'table',
@@ -1501,7 +1490,9 @@ class GroupsView {
     this.summary = el('span', { class: 'soft' })
     this.hint = el('p', {
       class: 'hint',
-      text: 'Name each group by what most of its images show. Click images that do not belong, and press the key of their class.',
+      text:
+        'Name each group by what most of its images show. ' +
+        'Click images that do not belong, and press the key of their class.',
     })
     const top = el(
       'div',
@@ -1661,7 +1652,8 @@ class GroupsView {
     section.style.setProperty('--colour', section.name === null ? 'var(--line)' : colourOf(section.name))
     if (document.activeElement !== section.input)
       section.input.value = section.name === null ? '' : session.classes[section.name]
-    section.meta.textContent = `${count(section.images.length, 'image')}${labelled ? `, ${percent(labelled / section.images.length)} labelled` : ''}`
+    const share = labelled ? `, ${percent(labelled / section.images.length)} labelled` : ''
+    section.meta.textContent = `${count(section.images.length, 'image')}${share}`
     const two = section.name === null && section.two
     const mixed = section.name === null && top.length > 1
     section.warn.hidden = !(two || mixed)
@@ -1676,7 +1668,8 @@ class GroupsView {
     for (const i of section.images)
       if (spread.guess[i] >= 0) votes.set(spread.guess[i], (votes.get(spread.guess[i]) ?? 0) + spread.sure[i])
     const [best] = [...votes].sort((a, b) => b[1] - a[1])
-    section.best = section.name === null && best && best[0] < session.classes.length ? best[0] : null
+    const clear = best && best[0] < session.classes.length && best[1] / section.images.length >= 0.6
+    section.best = section.name === null && clear ? best[0] : null
     section.suggest.hidden = section.best === null
     if (section.best !== null) {
       section.suggest.textContent = `${session.classes[section.best]}?`
@@ -2041,15 +2034,18 @@ class CheckView {
     }
     const [hint, draw] = {
       wrong: [
-        'The neighbours of these images have another label. Enter takes it, Space keeps yours, a class key gives a third.',
+        'The neighbours of these images have another label. Enter takes it, Space keeps yours, ' +
+          'a class key gives a third.',
         () => this.drawWrong(),
       ],
       guesses: [
-        'What spreading says of the images without a label, the doubtful first. Click what is wrong and press its class; then accept the rest.',
+        'What spreading says of the images without a label, the doubtful first. ' +
+          'Click what is wrong and press its class; then accept the rest.',
         () => this.drawGuesses(),
       ],
       alike: [
-        'Images that are nearly the same. They should have the same label, and should not stand in both training and test.',
+        'Images that are nearly the same. They should have the same label, ' +
+          'and should not stand in both training and test.',
         () => this.drawAlike(),
       ],
       odd: [
@@ -2523,7 +2519,7 @@ class MapView {
     context.imageSmoothingEnabled = app.pictures.tile > 48
     for (const [i, x, y] of some) {
       const colour = this.colourAt(i),
-        sure = session.label[i] >= 0 || this.colour !== 'label'
+        sure = session.label[i] >= 0 || this.colour !== 'label' ? 1 : this.app.spread.sure[i]
       if (tile) this.drawTile(context, i, x, y, tile, colour, selected.has(i))
       else this.drawDot(context, x, y, dot, colour, sure, selected.has(i))
     }
@@ -2544,7 +2540,7 @@ class MapView {
   }
 
   drawDot(context, x, y, size, colour, sure, on) {
-    context.globalAlpha = sure ? 0.95 : 0.4
+    context.globalAlpha = 0.15 + 0.8 * sure ** 2
     context.fillStyle = colour
     context.beginPath()
     context.arc(x, y, on ? size * 1.5 : size, 0, 7)
@@ -2812,7 +2808,7 @@ export function pageHost(payload) {
   }
 }
 
-/** The page itself; what was done in another window of it is taken over, and leaving with unsaved labels is asked about. */
+/** The page itself: it takes over what another window did, and asks before unsaved labels are left. */
 export function startPage(root, payload) {
   const host = pageHost(payload),
     app = mount(root, payload, host)
