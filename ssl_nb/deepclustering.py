@@ -807,7 +807,8 @@ def deepcluster(
         log.append(f'autoencoder: {errors}')
     if compile:
         net.compile()
-    loop = train_on_clusters(net, x, draw, dtype=dtype, out=out, quiet=quiet, log=log, **_of_loop(given))
+    more = dict(dtype=dtype, out=out, quiet=quiet, log=log)
+    loop = train_on_clusters(net, x, **more, **_of_loop(given | dict(transform=draw)))
     n_test = len(d.test) if test_images and d.test is not None else 0
     found = _finish_loop(loop, out, im, pictures, n_test)
     if not test_images:
