@@ -31,7 +31,7 @@ from ssl_nb.runs import about, read_settings, run_state, write_record  # noqa: E
 
 PILES = dict(
     mnist=dict(preset="mnist", n=1000, epochs=200, budget=200),
-    fashion=dict(preset="fashion_mnist", n=2000, epochs=120, budget=300),
+    fashion=dict(preset="fashion_mnist", n=2000, epochs=300, budget=300),
 )
 KEYS = "1234567890qwertyuiopasdfghjklzxcvbnm"
 TILES = "all => all.map(t => [t.title.split('\\n')[0], t.querySelector('.chip').textContent])"
