@@ -18,6 +18,7 @@ _HOMES = {
     "folders": "inspect_data",
     "label_files": "merge_labels",
     "labelling": "label_next",
+    "label_page": "Labeller labelling_page",
     "pretraining": "pretrain",
     "probing": "linear_probe probe",
     "reporting": "report",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:  # what a type checker sees of API; a test holds the two in st
     from ssl_nb.folders import inspect_data as inspect_data
     from ssl_nb.label_files import merge_labels as merge_labels
     from ssl_nb.labelling import label_next as label_next
+    from ssl_nb.label_page import Labeller as Labeller, labelling_page as labelling_page
     from ssl_nb.pretraining import pretrain as pretrain
     from ssl_nb.probing import linear_probe as linear_probe, probe as probe
     from ssl_nb.reporting import report as report

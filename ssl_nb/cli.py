@@ -56,25 +56,8 @@ from ssl_nb.runs import (
 )
 
 # %% ../nbs/cli.ipynb #0665d8c4
-from ssl_nb.settings import (
-    CONTROLS,
-    Count,
-    Few,
-    Natural,
-    Param,
-    Positive,
-    Share,
-    convert,
-    is_own_code,
-    option_params,
-    own_maker,
-    peek,
-    preset_names,
-    resolve,
-    signature,
-    stage_names,
-    stage_params,
-)
+from .settings import (CONTROLS, Count, Few, Natural, Param, Positive, Seed, Share, convert, is_own_code, option_params, own_maker, peek, preset_names, resolve, signature, stage_names, stage_params)
+
 
 # %% ../nbs/cli.ipynb #58ba02dd
 @dataclass(frozen=True)
@@ -1050,6 +1033,37 @@ def _say_checked(c, most=5):
     print(f'{len(c.odd):,} images lie far from all others')
     for i in c.odd[:most]:
         print(f'  {name(i)} ({c.factors[i]:.2f})')
+
+# %% ../nbs/cli.ipynb #1abe1c0d
+def _check_label(source, out, **_):
+    if Path(source).is_dir() and Path(source, 'settings.json').is_file():
+        read_settings(source)
+    _check_file(out)
+
+
+@command('write a page on which to look, name groups and label', check=_check_label)
+def _label(
+    source: str,  # Run folder, the .npz of embed, or a folder of images
+    *,
+    data: str | None = None,  # The images, when the source does not name them
+    encoder: str | None = None,  # The network of the run, when it is one of your own: FILE.py:NAME
+    out: str = 'label.html',  # The page
+    groups: Natural = 0,  # Groups to name; 0 takes one for each 16 images, at most 150
+    classes: str | None = None,  # Class names to begin with, a comma between them
+    n_images: Count = 10_000,  # Images on the page, at most; more are drawn at random
+    device: str = 'auto',  # auto, cpu, cuda or mps
+    seed: Seed = 0,  # Of the draw, the groups and the map
+    quiet: bool = False,  # No progress bar
+):
+    from ssl_nb.label_page import labelling_page
+
+    page = labelling_page(
+        open_run(source, encoder), data, out, groups, classes, n_images, device, seed, quiet
+    )
+    print(f'page: {page} ({page.stat().st_size / 1e6:.1f} MB); open it in a browser')
+    print(
+        'it holds the pictures: whoever you send it to can see them; your labels leave it as labels.csv only'
+    )
 
 # %% ../nbs/cli.ipynb #32a48d50
 def _check_report(run, out, **_):

@@ -296,7 +296,7 @@ def test_figures_have_a_caption_and_a_text_in_their_place(path):
 ORDER = (
     "core settings runs data label_files folders augment simclr_loss distributed encoders training stages figures "
     "classifier sorting probing finetuning pretraining deepclustering scan semisupervised labelling exporting "
-    "suspects estimator protocol reporting writeups experiments cli"
+    "suspects label_page estimator protocol reporting writeups experiments cli"
 ).split()
 WITHOUT_FASTAI = "core settings runs data folders augment simclr_loss distributed encoders".split()
 
