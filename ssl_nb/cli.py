@@ -56,8 +56,26 @@ from ssl_nb.runs import (
 )
 
 # %% ../nbs/cli.ipynb #0665d8c4
-from .settings import (CONTROLS, Count, Few, Natural, Param, Positive, Seed, Share, convert, is_own_code, option_params, own_maker, peek, preset_names, resolve, signature, stage_names, stage_params)
-
+from ssl_nb.settings import (
+    CONTROLS,
+    Count,
+    Few,
+    Natural,
+    Param,
+    Positive,
+    Seed,
+    Share,
+    convert,
+    is_own_code,
+    option_params,
+    own_maker,
+    peek,
+    preset_names,
+    resolve,
+    signature,
+    stage_names,
+    stage_params,
+)
 
 # %% ../nbs/cli.ipynb #58ba02dd
 @dataclass(frozen=True)
