@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from annotated_types import Interval
 from torch import Tensor, nn
 
-from .augment import apply, augmentation
+from .augment import apply, augmentation, transformation
 from ssl_nb.classifier import (
     Classifier,
     _run_of_stage,
@@ -364,6 +364,8 @@ def semi(
     balance: bool = False,  # Take it as known that all classes are equally frequent
     robust: Share = 0.7,  # How little a doubtful pseudo-label counts, 0 for as much as any
     threshold: Share = 0.95,  # A probability above it counts as sure (fixmatch)
+    transform: str
+    | Any = None,  # In place of the augmentation: FILE.py:NAME; in Python any callable on batches
     baselines: bool = True,  # Measure the other rows of the table, too
     knn_k: Count = 10,  # Neighbours that vote
     pictures: bool = True,  # Draw confusion, map, neighbours and so on
@@ -387,7 +389,7 @@ def semi(
     start_stage('semi', run, out, d, given, dev, data_n=len(im), **counts)
     encoder = copy.deepcopy(run.encoder).to(dev)
     how = dict(lr=lr, first_lr=first_lr, seed=seed, quiet=quiet, dtype=pick_precision('auto', dev), out=out)
-    found, draw = [], augmentation(**options)
+    found, draw = [], transformation(transform, **options)
     if method == 'fixmatch':
         n, labels_a_step = steps * (rounds + 1), max(1, batch_size // 5)
         mild = _mild(options)
