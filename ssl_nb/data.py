@@ -165,7 +165,7 @@ def _counted(n, one):
 # %% ../nbs/00_data.ipynb #bb7c7c11
 def drop_copies(d: ImageData) -> ImageData:
     "The data set with one of each image: that for testing, else for validation, else a labelled one"
-    d, kept, seen, twice = _named(d), {}, {}, 0
+    whole, d, kept, seen, twice = d, _named(d), {}, {}, 0
     for part in ('test', 'valid', 'train', 'rest'):
         if (im := d.parts.get(part)) is None:
             continue
@@ -177,7 +177,7 @@ def drop_copies(d: ImageData) -> ImageData:
         if stays:
             kept[part] = im[stays] if len(stays) < len(im) else im
     if not twice:
-        return d
+        return whole
     _say(f"{_counted(twice, 'image')} of {shown(d.name)} left out: copies of others, pixel for pixel")
     if 'train' not in kept:
         raise SslNbError(f"no training image of {shown(d.name)} is left, as all are copies; keep the copies")
