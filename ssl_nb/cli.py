@@ -24,6 +24,7 @@ from annotated_types import Interval
 from ssl_nb.core import (
     Printable,
     SslNbError,
+    as_command,
     at_home,
     check_device,
     csv_cell,
@@ -352,10 +353,8 @@ def _is_told_by_another():
 
 def _again(argv):
     "The command line that goes on"
-    import shlex
-
     resumes = argv and argv[0] in ('demo', *stage_names()) and '--resume' not in argv
-    return shlex.join(['ssl_nb', *argv, *(['--resume'] if resumes else [])])
+    return as_command(*argv, *(['--resume'] if resumes else []))
 
 # %% ../nbs/cli.ipynb #91d3b146
 def _check_new(stage, **given):
@@ -950,14 +949,7 @@ def _sort(
     done = sort_files(open_run(run, encoder), folder, out, how, doubtful, **how_to)
     print(done)
     if not dry_run:
-        print(f"table: {done.table}; put all back with: {_as_words('sort', '--undo', str(done.table))}")
-
-
-def _as_words(*words):
-    "A command line to be copied"
-    import shlex
-
-    return shlex.join(['ssl_nb', *words])
+        print(f"table: {done.table}; put all back with: {as_command('sort', '--undo', done.table)}")
 
 
 @command('write representations as a table with file names', check=_check_model)

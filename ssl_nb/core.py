@@ -6,20 +6,23 @@ Docs: https://ssl-nb.github.io/ssl_nb/core.html.md"""
 
 # %% auto #0
 __all__ = ['COLOURS', 'SslNbError', 'unknown', 'shown', 'at_home', 'Printable', 'csv_cell', 'sweep', 'atomic_path', 'write_text',
-           'write_json', 'reading', 'check_kinds', 'Found', 'read_json', 'data_file', 'machine_says', 'keep_memory',
-           'check_device', 'pick_device', 'torchrun_process', 'holder', 'hold', 'let_go', 'holding', 'is_holding',
-           'progress', 'class_colour', 'figure_style', 'save_figure']
+           'write_json', 'write_csv', 'as_command', 'file_checksum', 'reading', 'check_kinds', 'Found', 'read_json',
+           'data_file', 'machine_says', 'keep_memory', 'check_device', 'pick_device', 'torchrun_process', 'holder',
+           'hold', 'let_go', 'holding', 'is_holding', 'progress', 'class_colour', 'figure_style', 'save_figure']
 
 # %% ../nbs/core.ipynb #9b25d2a4
 import atexit
+import csv
 import difflib
 import errno
 import functools
 import glob
+import hashlib
 import json
 import math
 import os
 import re
+import shlex
 import sys
 import zlib
 from contextlib import contextmanager, suppress
@@ -198,6 +201,29 @@ def write_text(path, text: str):
 def write_json(path, obj):
     "Write `obj` as readable JSON to `path`, whole or not at all"
     write_text(path, json.dumps(obj, indent=1, ensure_ascii=False) + '\n')
+
+# %% ../nbs/core.ipynb #9dae0cb4
+def write_csv(
+    path: str | Path,
+    head: list,  # Names of the columns
+    rows,  # Of cells, each as many as columns
+) -> Path:
+    "Write a table that a spreadsheet may open, whole or not at all"
+    with atomic_path(path) as p, open(p, 'w', encoding='utf-8', errors='surrogateescape', newline='') as f:
+        out = csv.writer(f, lineterminator='\n')
+        out.writerow(head)
+        out.writerows(map(csv_cell, row) for row in rows)
+    return Path(path)
+
+
+def as_command(*words) -> str:
+    "A command of ours as it is typed into a shell"
+    return shlex.join(['ssl_nb', *map(str, words)])
+
+
+def file_checksum(path) -> str:
+    "The SHA-256 of a file"
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 # %% ../nbs/core.ipynb #0359d96a
 @contextmanager

@@ -781,7 +781,8 @@ def deepcluster(
 ) -> Run:
     "Classes without labels by iterative pseudo-labels, from random weights; writes a run folder"
     given = asked(locals())
-    began, dev, draw = time.perf_counter(), pick_device(device), transformation(transform, **options)
+    began, dev = time.perf_counter(), pick_device(device)
+    draw = transformation(transform, **options)
     out = Path(out or Path('runs') / f"deepcluster-{Path(data_name(data) or 'run').name}")
     state = check_out(out, force, resume)
     d = part_of(load_data(data, image_size, bad_files, copies), n_images, seed=seed)

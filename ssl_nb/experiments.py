@@ -579,10 +579,12 @@ RECORDS |= {
 
 # %% ../nbs/experiments.ipynb #5a1e0c23
 _kept_of_three = cell('kept', seed=lambda s: s['seed'] % 3)
+_chosen_labels = cell('label_next', of='pretrain', at='label-next-{seed}')
 _by_method = dict(
-    pretrain=_kept_of_three, label_next=cell('label_next', of='pretrain', at='label-next-{seed}')
+    cells=dict(pretrain=_kept_of_three, label_next=_chosen_labels),
+    metrics=('*_acc@*', '*_classes@*'),
+    shows=('label_next',),
 )
-_by_method = dict(cells=_by_method, metrics=('*_acc@*', '*_classes@*'), shows=('label_next',))
 _ways = {f'{m}-{n}': dict(method=m, n_labels=n) for n in (10, 100) for m in ('typical', 'random', 'balanced')}
 _trained = {
     way: cell('label_next_semi', of='pretrain', at=f'label-next-{{seed}}-{way}', **given)
@@ -780,8 +782,7 @@ class Work:
         "Where the run of a cell belongs"
         c = self.e.cells[name]
         if c.stage == 'kept':
-            which = c.settings.get('seed', seed)
-            kept = self.home / f'kept-{which(dict(seed=seed)) if callable(which) else which}'
+            kept = self.home / f"kept-{cell_settings(self.e, name, variant, seed, self.given)['seed']}"
             return kept if run_state(kept) == 'finished' else self.home / kept.name.replace('kept', 'seed')
         where = dict(seed=seed, variant=self.owner(variant, name).replace(' ', ''))
         if c.of:

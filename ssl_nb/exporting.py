@@ -28,7 +28,7 @@ def _table(run, data, bad_files):
     "(encoder, names, labels or None, (N,C,H,W) uint8)"
     enc = load_encoder(getattr(run, 'path', run), getattr(run, 'body', None))
     if isinstance(data, (str, Path)) and Path(data).exists():
-        return enc, *_files_table(Path(data), enc, bad_files)
+        return enc, *_files_table(Path(data), enc.size, enc.channels, bad_files)
     d = load_data(data, enc.size, bad_files)
     parts = d.parts.values()
     names = [name for part in image_names(d).values() for name in part]
@@ -39,9 +39,9 @@ def _table(run, data, bad_files):
     return enc, names, labels, torch.cat([p.x for p in parts])
 
 
-def _files_table(source, enc, bad_files):
+def _files_table(source, size, channels, bad_files):
     "(names, labels or None, (N,C,H,W) uint8) of image files"
-    x, files, _ = read_files(source, enc.size, enc.channels, bad_files)
+    x, files, _ = read_files(source, size, channels, bad_files)
     home = source if source.is_dir() else source.parent
     names = [os.path.relpath(f, home).replace(os.sep, '/') for f in files]
     known = labels_of(source) if source.is_dir() or source.suffix.lower() == '.csv' else {}

@@ -51,6 +51,7 @@ from ssl_nb.data import (
     _why,
     _without_notes,
     few_labels,
+    image_names,
     load_data,
 )
 
@@ -348,9 +349,9 @@ def _whole(r):
 def _of_data(d):
     "A report without copies, and the digests"
     c, h, w = d.train.shape
-    files, parts, labels, x = [], [], [], []
+    files = [name for part in image_names(d).values() for name in part]
+    parts, labels, x = [], [], []
     for part, im in d.parts.items():
-        files += [f'{part}/{i}' for i in range(len(im))]
         parts += [part] * len(im)
         labels += [None] * len(im) if im.y is None else [d.classes[k] for k in im.y.tolist()]
         x += list(im.x)

@@ -24,15 +24,16 @@ from markupsafe import escape
 from torch import Tensor
 
 from .core import SslNbError, at_home, reading, write_text
-from .data import DATASETS, _digests, load_data, read_files
+from .data import DATASETS, _digests, image_names, load_data
 from .deepclustering import all_images, kmeans
 from .encoders import features, fitting, nearest_neighbours
-from .exporting import embed
+from .exporting import _files_table
 from .figures import tsne
 from .runs import read_settings, run_state
 from .semisupervised import whiten
 from .settings import Count, Natural, Seed
-from .stages import Run, load_encoder, load_run
+from .stages import Run, load_encoder, pretraining_run
+from .suspects import linked_groups
 
 # %% ../nbs/label_page.ipynb #28cad95a
 @dataclass
@@ -90,9 +91,7 @@ def _pile_of_run(source, path, data, device, quiet):
     "Of a run of pretraining, or of the folder of its clusters"
     if read_settings(path)['stage'] == 'cluster' and (path.parent / 'settings.json').is_file():
         source = path.parent
-    run = source if isinstance(source, Run) else load_run(source)
-    if (stage := run.settings['stage']) != 'pretrain':
-        raise SslNbError(f"{run.path} is a run of '{stage}'; name the folder of a pretraining run")
+    run = pretraining_run(source)
     named = run.settings['data'] if data is None else data
     encoder = load_encoder(run.path, run.body)
     names, x = _named_images(run, named, data, encoder)
@@ -106,16 +105,17 @@ def _named_images(run, named, data, encoder):
     "(names, (N,C,H,W)) of the images of a run, named as `embed` names them"
     if isinstance(named, (str, Path)) and named not in DATASETS and Path(at_home(named)).exists():
         return _files_of(named, encoder.size, encoder.channels)
-    d = run.data(data)
-    return [f'{part}/{i}' for part, im in d.parts.items() for i in range(len(im))], all_images(d).x
+    return _of_all_parts(run.data(data))
+
+
+def _of_all_parts(d):
+    return [name for part in image_names(d).values() for name in part], all_images(d).x
 
 
 def _files_of(folder, size, channels):
     "(names relative to it, (N,C,H,W)) of a folder of images or a labels CSV"
-    folder = Path(at_home(folder))
-    x, found, _ = read_files(folder, size, channels, 'skip')
-    home = folder if folder.is_dir() else folder.parent
-    return [f.relative_to(home).as_posix() if f.is_relative_to(home) else f.as_posix() for f in found], x
+    names, _, x = _files_table(Path(at_home(folder)), size, channels, 'skip')
+    return names, x
 
 
 def _clusters_of(run, x):
@@ -147,9 +147,7 @@ def _pile_of_table(path, data):
     with reading(path, 'the .npz of embed'), np.load(path) as z:
         names, h = [str(n) for n in z['name']], torch.as_tensor(z['h']).float()
     if str(data) in DATASETS:
-        d = load_data(data)
-        there = [f'{part}/{i}' for part, im in d.parts.items() for i in range(len(im))]
-        x = all_images(d).x
+        there, x = _of_all_parts(load_data(data))
     else:
         there, x = _files_of(data, *_side_and_channels(data))
     place = {n: i for i, n in enumerate(there)}
@@ -208,19 +206,13 @@ def near_pairs(
     most: int = 200,  # Groups at most
 ) -> list:  # Of lists of indices, the largest group first
     "Groups of images that are nearly the same"
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     x = F.normalize(torch.as_tensor(h).float(), dim=1)
     if len(x) < 2:
         return []
     similar, near = nearest_neighbours(x, min(4, len(x) - 1))
     apart = (1 - similar).clamp(min=0)
     i, m = torch.nonzero(apart <= ratio * apart[:, 0].median() + 1e-6, as_tuple=True)
-    pairs = coo_matrix((np.ones(len(i)), (i.numpy(), near[i, m].numpy())), (len(x), len(x)))
-    part = connected_components(pairs, directed=False)[1]
-    groups = [np.flatnonzero(part == p).tolist() for p in np.flatnonzero(np.bincount(part) > 1)]
-    return sorted(groups, key=len, reverse=True)[:most]
+    return linked_groups(i, near[i, m], len(x))[:most]
 
 
 def far_images(

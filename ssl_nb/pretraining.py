@@ -12,7 +12,6 @@ __all__ = ['OBJECTIVES', 'make_projector', 'Objective', 'NTXentLoss', 'BarlowTwi
 # %% ../nbs/03_pretrain.ipynb #60a0607b
 import contextlib
 import copy
-import hashlib
 import math
 import sys
 import time
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 
 from .augment import Views, augmentation, transformation
 from .augment import enlarge as enlarged
-from .core import SslNbError, pick_device, unknown
+from .core import SslNbError, file_checksum, pick_device, unknown
 from .data import Batches, ImageData, Images, Source, load_data, part_of
 from .distributed import gather, join, own_rows, share, wait, world
 from ssl_nb.encoders import (
@@ -560,7 +559,7 @@ def _start_from(encoder, x, options):
             f"{path} takes images of {enc.channels}x{enc.size}x{enc.size}, these are {these}; "
             f"use --image-size {enc.size}"
         )
-    return enc, dict(path=path.name, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
+    return enc, dict(path=path.name, sha256=file_checksum(file))
 
 # %% ../nbs/03_pretrain.ipynb #7175a591
 def _views_of(given):

@@ -21,7 +21,7 @@ import torch
 from markupsafe import Markup
 
 from .augment import Views, augmentation
-from .core import SslNbError, figure_style, read_json, reading, shown, unknown, write_text
+from .core import SslNbError, as_command, figure_style, read_json, reading, shown, unknown, write_text
 from .data import Images, Source, _drawable, show_images
 from .deepclustering import all_images
 from .probing import FEW_ARMS
@@ -548,15 +548,14 @@ def next_commands(
 ) -> list:  # [(command, what it does)]
     "What to do next with a pile that has groups and no labels"
     folder, path = run.home(), str(run.path)
-    words = lambda *w: shlex.join(['ssl_nb', *map(str, w)])
-    sort = words('sort', path, folder or 'FOLDER', '--dry-run')
+    sort = as_command('sort', path, folder or 'FOLDER', '--dry-run')
     return [
         (
-            words('label', path),
+            as_command('label', path),
             'a page on which to look at the groups, name and mend them; it saves labels.csv',
         ),
         (
-            words('semi', path, '--labels', 'labels.csv'),
+            as_command('semi', path, '--labels', 'labels.csv'),
             'a classifier from the images that you named and all others',
         ),
         (sort, 'the files in a folder for each group, later for each class; first only what would be done'),

@@ -29,8 +29,10 @@ from typing import Callable, ParamSpec, TypeVar
 
 from ssl_nb.core import (
     SslNbError,
+    as_command,
     check_kinds,
     data_file,
+    file_checksum,
     hold,
     holder,
     holding,
@@ -300,7 +302,7 @@ def _model_sum(path):
 @functools.lru_cache
 def _sum_of(file, changed, size):
     "The checksum of a file, computed again when its time or size has changed"
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return file_checksum(file)
 
 # %% ../nbs/runs.ipynb #b6d342a4
 _metric_kinds = (
@@ -463,13 +465,11 @@ def set_command(argv):
 # %% ../nbs/runs.ipynb #32de092c
 def about(device='cpu') -> dict:
     "What must be known to repeat a run"
-    import shlex
-
     import torch
 
     c, dirty = commit()
     return dict(
-        command=shlex.join(['ssl_nb', *map(str, _command)]) if _command else 'from Python',
+        command=as_command(*_command) if _command else 'from Python',
         versions=versions(),
         device=device_name(device),
         threads=torch.get_num_threads(),

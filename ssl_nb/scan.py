@@ -24,7 +24,7 @@ from annotated_types import Ge
 from fastcore.basics import store_attr
 from torch import Tensor, nn
 
-from .augment import augmentation, transformation
+from .augment import transformation
 from .classifier import Classifier, load_classifier, run_of, save_classifier
 from .core import SslNbError, class_colour, figure_style, pick_device, save_figure
 from .data import Batches, Source, class_numbers, image_names
@@ -531,9 +531,9 @@ def evaluate_clusters(
         all_images(d) if labels is None else scored_by(d, labels, home=load_run(run_of(path)).home(data)).test
     )
     p = model.predict_proba(fitting(im.x, model.encoder))
-    labels = p.argmax(1).numpy()
-    scores = {} if im.y is None else label_scores(im, labels)
-    return dict(n=len(im)) | cluster_health(labels, len(model.classes), p) | scores
+    answers = p.argmax(1).numpy()
+    scores = {} if im.y is None else label_scores(im, answers)
+    return dict(n=len(im)) | cluster_health(answers, len(model.classes), p) | scores
 
 # %% ../nbs/scan.ipynb #3e3ea7f8
 def agreement_between(

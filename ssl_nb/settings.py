@@ -16,7 +16,6 @@ import ast
 import builtins
 import configparser
 import functools
-import hashlib
 import importlib.util
 import inspect
 import re
@@ -30,7 +29,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
-from .core import SslNbError, at_home, check_kinds, data_file, shown, unknown
+from .core import SslNbError, at_home, check_kinds, data_file, file_checksum, shown, unknown
 
 # %% ../nbs/settings.ipynb #b3dce398
 LARGEST = dict(int=10**9, float=1e30)  # Where a number without an upper end of its own ends
@@ -589,7 +588,7 @@ def own_maker(choice: str) -> Maker:
 def run_own_code(choice: str):
     "The object that `FILE.py:NAME` names; runs the file"
     maker = own_maker(choice)
-    module = f"ssl_nb_own_{hashlib.sha256(Path(maker.path).read_bytes()).hexdigest()[:12]}"
+    module = f"ssl_nb_own_{file_checksum(maker.path)[:12]}"
     if module not in sys.modules:
         spec = importlib.util.spec_from_file_location(module, maker.path)
         sys.modules[module] = importlib.util.module_from_spec(spec)
@@ -613,7 +612,7 @@ def make_own(make, *args, **options):
 def own_code_record(choice: str) -> dict:  # {'file': its name, 'sha256': of its content}
     "What a run folder says of a file of the user's"
     path = _own_code.fullmatch(choice)[1]
-    return dict(file=Path(path).name, sha256=hashlib.sha256(Path(path).read_bytes()).hexdigest())
+    return dict(file=Path(path).name, sha256=file_checksum(path))
 
 # %% ../nbs/settings.ipynb #7d89e78a
 STAGES = Registry('stage')

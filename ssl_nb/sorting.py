@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from .classifier import predict
-from .core import SslNbError, atomic_path, csv_cell, hold, let_go, progress, shown, unknown
-from .data import _files_in, _nearest, _table_name
-from .label_files import label_rows, match_labels
+from .core import SslNbError, hold, let_go, progress, shown, unknown, write_csv
+from .data import _files_in, _table_name
+from .label_files import labels_for
 from .runs import check_writable
 from .stages import Run
 
@@ -139,13 +139,8 @@ def write_plan(
     how: str,  # `'link'`, `'copy'` or `'move'`
 ) -> Path:  # The table
     "Write the plan as a table in the folder that it sorts into"
-    path = table_of(out)
-    with atomic_path(path) as p, open(p, 'w', encoding='utf-8', errors='surrogateescape', newline='') as f:
-        rows = csv.writer(f, lineterminator='\n')
-        rows.writerow(_head)
-        for m in plan:
-            rows.writerow([m.file, m.to, csv_cell(m.label), f'{m.confidence:.4f}', how])
-    return path
+    rows = ([m.file, m.to, m.label, f'{m.confidence:.4f}', how] for m in plan)
+    return write_csv(table_of(out), _head, rows)
 
 
 def read_plan(
@@ -499,11 +494,7 @@ def check_sort(folder, out, how, doubtful):
 def _answered(answers, folder, labels):
     "(file, class, confidence) of each image: what the labels say, else what the classifier answers"
     names = [os.path.relpath(a['file'], folder).replace(os.sep, '/') for a in answers]
-    given, lost = ({}, []) if labels is None else match_labels(label_rows(labels), names, folder)
-    if lost and not given:
-        near = _nearest(lost[0], names)
-        hint = f"; did you mean '{shown(near)}'?" if near else ''
-        raise SslNbError(f"none of the {len(lost):,} labels is of a file in {shown(folder)}{hint}")
+    given = {} if labels is None else labels_for(labels, names, shown(folder), folder)
     how_sure = 'membership' if answers and 'membership' in answers[0] else 'probability'
     rows = []
     for i, a in enumerate(answers):

@@ -11,14 +11,13 @@ __all__ = ['load_encoder', 'data_of', 'data_name', 'Run', 'load_run', 'augmentat
 
 # %% ../nbs/stages.ipynb #3a339ed0
 import copy
-import hashlib
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from .augment import augmentation
-from .core import SslNbError, at_home
+from .core import SslNbError, at_home, file_checksum
 from .data import DATASETS, ImageData, Source, load_data, part_of
 from .encoders import Encoder, body_of, check_fits, features, fit_weights, make_encoder, read_weights
 from .label_files import with_labels, write_labels
@@ -181,8 +180,7 @@ def pretraining_run(run) -> Run:
 
 def parent_of(run: Run) -> dict:
     "How a run names the one it came from"
-    model = (run.path / 'model.safetensors').read_bytes()
-    return dict(path=run.path.name, sha256=hashlib.sha256(model).hexdigest())
+    return dict(path=run.path.name, sha256=file_checksum(run.path / 'model.safetensors'))
 
 
 def stage_out(run: Run, out, name: str) -> Path:

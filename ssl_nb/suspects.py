@@ -6,10 +6,9 @@ Docs: https://ssl-nb.github.io/ssl_nb/suspects.html.md"""
 
 # %% auto #0
 __all__ = ['out_of_fold', 'neighbour_votes', 'confident_joint', 'WrongLabels', 'rank_labels', 'wrong_labels', 'pixel_differences',
-           'light_copies', 'near_duplicates', 'outliers', 'Checked', 'check_images', 'write_check']
+           'light_copies', 'near_duplicates', 'linked_groups', 'outliers', 'Checked', 'check_images', 'write_check']
 
 # %% ../nbs/suspects.ipynb #22d3242a
-import csv
 import io
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -19,15 +18,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .core import SslNbError, atomic_path, csv_cell, pick_device
+from .core import SslNbError, pick_device, shown, write_csv
 from .data import class_numbers
 from .encoders import feature_matrix, features, nearest_neighbours
 from .exporting import _table
-from .label_files import label_rows, match_labels
+from .label_files import labels_for
 from .probing import LinearProbe
 from .semisupervised import whiten
 from .settings import Count, Natural
-from .stages import Run, load_run
+from .stages import Run, data_name, load_run
 
 # %% ../nbs/suspects.ipynb #b57ed879
 def out_of_fold(
@@ -232,7 +231,7 @@ def near_duplicates(
     usual = usual.clamp(min=max(float(usual.median()) / 4, 1e-6))
     ratio = differ / (usual[:, None] * usual[near]).sqrt()
     is_copy = ratio <= _copy_ratio(x, usual, shift, found, seed)
-    return _groups(is_copy.nonzero()[:, 0], near[is_copy], len(x))
+    return linked_groups(is_copy.nonzero()[:, 0], near[is_copy], len(x))
 
 
 def _small(x, side=32):
@@ -253,8 +252,12 @@ def _copy_ratio(x, usual, shift, found, seed, most=0.25):
     return min(float((differ / usual[some]).quantile(found)), most)
 
 
-def _groups(i, j, n):
-    "Groups of images that links i - j join, the largest first"
+def linked_groups(
+    i,
+    j,  # (L,) images that belong together, pair by pair
+    n: int,  # Images
+) -> list:  # lists of numbers of images, two or more, the largest first
+    "Groups of images that links i - j join"
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
@@ -318,8 +321,12 @@ def check_images(
     quiet: bool = True,  # No progress bar
 ) -> Checked:
     "Wrong labels, near-duplicates and outliers of the images of a run"
-    encoder, names, known, x = _table(run, _images_of(run, data), bad_files)
-    known = _labels_by_name(labels, names) if labels is not None else known and [c or None for c in known]
+    images = _images_of(run, data)
+    encoder, names, known, x = _table(run, images, bad_files)
+    if labels is not None:
+        known = _labels_by_name(labels, names, shown(data_name(images) or 'the images'))
+    elif known:
+        known = [c or None for c in known]
     h = features(encoder.to(pick_device(device)), x, quiet=quiet)
     wrong = wrong_labels(h, known, k=k, seed=seed) if known and any(known) else None
     checked = Checked(list(names), known, wrong, near_duplicates(h, x, k, seed=seed), outliers(h, k))
@@ -340,13 +347,10 @@ def _images_of(run, data):
     return run.settings['data']
 
 
-def _labels_by_name(labels, names):
+def _labels_by_name(labels, names, data):
     "The classes (N,) that a file of labels gives, None where it gives none"
-    found, lost = match_labels(label_rows(labels), names)
-    if not found:
-        raise SslNbError(f"none of the {len(lost):,} names in the labels is one of the images")
-    known = {i: c for i, (c, _) in found.items()}
-    return [known.get(i) for i in range(len(names))]
+    found = labels_for(labels, names, data)
+    return [found.get(i, (None, None))[0] for i in range(len(names))]
 
 
 def write_check(
@@ -354,12 +358,7 @@ def write_check(
     path: str | Path,  # The table to write
 ) -> Path:
     "A line for each suspect: what for, file, score, label, suggested class, group"
-    with atomic_path(path) as p, open(p, 'w', encoding='utf-8', errors='surrogateescape', newline='') as f:
-        out = csv.writer(f, lineterminator='\n')
-        out.writerow(['suspect', 'file', 'score', 'label', 'suggested', 'group'])
-        for row in _rows(checked):
-            out.writerow(map(csv_cell, row))
-    return Path(path)
+    return write_csv(path, ['suspect', 'file', 'score', 'label', 'suggested', 'group'], _rows(checked))
 
 # %% ../nbs/suspects.ipynb #b6b00797
 def _rows(c):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import venv
 import zipfile
+from contextlib import ExitStack
 from importlib.metadata import PathDistribution, distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -142,6 +143,19 @@ def built(once):
     "A copy of the project in which the site was built without Quarto"
     build = ["python", "tools/build_docs.py", "--offline"]
     return once("built", lambda folder: run(*build, cwd=copy_tree(folder), PYTHONPATH=str(folder)))
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    "A headless browser; what needs it is skipped, and says so, where there is none"
+    import browse_site
+
+    with ExitStack() as stack:
+        try:
+            browser = stack.enter_context(browse_site.open_browser())
+        except browse_site.NoBrowser as error:
+            pytest.skip(str(error))
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +28,6 @@ def small_map(h, seed=0):
 @pytest.fixture(autouse=True)
 def quick_maps(monkeypatch):
     monkeypatch.setattr(label_page, "flat", small_map)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with ExitStack() as stack:
-        try:
-            browser = stack.enter_context(browse_site.open_browser())
-        except browse_site.NoBrowser as error:
-            pytest.skip(str(error))
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 import re
-from contextlib import ExitStack
 
 import pytest
 from nbdev.config import nbpath2html
@@ -85,16 +84,6 @@ def test_site(built):
 
 
 # --- in a browser
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with ExitStack() as stack:
-        try:
-            browser = stack.enter_context(browse_site.open_browser())
-        except browse_site.NoBrowser as error:
-            pytest.skip(str(error))
-        yield browser
 
 
 def test_site_in_a_browser(built, chromium):
