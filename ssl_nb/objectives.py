@@ -30,7 +30,7 @@ from ssl_nb.simclr_loss import (
     similarities,
 )
 
-# %% ../nbs/objectives.ipynb #22a3ff0a
+# %% ../nbs/objectives.ipynb #932d0465
 OBJECTIVES = Registry('objective', given=('n_views', 'n_local'))
 
 
@@ -42,14 +42,14 @@ class Objective(nn.Module):
     def setup(self, model):
         "Make what the objective needs beside encoder and projector of `model`"
 
-    def look(self, v: Tensor):
-        "See the views (M,C,H,W) that this process looks at, without gradients"
+    def look(self, *v: Tensor):
+        "See the views (M,C,H,W) that this process looks at; those of another size are in a batch of their own"
 
     def forward(
         self,
         z: Tensor,  # (M,P) projections of all views
         ids: Tensor,  # (M,) which image each row shows
-        v: Tensor | None = None,  # (M,C,H,W) the views
+        v: Tensor | None = None,  # (M,C,H,W) the views, without smaller ones
     ) -> Tensor:  # scalar
         raise NotImplementedError
 
@@ -152,7 +152,7 @@ class VICReg(Objective):
         shared = (c.pow(2).sum() - c.diagonal(dim1=1, dim2=2).pow(2).sum()) / z.shape[0] / z.shape[2]
         return sum(weight * term for weight, term in zip(self.weights, (apart, narrow, shared)))
 
-# %% ../nbs/objectives.ipynb #7f2b302a
+# %% ../nbs/objectives.ipynb #ee99822d
 class WithTeacher(Objective):
     "An objective with a slowly moving copy of encoder and projector"
 
@@ -164,8 +164,9 @@ class WithTeacher(Objective):
         self.teacher = copy.deepcopy(nn.Sequential(model.encoder, model.projector)).requires_grad_(False)
 
     @torch.no_grad()
-    def look(self, v):
-        self.seen = gather(self.teacher(v[: len(v) // self.n_views * self.n_global]).float())
+    def look(self, *v):
+        n = sum(map(len, v)) // self.n_views  # images
+        self.seen = gather(self.teacher(v[0][: n * self.n_global]).float())
 
     def targets(self, ids):  # (G,N,P)
         "What the teacher said of the global views"
@@ -204,7 +205,7 @@ def mean_over_pairs(
     "The mean, without views that are held against themselves"
     return (found.sum() - found.diagonal().sum()) / (found.numel() - len(found))
 
-# %% ../nbs/objectives.ipynb #7111f147
+# %% ../nbs/objectives.ipynb #aca8bdc0
 @OBJECTIVES.register('simsiam', teacher_momentum=0.0)
 @OBJECTIVES.register('byol')
 class BYOL(WithTeacher):
@@ -226,9 +227,9 @@ class BYOL(WithTeacher):
         if self.teacher_momentum:
             super().setup(model)
 
-    def look(self, v):
+    def look(self, *v):
         if self.teacher_momentum:
-            super().look(v)
+            super().look(*v)
 
     def forward(self, z, ids, v=None):
         self.compare(z, ids)

@@ -92,7 +92,7 @@ def make_projector(
 
 # %% ../nbs/03_pretrain.ipynb #034873c7
 class SimCLR(nn.Module):
-    "Views (N,C,H,W) -> projections z (N,P) in float32, those of all processes where there are several"
+    "Views (N,C,H,W), large ones before small ones -> z (N,P) in float32, of all processes where there are several"
 
     def __init__(self, encoder, projector, objective: Objective | None = None):
         super().__init__()
@@ -100,9 +100,10 @@ class SimCLR(nn.Module):
         self.objective = objective or NTXentLoss()
         self.objective.setup(self)
 
-    def forward(self, v):
-        self.objective.look(v)
-        return gather(self.projector(self.encoder(v)).float())
+    def forward(self, *v):
+        self.objective.look(*v)
+        h = torch.cat([self.encoder(views) for views in v])
+        return gather(self.projector(h).float())
 
 # %% ../nbs/03_pretrain.ipynb #bafefbcc
 def simclr_step(
@@ -114,7 +115,8 @@ def simclr_step(
 ) -> Tensor:  # scalar
     "The loss of one batch, ready for backward"
     v, ids = views(x, ids, gen)
-    return model.objective(model(v), ids, v)
+    v = v if isinstance(v, tuple) else (v,)
+    return model.objective(model(*v), ids, v[0])
 
 # %% ../nbs/03_pretrain.ipynb #05a4f651
 class SimCLRCallback(TrainingCallback):
@@ -132,7 +134,8 @@ class SimCLRCallback(TrainingCallback):
         rows = own_rows(len(self.y))
         own = {} if rows is None else dict(rows=rows)
         v, ids = self.views(self.x, self.y, self.gen, **own)
-        self.learn.xb, self.learn.yb = (v,), (gather(ids), v)
+        self.learn.xb = v if isinstance(v, tuple) else (v,)
+        self.learn.yb = gather(ids), self.xb[0]
 
     def after_step(self):
         done = (self.epoch + self.iter / self.n_iter) / self.n_epoch
@@ -163,7 +166,7 @@ def simclr_learner(
     model = share(model.to(x.device))
     opt = make_optimizer(model, optimizer, lr, weight_decay, **(optimizer_options or {}))
     batches = Batches(x, batch_size=batch_size, seed=seed)
-    known = is_builtin(plain(model).encoder.arch) and plain(model).objective.can_record
+    known = is_builtin(plain(model).encoder.arch) and plain(model).objective.can_record and not views.n_small
     cbs = [SimCLRCallback(views, seed), *cbs]
     return make_learner(model, batches, model.objective, opt, cbs, dtype, record=known)
 
@@ -355,6 +358,7 @@ def pretrain(
         int, Interval(ge=0, le=100)
     ] = 0,  # Further views, each cut from a smaller part (multi-crop)
     local_crop: Annotated[float, Interval(ge=0.01, le=1)] = 0.2,  # Smallest share of the area that these keep
+    local_size: Side | None = None,  # Pixels a side of these; those of the image when left out
     objective: Annotated[str | type | Objective, OneOf(OBJECTIVES)] = 'nt_xent',  # The loss, or FILE.py:NAME
     epochs: Count = 50,  # Passes over the images
     batch_size: Annotated[int, Ge(2)] = 256,  # Images in a batch
@@ -443,11 +447,34 @@ def _model_of(given, x):
     enc, parent = _start_from(given['encoder'], x, _chosen(ENCODERS, given['encoder'], options))
     head = make_projector(given['projector'], feature_dim(enc), given['projection_dim'])
     chosen = _chosen(OBJECTIVES, given['objective'], options)
+    _check_local(given, enc)
     return SimCLR(
         enc, head, make_objective(given['objective'], given['views'] + local, local, **chosen)
     ), parent
 
+# %% ../nbs/03_pretrain.ipynb #10ca1chc
+def _check_local(given, enc):
+    "Refuse local views that the network cannot take, or a size for none"
+    size = given['local_size']
+    if size is None:
+        return
+    if not given['local_views']:
+        raise SslNbError("--local-size is the size of local views, and there are none; add --local-views 4")
+    if size > enc.size:
+        raise SslNbError(
+            f"--local-size {size} is larger than the images, which have {enc.size} pixels a side"
+        )
+    try:
+        with torch.no_grad():
+            copy.deepcopy(enc).eval()(torch.zeros(1, enc.channels, size, size, device=enc.mean.device))
+    except (RuntimeError, ValueError) as e:
+        says = ' '.join(str(e).split())[:80]
+        raise SslNbError(
+            f"{enc.arch} does not take views of {size} pixels beside those of {enc.size} ({says}); "
+            "leave --local-size out, or use --encoder resnet_small"
+        ) from None
 
+# %% ../nbs/03_pretrain.ipynb #57a47f40
 def _start_from(encoder, x, options):
     "The encoder to train and, when it comes from an earlier run, the name and checksum of its file"
     by_name = not isinstance(encoder, (str, Path)) or str(encoder) in ENCODERS or is_own_code(encoder)
@@ -473,7 +500,7 @@ def _views_of(given):
     small = transformation(given['transform'] and transform, **strengths | dict(crop=given['local_crop']))
     first = None if given['one_branch'] else transform
     others = [transform] * (given['views'] - 1) + [small] * given['local_views']
-    return Views([first, *others]), transform
+    return Views([first, *others], n_small=given['local_views'], small_size=given['local_size']), transform
 
 
 def _say_before(given, model, x, views, quiet, least=200):

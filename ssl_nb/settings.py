@@ -490,7 +490,8 @@ def _filled(registry, name):
         if mark in _text(path):
             source = _source(path)
             for node in source.defs.values():
-                for call in filter(None, (_register_call(d, name) for d in node.decorator_list)):
+                # decorators work from the last to the first
+                for call in filter(None, (_register_call(d, name) for d in node.decorator_list[::-1])):
                     _keep_entry(registry, source, node.name, call)
     return registry
 

@@ -170,6 +170,7 @@ def test_networks_that_were_damaged(tmp_path):
         dict(head=[16, 10**9, 2]),
         dict(head=["x"]),
         dict(head=16),
+        dict(head=[-1, 2]),
         dict(sharpness="much"),
     ],
 )
