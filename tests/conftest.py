@@ -245,6 +245,7 @@ LONGEST = [
     "[few_labels.ipynb]",
     "[own_code.ipynb]",
     "[start.ipynb]",
+    "test_the_widget_in_jupyterlab",
     "test_a_killed_reproduce",
     "test_few_labels_and_predictions",
     "test_clusters_of_a_flat_folder",
