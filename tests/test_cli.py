@@ -10,17 +10,14 @@ import pickle
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import TINY, code, digits, run
+from conftest import TINY, code, digits, run, start, start_code
 from conftest import command as ssl_nb
 
 
@@ -180,16 +177,7 @@ def test_the_same_seed_gives_the_same_run(runs):
 
 def start_and_wait_for(file, *words, cwd):
     "Start a command and return its process once `file` is there"
-    heed = partial(
-        signal.signal, signal.SIGINT, signal.SIG_DFL
-    )  # a test run in the background would hand down that Ctrl-C is ignored
-    process = subprocess.Popen(
-        [Path(sys.executable).with_name("ssl_nb"), *words],
-        cwd=cwd,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=heed,
-    )
+    process = start(*words, cwd=cwd)
     limit = time.monotonic() + 120
     while not file.exists():
         assert process.poll() is None and time.monotonic() < limit, "it ended before it could be interrupted"
@@ -391,7 +379,7 @@ TWIN = """
 import sys
 from ssl_nb.experiments import reproduce
 out, results = sys.argv[1:]
-brief = dict(epochs=3, supervised_steps=5, labels_per_class=5)
+brief = dict(epochs=3, supervised_steps=5, labels_per_class=5, n_images=400, pictures=False)
 reproduce("mnist-linear", 2, out, results, quiet=True, data="digits", image_size=16, batch_size=128, **brief)
 """
 
@@ -405,8 +393,7 @@ def timeless(folder):
 
 def kill_in_second_seed(folder):
     "Start the twin in `folder` and kill it when its first seed is done and the second has begun"
-    words = [sys.executable, "-c", TWIN, "killed", "r-killed"]
-    process = subprocess.Popen(words, cwd=folder, stderr=subprocess.DEVNULL)
+    process = start_code(TWIN, "killed", "r-killed", cwd=folder)
     limit = time.monotonic() + 180
     while not (folder / "killed" / "mnist" / "seed-1" / "last.ckpt").exists():
         assert process.poll() is None and time.monotonic() < limit, "it ended before it could be killed"
