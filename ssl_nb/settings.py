@@ -397,6 +397,7 @@ def _live_signature(f):
     return params, more
 
 
+@functools.cache
 def _help_of(f):
     "The comments beside the parameters of a live function or class"
     try:

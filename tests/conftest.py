@@ -22,6 +22,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 COLAB = ["ipython", "tensorboard"]
 NOT_SOURCE = {".git", ".venv", ".whl", "runs", "build", "dist", "_docs", "_proc", "_proc_site", "__pycache__"}
+OURS = [f"ssl_nb.{path.stem}" for path in sorted((ROOT / "ssl_nb").glob("[!_]*.py"))]
 CAN_FORK = sys.platform == "linux"  # elsewhere a fork of what has threads is not safe
 sys.path.insert(0, str(ROOT / "tools"))
 sys.path.append(str(ROOT / "benchmarks"))  # behind all others, as its scripts have common names
@@ -63,8 +64,10 @@ class WarmPython:
     "A Python that forks a child for each job, when all that is slow to import has been imported; see warm.py"
 
     def __init__(self, python):
+        # a notebook has to import what it needs; commands are spared our modules too
+        ours = OURS if python == sys.executable else []
         self.process = subprocess.Popen(
-            [python, ROOT / "tests" / "warm.py"],
+            [python, ROOT / "tests" / "warm.py", *ours],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=surroundings(),

@@ -253,9 +253,7 @@ def test_a_malicious_checkpoint_is_not_run(runs, killed):
 
 
 def test_probe_evaluate_report(mine):
-    probe = in_own_process(
-        *"probe whole --labels-per-class 5 --supervised-steps 20 --quiet".split(), cwd=mine
-    )
+    probe = ssl_nb(*"probe whole --labels-per-class 5 --supervised-steps 20 --quiet".split(), cwd=mine)
     assert probe.returncode == 0 and "50 labels, 500 test images" in probe.stdout, probe.stderr
     scored = ssl_nb("evaluate", "whole", cwd=mine)
     assert scored.returncode == 0 and "macro F1" in scored.stdout
@@ -476,8 +474,8 @@ def test_a_run_of_an_earlier_version_goes_on(mine):
     file.write_text(json.dumps(settings), encoding="utf-8")
     for words in (
         "probe whole --labels-per-class 5 --supervised-steps 5",
-        "finetune whole --labels-per-class 5 --steps 5 --no-pictures",
-        "semi whole --labels-per-class 2 --steps 5 --rounds 1 --no-pictures",
+        "finetune whole --labels-per-class 5 --steps 5 --stop fixed --no-pictures",
+        "semi whole --labels-per-class 2 --steps 5 --rounds 1 --no-pictures --no-baselines",
         "cluster whole --method scan --heads 2 --head-epochs 1 --no-pictures",
     ):
         done = ssl_nb(*words.split(), "--quiet", cwd=mine)
@@ -487,7 +485,7 @@ def test_a_run_of_an_earlier_version_goes_on(mine):
 def test_a_compiled_run_leaves_an_ordinary_encoder(tmp_path):
     if not shutil.which("g++") and not shutil.which("clang++"):
         pytest.skip("torch.compile needs a C++ compiler")
-    words = ["pretrain", "--preset", "digits", *TINY, "--epochs", "1"]
+    words = "pretrain --preset digits --encoder small_cnn --epochs 1 --n-images 600 --quiet".split()
     done = in_own_process(*words, "--compile", "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     plain = ssl_nb(*words, "--out", "plain", cwd=tmp_path)
@@ -501,7 +499,7 @@ def test_a_compiled_run_leaves_an_ordinary_encoder(tmp_path):
 
 
 def test_without_a_compiler_compile_is_refused_in_one_line(tmp_path):
-    words = ["pretrain", "--preset", "digits", *TINY, "--compile", "--out", "run"]
+    words = "pretrain --preset digits --encoder small_cnn --quiet --compile --out run".split()
     nothing = dict(CXX="/no/compiler", TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"))
     done = in_own_process(*words, cwd=tmp_path, **nothing)
     assert done.returncode == 2 and "run without --compile" in done.stderr and "Traceback" not in done.stderr
