@@ -56,7 +56,7 @@ def _features(h, least=2):
     if len(h) < least:
         raise SslNbError(f"{least} or more images are needed to compare them, not {len(h)}")
     if (h == h[0]).all():
-        raise SslNbError("all features are the same; the images are constant or the encoder has collapsed")
+        raise SslNbError("all features are the same; the images are all equal, or the encoder has collapsed")
     return h
 
 
