@@ -3,6 +3,9 @@
 A kill holds when the run that went on has the same weights and tables as one that was never killed, but for times. A
 damaged file holds when it is read, or refused in one line; see mutants.py. Each try is drawn from `--seed`, the kind
 and its number, so a failure is seen again by `--only KIND --number N`. It writes the record `trust`.
+
+All of it takes hours. With `--keep FOLDER` each kind is written down when it is done, with the commit that was tried,
+and the same command goes on with the next kind.
 """
 
 import argparse
@@ -74,6 +77,9 @@ def arguments():
     parser.add_argument("--only", choices=[*STAGES, *mutants.READERS], help="one kind; writes no record")
     parser.add_argument("--number", type=int, help="with --only: this try alone")
     parser.add_argument("--results", default="results", help="where the record goes [results]")
+    parser.add_argument(
+        "--keep", help="folder for what was found so far; the same command goes on from there"
+    )
     args = parser.parse_args()
     if args.kills < 1 or args.mutants < len(mutants.READERS) or args.seed < 0:
         parser.error(
@@ -189,45 +195,69 @@ def pretrained(home, python):
         sys.exit(done.stderr)
 
 
-def kill_all(stages, numbers, seed, home, python):
-    "{stage: [what is wrong, empty when it held]}, told as it goes"
-    if any(" whole " in STAGES[stage] for stage in stages):
+def kill_one(stage, numbers, seed, home, python):
+    "[what is wrong, empty when it held] of the kills of one stage"
+    if " whole " in STAGES[stage] and not Path(home, "pretrained").exists():
         pretrained(home, python)
-    found = {}
-    for stage in stages:
-        kills = Kills(stage, home, python, seed)
-        found[stage] = []
-        for number in numbers(stage):
-            wrong, after = kills.one(number)
-            found[stage].append(wrong)
-            if wrong:
-                tell(stage, number, seed, f"killed after {after:.2f} of {kills.seconds:.2f} s: {wrong}")
-        summary(stage, found[stage])
+    kills = Kills(stage, home, python, seed)
+    found = []
+    for number in numbers:
+        wrong, after = kills.one(number)
+        found.append(wrong)
+        if wrong:
+            tell(stage, number, seed, f"killed after {after:.2f} of {kills.seconds:.2f} s: {wrong}")
+    summary(stage, found)
     return found
 
 
 # --- damaged files
 
 
-def damage_all(names, numbers, seed, home):
-    "{reader: [what is wrong, empty when it held]}, told as it goes"
-    found = {}
-    for name in names:
-        folder = Path(home, name.replace(" ", "-"))
-        folder.mkdir()
-        tried = list(numbers(name))
-        said = mutants.outcomes(name, folder, tried, seed)
-        found[name] = ["" if s in ("read", "refused") else s for s in said]
-        for number, wrong in zip(tried, found[name]):
-            if wrong:
-                tell(name, number, seed, wrong)
-        summary(
-            name, found[name], f", {said.count('refused'):,} refused in a line, {said.count('read'):,} read"
-        )
+def damage_one(name, numbers, seed, home):
+    "[what is wrong, empty when it held] of the damaged files of one reader"
+    folder = Path(home, name.replace(" ", "-"))
+    folder.mkdir()
+    said = mutants.outcomes(name, folder, numbers, seed)
+    found = ["" if s in ("read", "refused") else s for s in said]
+    for number, wrong in zip(numbers, found):
+        if wrong:
+            tell(name, number, seed, wrong)
+    summary(name, found, f", {said.count('refused'):,} refused in a line, {said.count('read'):,} read")
     return found
 
 
 # --- what is said and written
+
+
+class Kept:
+    "What was found of each kind, in a folder, so that a try of hours can stop and go on; without one nothing is kept"
+
+    def __init__(self, folder, **asked):
+        self.folder, self.asked = folder and Path(folder), asked
+        self.seconds, self.commits = 0.0, set()
+
+    def found(self, kind, find):
+        "What `find(kind)` finds, or found before when it was asked the same"
+        from ssl_nb.core import read_json, write_json
+        from ssl_nb.runs import about
+
+        file = self.folder and self.folder / f"{kind.replace(' ', '-')}.json"
+        if file and file.is_file():
+            kept = read_json(file)
+            if kept["asked"] != self.asked:
+                sys.exit(
+                    f"{file} was asked {kept['asked']}, not {self.asked}; name another folder with --keep"
+                )
+        else:
+            start, known = time.monotonic(), about("cpu")
+            kept = dict(asked=self.asked, commit=known["commit"], dirty=known["dirty"], found=find(kind))
+            kept["seconds"] = time.monotonic() - start
+            if file:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_json(file, kept)
+        self.seconds += kept["seconds"]
+        self.commits.add(f"{kept['commit']}{' and changes' * bool(kept['dirty'])}")
+        return kept["found"]
 
 
 def tell(kind, number, seed, wrong):
@@ -242,7 +272,7 @@ def summary(kind, found, more=""):
     print(f"{kind}: {sum(not wrong for wrong in found):,} of {len(found):,} held{more}", flush=True)
 
 
-def write(args, kills, damaged, seconds):
+def write(args, kills, damaged, kept):
     "The record: tries and held of each kind"
     import torch
 
@@ -266,7 +296,7 @@ def write(args, kills, damaged, seconds):
             seeds=[args.seed],
             device=known["device"],
             threads=known["threads"],
-            seconds=[seconds],
+            seconds=[kept.seconds],
             versions=known["versions"],
             commit=known["commit"],
             dirty=known["dirty"],
@@ -274,6 +304,7 @@ def write(args, kills, damaged, seconds):
             metrics=counts,
             extra=dict(
                 date=known["date"],
+                tried_commits=sorted(kept.commits),
                 failures={k: sorted({w for w in v if w}) for k, v in kinds.items() if any(v)},
             ),
         ),
@@ -286,7 +317,7 @@ def main():
 
     args = arguments()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    start = time.monotonic()
+    kept = Kept(args.keep, kills=args.kills, mutants=args.mutants, seed=args.seed)
     stages = [args.only] * (args.only in STAGES) if args.only else list(STAGES)
     names = [args.only] * (args.only in mutants.READERS) if args.only else list(mutants.READERS)
     alone = [args.number] if args.number is not None else None
@@ -294,10 +325,13 @@ def main():
     n_mutants = lambda name: alone or range(args.mutants // len(mutants.READERS))
     with TemporaryDirectory() as home:
         os.environ["SSL_NB_CACHE"] = str(Path(home, "cache"))
-        damaged = damage_all(names, n_mutants, args.seed, home)
-        kills = kill_all(stages, n_kills, args.seed, home, WarmPython(sys.executable)) if stages else {}
+        find = lambda name: damage_one(name, list(n_mutants(name)), args.seed, home)
+        damaged = {name: kept.found(name, find) for name in names}
+        python = WarmPython(sys.executable) if stages else None
+        find = lambda stage: kill_one(stage, n_kills(stage), args.seed, home, python)
+        kills = {stage: kept.found(stage, find) for stage in stages}
     if not args.only:
-        print(f"record: {write(args, kills, damaged, time.monotonic() - start)}")
+        print(f"record: {write(args, kills, damaged, kept)}")
     return any(wrong for found in (kills, damaged) for v in found.values() for wrong in v)
 
 

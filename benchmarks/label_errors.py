@@ -247,7 +247,7 @@ def sources():
     "Where the settings of the peers come from"
     return dict(
         imagededup="https://idealo.github.io/imagededup/user_guide/finding_duplicates/",
-        cleanvision="https://cleanvision.readthedocs.io/en/latest/how_to_use_cleanvision.html",
+        cleanvision="https://cleanvision.readthedocs.io/en/latest/usage.html",
     )
 
 

@@ -767,8 +767,11 @@ class Views:
         self,
         transform,  # A `Transform`, any callable on a float batch, or a list with one for each view
         n_views: int = 2,  # >= 2
+        n_small: int = 0,  # How many of them, the last ones, are made smaller
+        small_size: int | None = None,  # To so many pixels a side
     ):
         self.transforms = list(transform) if isinstance(transform, (list, tuple)) else [transform] * n_views
+        self.n_small, self.small_size = n_small if small_size else 0, small_size
         if len(self.transforms) < 2:
             raise SslNbError("a contrastive loss compares views; use n_views = 2 or more")
 
@@ -778,12 +781,16 @@ class Views:
         ids: Tensor | None = None,  # (B,) what to call the images; 0..B-1 when left out
         gen=None,  # CPU generator
         rows: slice | None = None,  # Only the views of these images, as they are in the whole batch
-    ) -> tuple:  # views (V*B,C,H,W) float, ids (V*B,)
+    ) -> tuple:  # views (V*B,C,H,W) float, or a tuple of large and small ones; ids (V*B,)
         f = x.float() / 255 if x.dtype == torch.uint8 else x
         ids = torch.arange(len(x), device=x.device) if ids is None else ids
-        views = torch.cat([apply(t, f, gen, rows) for t in self.transforms])
-        ids = ids if rows is None else ids[rows]
-        return views, ids.repeat(len(self.transforms))
+        views = [apply(t, f, gen, rows) for t in self.transforms]
+        ids = (ids if rows is None else ids[rows]).repeat(len(views))
+        if not self.n_small:
+            return torch.cat(views), ids
+        small = torch.cat(views[-self.n_small :])
+        small = F.interpolate(small, size=(self.small_size,) * 2, mode='bilinear', antialias=True)
+        return (torch.cat(views[: -self.n_small]), small), ids
 
 # %% ../nbs/01_augment.ipynb #a671b23a
 def augmentation(

@@ -305,7 +305,7 @@ def load_classifier(
     make = lambda: _made(network, meta, weights)
     with reading(path, 'a classifier of ours'):
         check_fits(make, weights, path)
-    model = make()
+        model = make()
     fit_weights(model, weights, path)
     return model.eval()
 

@@ -397,6 +397,7 @@ def _live_signature(f):
     return params, more
 
 
+@functools.cache
 def _help_of(f):
     "The comments beside the parameters of a live function or class"
     try:
@@ -490,7 +491,8 @@ def _filled(registry, name):
         if mark in _text(path):
             source = _source(path)
             for node in source.defs.values():
-                for call in filter(None, (_register_call(d, name) for d in node.decorator_list)):
+                # decorators work from the last to the first
+                for call in filter(None, (_register_call(d, name) for d in node.decorator_list[::-1])):
                     _keep_entry(registry, source, node.name, call)
     return registry
 
@@ -798,6 +800,7 @@ def resolve(
         load_presets(settings)
     defaults = {n: (base or {}).get(n, p.default) for n, p in own.items() if not p.required}
     wanted = defaults | {k: v for k, v in named.items() if k in own} | given
+    named = _for_choices(named, own, defaults | named, wanted)
     options = option_params(own, wanted)
     _check_given(stage, given, own, options, wanted)
     defaults |= {n: (base or {}).get(n, p.default) for n, p in options.items() if not p.required}
@@ -809,6 +812,14 @@ def resolve(
         n: convert(values.get(n, p.default), p) for n, p in params.items() if n in values or not p.required
     }
     return out | dict(preset=preset, settings=settings)
+
+
+def _for_choices(named, own, meant, wanted):
+    "The settings of a preset without the options of what is not chosen any more"
+    for p in own.values():
+        if p.registry is not None and meant.get(p.name) != wanted.get(p.name):
+            named = {k: v for k, v in named.items() if k not in p.registry.options(meant[p.name])}
+    return named
 
 
 def _check_given(stage, given, own, options, wanted):

@@ -475,11 +475,12 @@ def _check_options(
     was: dict,  # State of an optimiser, from a file
     now: dict,  # That of a new one
 ):
-    "Refuse a rate, a decay and the like that is no number, or none that anybody takes"
+    "Refuse a rate, a decay and the like that is no number or none that anybody takes, and a switch that is no switch"
     number = (int, float, torch.Tensor)
     for old, new in zip(was['param_groups'], now['param_groups'], strict=True):
         for name in (k for k, v in new.items() if isinstance(v, number)):
-            if not isinstance(old[name], number) or not abs(old[name]) < 1e9:
+            one_is_a_switch = isinstance(old[name], bool) != isinstance(new[name], bool)
+            if not isinstance(old[name], number) or one_is_a_switch or not abs(old[name]) < 1e9:
                 raise ValueError(f'{name} of the optimiser is wrong')
 
 # %% ../nbs/training.ipynb #581714d3

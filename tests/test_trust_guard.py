@@ -170,6 +170,7 @@ def test_networks_that_were_damaged(tmp_path):
         dict(head=[16, 10**9, 2]),
         dict(head=["x"]),
         dict(head=16),
+        dict(head=[-1, 2]),
         dict(sharpness="much"),
     ],
 )
@@ -221,6 +222,11 @@ def test_checkpoints_that_were_damaged(tmp_path):
     ):
         torch.save(c | wrong, path)
         with pytest.raises(SslNbError, match="last.ckpt|its history"):
+            line(tmp_path, 3)
+    for option in (dict(momentum=True), dict(nesterov=1), dict(lr=1e12), dict(weight_decay=None)):
+        groups = [group | option for group in c["opt"]["param_groups"]]
+        torch.save(c | dict(opt=c["opt"] | dict(param_groups=groups)), path)
+        with pytest.raises(SslNbError, match=f"{[*option][0]} of the optimiser is wrong"):
             line(tmp_path, 3)
     torch.save([c], path)
     with pytest.raises(SslNbError, match="start over with --force"):

@@ -203,10 +203,9 @@ needs_fork = pytest.mark.skipif(not CAN_FORK, reason="a fork is safe on Linux on
 
 @needs_fork
 def test_damaged_files_are_read_or_refused_in_a_line(faults, tmp_path):
-    found = faults.damage_all(faults.mutants.READERS, lambda name: range(40), 1, tmp_path)
-    assert len(found) == 11 and {name: set(said) for name, said in found.items()} == dict.fromkeys(
-        found, {""}
-    )
+    assert len(faults.mutants.READERS) == 11
+    for name in faults.mutants.READERS:
+        assert set(faults.damage_one(name, list(range(40)), 1, tmp_path)) == {""}, name
 
 
 @needs_fork
@@ -245,12 +244,14 @@ def test_a_reader_that_does_not_end_is_stopped(faults, tmp_path, monkeypatch):
 @needs_fork
 def test_a_killed_stage_goes_on_to_the_same_end(faults, tmp_path):
     python = warm_python(sys.executable)
-    assert faults.kill_all(["pretrain"], lambda stage: [0], 1, tmp_path, python) == {"pretrain": [""]}
+    assert faults.kill_one("pretrain", [0], 1, tmp_path, python) == [""]
 
 
 def test_the_record_counts_tries_and_what_held(faults, tmp_path):
     args = Namespace(kills=2, mutants=3, seed=7, results=tmp_path)
-    faults.write(args, {"demo": ["", "not equal: a"]}, {"IDX": ["", "", ""]}, 1.5)
+    kept = faults.Kept(tmp_path / "kept", kills=2, mutants=3, seed=7)
+    kills = {"demo": kept.found("demo", lambda kind: ["", "not equal: a"])}
+    faults.write(args, kills, {"IDX": kept.found("IDX", lambda kind: ["", "", ""])}, kept)
     found = read_record("trust", tmp_path)
     assert found["metrics"] == {
         "kill: demo, tries": [2],
@@ -260,6 +261,19 @@ def test_the_record_counts_tries_and_what_held(faults, tmp_path):
     }
     assert found["extra"]["failures"] == {"kill: demo": ["not equal: a"]}
     assert found["command"] == "python benchmarks/faults.py --kills 2 --mutants 3 --seed 7"
+
+
+def test_what_was_found_is_kept_for_the_same_question(faults, tmp_path):
+    tried = []
+    find = lambda kind: tried.append(kind) or ["", "not equal: a"]
+    for _ in range(2):
+        kept = faults.Kept(tmp_path, kills=2, mutants=3, seed=7)
+        assert kept.found("label curve", find) == ["", "not equal: a"]
+    assert tried == ["label curve"] and kept.seconds > 0 and len(kept.commits) == 1
+    with pytest.raises(SystemExit, match="name another folder with --keep"):
+        faults.Kept(tmp_path, kills=2, mutants=3, seed=8).found("label curve", find)
+    faults.Kept(None, kills=2).found("label curve", find)
+    assert len(tried) == 2
 
 
 def test_differences_are_seen_and_times_are_not(faults, tmp_path):
