@@ -1028,6 +1028,8 @@ def _check(
 
 def _say_checked(c, most=5):
     "The first of each kind of suspect, and how many there are"
+    from ssl_nb.data import _counted
+
     name = lambda i: shown(c.names[i])
     if c.wrong is None:
         print(f'{len(c.names):,} images without labels')
@@ -1037,10 +1039,12 @@ def _say_checked(c, most=5):
         rows = [row for row in zip(*c.wrong) if row[3]]
         for i, score, other, _ in rows[:most]:
             print(f'  {name(i)}: {shown(c.labels[i])}, looks like {shown(other)} ({score:.2f})')
-    print(f'{len(c.groups):,} groups of near-duplicates with {sum(map(len, c.groups)):,} images')
+    print(
+        f"{_counted(len(c.groups), 'group')} of near-duplicates, {_counted(sum(map(len, c.groups)), 'image')}"
+    )
     for group in c.groups[:most]:
         print(f"  {' = '.join(map(name, group[:3]))}{' = ...' * (len(group) > 3)}")
-    print(f'{len(c.odd):,} images lie far from all others')
+    print(f"{_counted(len(c.odd), 'image')} far from all others")
     for i in c.odd[:most]:
         print(f'  {name(i)} ({c.factors[i]:.2f})')
 

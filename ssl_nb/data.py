@@ -987,9 +987,7 @@ def _read_csv(path):
         raise SslNbError(f"cannot read {path}: {e}") from None
     head = [n.strip().lower() for n in lines[0][1]] if lines else []
     if len(lines) < 2 or not {'file', 'label'} <= {*head}:
-        wanted = 'a first line with the columns file,label and then a line for each image'
-        began = shown(text.strip().split('\n')[0].strip()[:60])
-        raise SslNbError(f"{path} should have {wanted}; it begins with '{began}'")
+        raise SslNbError(f"{path} {_no_labels(text, head)}")
     out = {}
     for n, row in lines[1:]:
         if any(v.strip() for v in row[len(head) :]):
@@ -1005,6 +1003,15 @@ def _read_csv(path):
     return _without_points(out)
 
 # %% ../nbs/00_data.ipynb #5850f51b
+def _no_labels(text, head):
+    "What is wrong with a file that has no labels"
+    if {'file', 'label'} <= {*head}:
+        return 'names no image yet: below its first line there should be a line for each'
+    began = shown(text.strip().split('\n')[0].strip()[:60])
+    wanted = 'a first line with the columns file,label and then a line for each image'
+    return f"should have {wanted}; it begins with '{began}'"
+
+
 def _csv_line(row, where):
     "(file, (label or None, split or None)) of a line of a labels CSV"
     file, label, part = ((row.get(k) or '').strip() for k in ('file', 'label', 'split'))

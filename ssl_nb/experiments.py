@@ -1039,6 +1039,12 @@ def _seconds(work, seed):
     return round(sum(read_json(p / 'metrics.json')['seconds'] for p in mine), 1)
 
 
+def _made_with(work, seed):
+    "Device and commit of the runs of a seed; all of them, where variants were run in different places"
+    mine = [read_settings(p) for (s, _, _), p in work.folders.items() if s == seed]
+    return {k: ' and '.join(dict.fromkeys(str(found[k]) for found in mine)) for k in ('device', 'commit')}
+
+
 def _extra(work, seeds):
     "`extra` of the record, without what every record has there"
     wanted = work.e.extra if isinstance(work.e.extra, dict) else dict.fromkeys(work.e.extra)
@@ -1075,7 +1081,7 @@ def _about(work):
 def record_of(work: Work, seeds) -> dict:
     "The record of finished seeds"
     e, runs = work.e, [runs_of(work, s) for s in seeds]
-    main = [read_settings(list(of.values())[-1]) for of in runs]
+    main = [read_settings(list(of.values())[-1]) | _made_with(work, s) for s, of in zip(seeds, runs)]
     pick = lambda k: main[0][k] if all(x[k] == main[0][k] for x in main) else [x[k] for x in main]
     asked = ', '.join(f'{k} = {v}' for k, v in work.asked.items())
     fewer = f' --seeds {len(seeds)}' if len(seeds) != e.seeds else ''

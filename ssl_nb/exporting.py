@@ -29,14 +29,18 @@ def _table(run, data, bad_files):
     enc = load_encoder(getattr(run, 'path', run), getattr(run, 'body', None))
     if isinstance(data, (str, Path)) and Path(data).exists():
         return enc, *_files_table(Path(data), enc.size, enc.channels, bad_files)
-    d = load_data(data, enc.size, bad_files)
+    return enc, *_parts_table(load_data(data, enc.size, bad_files))
+
+
+def _parts_table(d):
+    "(names, labels or None, (N,C,H,W) uint8) of all parts of a data set"
     parts = d.parts.values()
     names = [name for part in image_names(d).values() for name in part]
     labels = None
     if d.train.y is not None:
         numbers = [c for p in parts for c in (p.y.tolist() if p.y is not None else [-1] * len(p))]
         labels = [d.classes[c] if c >= 0 else '' for c in numbers]
-    return enc, names, labels, torch.cat([p.x for p in parts])
+    return names, labels, torch.cat([p.x for p in parts])
 
 
 def _files_table(source, size, channels, bad_files):

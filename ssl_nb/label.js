@@ -219,7 +219,7 @@ class Session {
     if (!saved || saved.version !== 1 || saved.n !== this.n) return false
     this.restore({
       classes: saved.classes.map(String),
-      grouping: saved.grouping,
+      grouping: Math.min(saved.grouping, this.groupings.length - 1),
       label: numbers(saved.label, Int16Array),
       by: numbers(saved.by, Uint8Array),
       mark: numbers(saved.mark, Uint8Array),
@@ -660,10 +660,13 @@ class Pictures {
 // --- the page
 
 class App {
+  static made = 0
+
   constructor(root, payload, host) {
     this.root = root
     this.payload = payload
     this.host = host
+    this.number = App.made++
     root.classList.add('ssl-nb-label')
     this.session = new Session(payload, host)
     this.back = this.session.load(host.load())
@@ -753,8 +756,8 @@ class App {
       el('p', { text: this.provenance() }),
       el('p', {
         text:
-          `This file holds all ${count(payload.names.length, 'picture')}: whoever you send it to can see them. ` +
-          'Your labels stay in this browser until you export them.',
+          `${this.host.holds} all ${count(payload.names.length, 'picture')}: whoever you send it to can see them. ` +
+          this.host.keeps,
       }),
     )
     this.root.replaceChildren(head, this.banner, this.classList, this.panel, this.foot, this.status)
@@ -765,8 +768,9 @@ class App {
     this.root.addEventListener('pointerdown', event => this.dragStart(event))
   }
 
+  /** An id of this page's own: a notebook may show many. */
   id(name) {
-    return `ssl-nb-${name}`
+    return `ssl-nb-${this.number}-${name}`
   }
 
   provenance() {
@@ -1436,7 +1440,7 @@ class App {
         ),
         el('p', {
           class: 'soft',
-          text: 'Everything is saved in this browser after every action. ' + this.provenance(),
+          text: `Everything is saved after every action. ${this.host.keeps} ${this.provenance()}`,
         }),
       ],
       [button('Close', () => node.closeIt(), { class: 'primary', autofocus: true })],
@@ -2773,6 +2777,8 @@ function inside([x, y], polygon) {
 
 // --- where it stands: a page of its own, or a notebook
 
+const DARK = matchMedia('(prefers-color-scheme: dark)')
+
 /** Draw the page into an element; returns the `App`. */
 export function mount(root, payload, host) {
   return new App(root, payload, host)
@@ -2783,6 +2789,8 @@ export function pageHost(payload) {
   const name = `ssl_nb label ${payload.key}`
   return {
     keys: document,
+    holds: 'This file holds',
+    keeps: 'Your labels stay in this browser until you export them.',
     top: () => scrollTo(0, 0),
     load: () => {
       try {
@@ -2810,6 +2818,9 @@ export function pageHost(payload) {
 
 /** The page itself: it takes over what another window did, and asks before unsaved labels are left. */
 export function startPage(root, payload) {
+  const look = () => root.classList.toggle('dark', DARK.matches)
+  look()
+  DARK.addEventListener('change', look)
   const host = pageHost(payload),
     app = mount(root, payload, host)
   host.onElsewhere(saved => {
@@ -2826,29 +2837,17 @@ export function startPage(root, payload) {
   return app
 }
 
-/** The same in a notebook, for anywidget: the state lives in Python. */
+/** The same in a notebook, for anywidget: the state lives in Python, and the browser keeps a copy for a new kernel. */
 function render({ model, el: node }) {
   const root = document.createElement('div')
   root.tabIndex = -1
   root.classList.add('embedded')
   node.append(root)
-  const host = {
-    keys: root,
-    top: () => {},
-    load: () => {
-      try {
-        return JSON.parse(model.get('state') || 'null')
-      } catch {
-        return null
-      }
-    },
-    save: state => {
-      model.set('state', JSON.stringify(state))
-      model.save_changes()
-      return ''
-    },
-  }
-  const app = mount(root, JSON.parse(model.get('payload')), host)
+  const payload = JSON.parse(model.get('payload'))
+  const host = notebookHost(root, model, pageHost(payload))
+  const app = mount(root, payload, host)
+  const stop = [keepKeys(root), followTheme(root)]
+  if (app.back && !model.get('state')) app.session.save()
   const fromPython = () => {
     const saved = host.load()
     if (
@@ -2863,7 +2862,69 @@ function render({ model, el: node }) {
   model.on('change:state', fromPython)
   return () => {
     model.off('change:state', fromPython)
+    for (const end of stop) end()
     app.close()
+  }
+}
+
+/** What a page in a notebook keeps its labels in: the model, whose other end is in Python. */
+function notebookHost(root, model, browser) {
+  return {
+    keys: root,
+    holds: 'This cell holds',
+    keeps: 'Your labels are in Python at once, as the labels of the Labeller.',
+    top: () => root.querySelector('.panel').scrollTo(0, 0),
+    load: () => {
+      try {
+        return JSON.parse(model.get('state') || 'null') ?? browser.load()
+      } catch {
+        return null
+      }
+    },
+    save: state => {
+      model.set('state', JSON.stringify(state))
+      model.save_changes()
+      browser.save(state)
+      return ''
+    },
+  }
+}
+
+/** Keys are the page's while it has the focus: else a key of the notebook's own might delete a cell. */
+function keepKeys(root) {
+  root.setAttribute('data-lm-suppress-shortcuts', 'true') // JupyterLab looks for this before it takes a key
+  root.addEventListener('keydown', event => {
+    if (event.defaultPrevented || !(event.ctrlKey || event.metaKey || event.altKey)) event.stopPropagation()
+  })
+  let gone = false
+  const stay = () =>
+    setTimeout(() => {
+      const at = root.getRootNode().activeElement
+      if (!gone && root.isConnected && (!at || at === document.body)) root.focus({ preventScroll: true })
+    })
+  for (const what of ['keydown', 'click']) root.addEventListener(what, stay, true)
+  return () => (gone = true)
+}
+
+/** Whether what lies behind an element is dark, in whatever program shows the notebook. */
+function darkBehind(node) {
+  for (let at = node; at; at = at.parentElement) {
+    const [r, g, b, a = 1] = (getComputedStyle(at).backgroundColor.match(/[\d.]+/g) ?? [0, 0, 0, 0]).map(Number)
+    if (a > 0.5) return r + g + b < 384
+  }
+  return DARK.matches
+}
+
+/** Light or dark as the notebook is, also when its theme changes. */
+function followTheme(root) {
+  const look = () => root.classList.toggle('dark', darkBehind(root.parentElement))
+  const seen = new MutationObserver(look)
+  for (const node of [document.documentElement, document.body]) seen.observe(node, { attributes: true })
+  const placed = new ResizeObserver(look)
+  placed.observe(root)
+  return () => {
+    seen.disconnect()
+    placed.disconnect()
   }
 }
 

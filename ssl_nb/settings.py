@@ -180,7 +180,7 @@ def convert(
     "`value` as the type of `p`, in its range and among its choices, or a clear error"
     if p.folder and isinstance(value, (str, Path)):
         value = at_home(value)
-    if isinstance(value, str) and value.strip().lower() == 'none' and p.default is None:
+    if isinstance(value, str) and value.strip().lower() == 'none' and p.default is None and not p.required:
         if not (p.folder and Path(value).exists()):
             return None
     out = _from_text(value.strip(), p) if isinstance(value, str) else _from_object(value, p)
@@ -397,6 +397,7 @@ def _live_signature(f):
     return params, more
 
 
+@functools.cache
 def _help_of(f):
     "The comments beside the parameters of a live function or class"
     try:

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from .classifier import predict
-from .core import SslNbError, hold, let_go, progress, shown, unknown, write_csv
-from .data import _files_in, _table_name
+from .core import SslNbError, hold, let_go, progress, read_json, shown, unknown, write_csv
+from .data import _counted, _files_in, _table_name
 from .label_files import labels_for
 from .runs import check_writable
 from .stages import Run
@@ -223,6 +223,11 @@ def _copy(file, to):
         with open(half, 'rb+') as f:
             os.fsync(f.fileno())
         _give_name(half, to)
+    except OSError as e:
+        if e.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # the full disk is the one that is written to
+        raise OSError(e.errno, e.strerror, to) from None
     finally:
         with suppress(FileNotFoundError):
             os.unlink(half)
@@ -333,7 +338,8 @@ def _sorted_lines(r):
         yield f"{done:,} of {len(r.plan):,} files put back"
     else:
         n = len(r.plan) if not r.states else done
-        yield f"{n:,} files {'would be ' * (not r.states)}{verbs[r.how]} into {len(folders):,} folders"
+        verb = f"{'would be ' * (not r.states)}{verbs[r.how]}"
+        yield f"{_counted(n, 'file')} {verb} into {_counted(len(folders), 'folder')}"
         for name, moves in sorted(folders.items()):
             yield f"{shown(name):24} {len(moves):7,}   such as {shown(os.path.basename(moves[0].to))}"
     for m, why in r.troubles[:10]:
@@ -486,9 +492,18 @@ def check_sort(folder, out, how, doubtful):
     here, there = Path(folder).resolve(), Path(out).resolve()
     if here == there or here in there.parents or there in here.parents:
         raise SslNbError(f"{shown(out)} and {shown(folder)} lie in one another; sort into a folder beside it")
+    if any(_is_run(p) for p in (there, *there.parents)):
+        raise SslNbError(f"{shown(out)} is a run folder or lies in one; sort into a folder beside it")
     if Path(out).exists() and not Path(out).is_dir():
         raise SslNbError(f"{shown(out)} is a file; name a folder to sort into")
     check_writable(out, 'choose another --out')
+
+
+def _is_run(folder):
+    "Whether a folder is one of our runs"
+    with suppress(SslNbError, OSError, TypeError):
+        return {'stage', 'format_version'} <= {*read_json(folder / 'settings.json')}
+    return False
 
 
 def _answered(answers, folder, labels):

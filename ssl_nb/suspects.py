@@ -21,12 +21,12 @@ from torch import Tensor
 from .core import SslNbError, pick_device, shown, write_csv
 from .data import class_numbers
 from .encoders import feature_matrix, features, nearest_neighbours
-from .exporting import _table
+from .exporting import _parts_table, _table
 from .label_files import labels_for
 from .probing import LinearProbe
 from .semisupervised import whiten
 from .settings import Count, Natural
-from .stages import Run, data_name, load_run
+from .stages import Run, data_name, load_encoder, load_run
 
 # %% ../nbs/suspects.ipynb #b57ed879
 def out_of_fold(
@@ -56,7 +56,7 @@ def _features(h, least=2):
     if len(h) < least:
         raise SslNbError(f"{least} or more images are needed to compare them, not {len(h)}")
     if (h == h[0]).all():
-        raise SslNbError("all features are the same; the images are constant or the encoder has collapsed")
+        raise SslNbError("all features are the same; the images are all equal, or the encoder has collapsed")
     return h
 
 
@@ -321,10 +321,10 @@ def check_images(
     quiet: bool = True,  # No progress bar
 ) -> Checked:
     "Wrong labels, near-duplicates and outliers of the images of a run"
-    images = _images_of(run, data)
-    encoder, names, known, x = _table(run, images, bad_files)
+    run = run if isinstance(run, Run) or Path(run).is_file() else load_run(run)
+    encoder, names, known, x = _own_table(run) if data is None else _table(run, data, bad_files)
     if labels is not None:
-        known = _labels_by_name(labels, names, shown(data_name(images) or 'the images'))
+        known = _labels_by_name(labels, names, run, data)
     elif known:
         known = [c or None for c in known]
     h = features(encoder.to(pick_device(device)), x, quiet=quiet)
@@ -335,21 +335,18 @@ def check_images(
     return checked
 
 # %% ../nbs/suspects.ipynb #cc0675b0
-def _images_of(run, data):
-    "What was named, or the images that a run was made from"
-    if data is not None:
-        return data
-    if not isinstance(run, Run) and Path(run).is_file():
+def _own_table(run):
+    "(encoder, names, labels or None, (N,C,H,W) uint8) of the images that a run was made from, and of no others"
+    if not isinstance(run, Run):
         raise SslNbError("a model file does not say which images to check; name them with --data")
-    run = run if isinstance(run, Run) else load_run(run)
-    if run.settings['data'] is None:
-        raise SslNbError(f"{run.path} was pretrained on images that only lived in Python; pass them as data=")
-    return run.settings['data']
+    return load_encoder(run.path, run.body), *_parts_table(run.data())
 
 
-def _labels_by_name(labels, names, data):
+def _labels_by_name(labels, names, run, data):
     "The classes (N,) that a file of labels gives, None where it gives none"
-    found = labels_for(labels, names, data)
+    named = run.settings['data'] if data is None else data_name(data)
+    home = run.home(data) if isinstance(run, Run) else None
+    found = labels_for(labels, names, shown(named or 'the images'), home)
     return [found.get(i, (None, None))[0] for i in range(len(names))]
 
 

@@ -4,8 +4,10 @@ import functools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import venv
 import zipfile
 from contextlib import ExitStack
@@ -20,6 +22,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 COLAB = ["ipython", "tensorboard"]
 NOT_SOURCE = {".git", ".venv", ".whl", "runs", "build", "dist", "_docs", "_proc", "_proc_site", "__pycache__"}
+OURS = [f"ssl_nb.{path.stem}" for path in sorted((ROOT / "ssl_nb").glob("[!_]*.py"))]
 CAN_FORK = sys.platform == "linux"  # elsewhere a fork of what has threads is not safe
 sys.path.insert(0, str(ROOT / "tools"))
 sys.path.append(str(ROOT / "benchmarks"))  # behind all others, as its scripts have common names
@@ -61,8 +64,10 @@ class WarmPython:
     "A Python that forks a child for each job, when all that is slow to import has been imported; see warm.py"
 
     def __init__(self, python):
+        # a notebook has to import what it needs; commands are spared our modules too
+        ours = OURS if python == sys.executable else []
         self.process = subprocess.Popen(
-            [python, ROOT / "tests" / "warm.py"],
+            [python, ROOT / "tests" / "warm.py", *ours],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=surroundings(),
@@ -70,16 +75,59 @@ class WarmPython:
         )
         assert self.process.stdout.readline() == "ready\n", "warm.py did not start"
 
+    def ask(self, question):
+        "The answer to one line"
+        print(json.dumps(question), file=self.process.stdin, flush=True)
+        return json.loads(self.process.stdout.readline())
+
+    def start(self, kind, argv, cwd, **environment):
+        "Start a job of one `kind`; returns it as a process that runs"
+        return Forked(
+            self, dict(kind=kind, argv=[*map(str, argv)], cwd=str(cwd), env=surroundings(**environment))
+        )
+
     def run(self, kind, argv, cwd, **environment):
         "Run a job of one `kind`; returns it as a finished process with its output as text"
-        with TemporaryDirectory() as folder:
-            out, err = Path(folder, "out"), Path(folder, "err")
-            job = dict(kind=kind, argv=[*map(str, argv)], cwd=str(cwd), env=surroundings(**environment))
-            print(json.dumps(job | dict(out=str(out), err=str(err))), file=self.process.stdin, flush=True)
-            status = int(self.process.stdout.readline())
-            return subprocess.CompletedProcess(
-                argv, status, *(file.read_text("utf-8") for file in (out, err))
-            )
+        process = self.start(kind, argv, cwd, **environment)
+        process.wait()
+        return subprocess.CompletedProcess(argv, process.returncode, *process.communicate())
+
+
+class Forked:
+    "A process that a warm Python has forked, with what tests ask of one of `subprocess`"
+
+    def __init__(self, python, job):
+        self.python, self.returncode, self.folder = python, None, TemporaryDirectory()
+        self.files = [Path(self.folder.name, name) for name in ("out", "err")]
+        self.pid = python.ask(job | dict(zip(("out", "err"), map(str, self.files))))
+
+    def wait(self):
+        "Wait for its end; returns its exit status"
+        if self.returncode is None:
+            self.returncode = self.python.ask(dict(child=self.pid, wait=True))
+        return self.returncode
+
+    def poll(self):
+        "Its exit status, None while it runs"
+        if self.returncode is None:
+            self.returncode = self.python.ask(dict(child=self.pid, wait=False))
+        return self.returncode
+
+    def communicate(self, timeout=120):
+        "What it wrote to its output and as errors, when it has ended"
+        limit = time.monotonic() + timeout
+        while self.poll() is None:
+            assert time.monotonic() < limit, "it did not end"
+            time.sleep(0.01)
+        return tuple(file.read_text("utf-8") for file in self.files)
+
+    def send_signal(self, number):
+        "Send it a signal"
+        os.kill(self.pid, number)
+
+    def kill(self):
+        "End it at once"
+        self.send_signal(signal.SIGKILL)
 
 
 warm_python = functools.cache(
@@ -99,6 +147,29 @@ def code(text, *words, cwd, **environment):
     if not CAN_FORK:
         return run("python", "-c", text, *words, cwd=cwd, **environment)
     return warm_python(sys.executable).run("code", ["-c", text, *words], cwd, **environment)
+
+
+def start(*words, cwd, **environment):
+    "Start the command `ssl_nb` in a forked process, which heeds Ctrl-C; returns the process"
+    if CAN_FORK:
+        return warm_python(sys.executable).start("command", ["ssl_nb", *words], cwd, **environment)
+    return in_background(Path(sys.executable).with_name("ssl_nb"), *words, cwd=cwd, **environment)
+
+
+def start_code(text, *words, cwd, **environment):
+    "Start Python code in a forked process; returns the process"
+    if CAN_FORK:
+        return warm_python(sys.executable).start("code", ["-c", text, *words], cwd, **environment)
+    return in_background(sys.executable, "-c", text, *words, cwd=cwd, **environment)
+
+
+def in_background(*words, cwd, **environment):
+    "Start a process of its own, which heeds Ctrl-C also if the tests run in the background"
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        words, cwd=cwd, env=surroundings(**environment), text=True, preexec_fn=heed, **pipes
+    )
 
 
 def copy_tree(folder):
@@ -217,7 +288,7 @@ def digits():
     return (found.images * 15.9).astype("uint8"), found.target
 
 
-TINY = ["--epochs", "3", "--batch-size", "256", "--seed", "1", "--quiet"]
+TINY = "--encoder resnet_small --width 4 --epochs 3 --batch-size 256 --seed 1 --quiet".split()
 
 
 @pytest.fixture(scope="session")
@@ -245,6 +316,7 @@ LONGEST = [
     "[few_labels.ipynb]",
     "[own_code.ipynb]",
     "[start.ipynb]",
+    "test_the_widget_in_jupyterlab",
     "test_a_killed_reproduce",
     "test_few_labels_and_predictions",
     "test_clusters_of_a_flat_folder",

@@ -10,17 +10,14 @@ import pickle
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import TINY, code, digits, run
+from conftest import TINY, code, digits, run, start, start_code
 from conftest import command as ssl_nb
 
 
@@ -180,16 +177,7 @@ def test_the_same_seed_gives_the_same_run(runs):
 
 def start_and_wait_for(file, *words, cwd):
     "Start a command and return its process once `file` is there"
-    heed = partial(
-        signal.signal, signal.SIGINT, signal.SIG_DFL
-    )  # a test run in the background would hand down that Ctrl-C is ignored
-    process = subprocess.Popen(
-        [Path(sys.executable).with_name("ssl_nb"), *words],
-        cwd=cwd,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=heed,
-    )
+    process = start(*words, cwd=cwd)
     limit = time.monotonic() + 120
     while not file.exists():
         assert process.poll() is None and time.monotonic() < limit, "it ended before it could be interrupted"
@@ -265,9 +253,7 @@ def test_a_malicious_checkpoint_is_not_run(runs, killed):
 
 
 def test_probe_evaluate_report(mine):
-    probe = in_own_process(
-        *"probe whole --labels-per-class 5 --supervised-steps 20 --quiet".split(), cwd=mine
-    )
+    probe = ssl_nb(*"probe whole --labels-per-class 5 --supervised-steps 20 --quiet".split(), cwd=mine)
     assert probe.returncode == 0 and "50 labels, 500 test images" in probe.stdout, probe.stderr
     scored = ssl_nb("evaluate", "whole", cwd=mine)
     assert scored.returncode == 0 and "macro F1" in scored.stdout
@@ -391,7 +377,7 @@ TWIN = """
 import sys
 from ssl_nb.experiments import reproduce
 out, results = sys.argv[1:]
-brief = dict(epochs=3, supervised_steps=5, labels_per_class=5)
+brief = dict(epochs=3, supervised_steps=5, labels_per_class=5, n_images=400, pictures=False)
 reproduce("mnist-linear", 2, out, results, quiet=True, data="digits", image_size=16, batch_size=128, **brief)
 """
 
@@ -405,8 +391,7 @@ def timeless(folder):
 
 def kill_in_second_seed(folder):
     "Start the twin in `folder` and kill it when its first seed is done and the second has begun"
-    words = [sys.executable, "-c", TWIN, "killed", "r-killed"]
-    process = subprocess.Popen(words, cwd=folder, stderr=subprocess.DEVNULL)
+    process = start_code(TWIN, "killed", "r-killed", cwd=folder)
     limit = time.monotonic() + 180
     while not (folder / "killed" / "mnist" / "seed-1" / "last.ckpt").exists():
         assert process.poll() is None and time.monotonic() < limit, "it ended before it could be killed"
@@ -489,8 +474,8 @@ def test_a_run_of_an_earlier_version_goes_on(mine):
     file.write_text(json.dumps(settings), encoding="utf-8")
     for words in (
         "probe whole --labels-per-class 5 --supervised-steps 5",
-        "finetune whole --labels-per-class 5 --steps 5 --no-pictures",
-        "semi whole --labels-per-class 2 --steps 5 --rounds 1 --no-pictures",
+        "finetune whole --labels-per-class 5 --steps 5 --stop fixed --no-pictures",
+        "semi whole --labels-per-class 2 --steps 5 --rounds 1 --no-pictures --no-baselines",
         "cluster whole --method scan --heads 2 --head-epochs 1 --no-pictures",
     ):
         done = ssl_nb(*words.split(), "--quiet", cwd=mine)
@@ -500,7 +485,7 @@ def test_a_run_of_an_earlier_version_goes_on(mine):
 def test_a_compiled_run_leaves_an_ordinary_encoder(tmp_path):
     if not shutil.which("g++") and not shutil.which("clang++"):
         pytest.skip("torch.compile needs a C++ compiler")
-    words = ["pretrain", "--preset", "digits", *TINY, "--epochs", "1"]
+    words = "pretrain --preset digits --encoder small_cnn --epochs 1 --n-images 600 --quiet".split()
     done = in_own_process(*words, "--compile", "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     plain = ssl_nb(*words, "--out", "plain", cwd=tmp_path)
@@ -514,7 +499,7 @@ def test_a_compiled_run_leaves_an_ordinary_encoder(tmp_path):
 
 
 def test_without_a_compiler_compile_is_refused_in_one_line(tmp_path):
-    words = ["pretrain", "--preset", "digits", *TINY, "--compile", "--out", "run"]
+    words = "pretrain --preset digits --encoder small_cnn --quiet --compile --out run".split()
     nothing = dict(CXX="/no/compiler", TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"))
     done = in_own_process(*words, cwd=tmp_path, **nothing)
     assert done.returncode == 2 and "run without --compile" in done.stderr and "Traceback" not in done.stderr

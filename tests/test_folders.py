@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import struct
-import subprocess
-import sys
 import time
 import zlib
 from pathlib import Path
@@ -15,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import command, digits, run
+from conftest import command, digits, run, start_code
 
 BRIEF = ["--epochs", "2", "--batch-size", "32", "--image-size", "16", "--quiet"]
 
@@ -369,15 +367,7 @@ def large(tmp_path):
 
 def start(large):
     "A process that loads the folder"
-    environment = os.environ | dict(SSL_NB_CACHE=str(large / "cache"))
-    return subprocess.Popen(
-        [sys.executable, "-c", LOAD, "photos"],
-        cwd=large,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return start_code(LOAD, "photos", cwd=large, SSL_NB_CACHE=str(large / "cache"))
 
 
 def kept(large):

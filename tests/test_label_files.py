@@ -155,6 +155,12 @@ def test_what_is_no_labels(pile, labels, why):
 # --- what is labelled from then on
 
 
+def test_a_file_that_names_nothing_yet(tmp_path):
+    (tmp_path / 'labels.csv').write_text('file,label\n')
+    with pytest.raises(SslNbError, match='names no image yet'):
+        label_rows(tmp_path / 'labels.csv')
+
+
 def test_an_empty_label_is_none(pile):
     said = {f's{i}.png': 'ab'[i % 2] for i in range(20)} | {'s20.png': '', 's21.png': None}
     d = with_labels(load_data(pile), said)

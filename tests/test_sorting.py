@@ -325,11 +325,15 @@ def test_what_is_no_table(tmp_path):
         (dict(out='pile/sorted'), 'lie in one another'),
         (dict(out='.'), 'lie in one another'),
         (dict(out='a-file'), 'is a file'),
+        (dict(out='a-run'), 'is a run folder'),
+        (dict(out='a-run/sorted'), 'lies in one'),
     ],
 )
 def test_what_is_refused_before_anything(files, change, why, monkeypatch):
     monkeypatch.chdir(files)
     Path('a-file').write_text('')
+    Path('a-run').mkdir()
+    Path('a-run/settings.json').write_text('{"stage": "pretrain", "format_version": 1}')
     given = dict(run='none', folder='pile', out='sorted') | change
     with pytest.raises(SslNbError, match=why):
         sort_files(**given)

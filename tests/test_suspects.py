@@ -7,9 +7,12 @@ import re
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from conftest import ROOT, code, command, digits
 from ssl_nb.core import SslNbError
+from ssl_nb.data import image_names
+from ssl_nb.stages import load_run
 from ssl_nb.suspects import (
     Checked,
     WrongLabels,
@@ -258,3 +261,22 @@ def test_record_holds_what_was_asked():
         assert mean[f"precision@{name}-copies"] >= 0.95 and mean[f"recall@{name}-copies"] >= 0.95
         assert f"imagededup_recall@{name}-copies" in mean and f"cleanvision_recall@{name}-copies" in mean
     assert not record["dirty"] and record["deviation"] is None
+
+
+def test_checking_a_part_checks_no_more(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x, y = digits()
+    for i in range(60):
+        file = tmp_path / "pile" / f"{y[i]}" / f"{i}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(x[i]).save(file)
+    part = ["--data", "pile", "--n-images", "24", "--image-size", "8", "--batch-size", "12", "--epochs", "1"]
+    assert command("pretrain", *part, "--out", "run", "--quiet", cwd=tmp_path).returncode == 0
+    done = command("check", "run", "--quiet", cwd=tmp_path)
+    d = load_run(tmp_path / "run").data()
+    n = sum(map(len, d.parts.values()))
+    assert done.returncode == 0 and n < 60 and f"of {n} labels are doubtful" in done.stdout, done.stderr
+    named = [f"{f},{f[0]}" for f in image_names(d)["train"]]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *named]))
+    done = command("check", "run", "--labels", "labels.csv", "--quiet", cwd=tmp_path)
+    assert f"of {len(named)} labels are doubtful" in done.stdout, done.stderr

@@ -3,16 +3,12 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from functools import partial
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from conftest import TINY, code, digits, run
+from conftest import TINY, code, digits, run, start
 from conftest import command as ssl_nb
 
 PRETRAIN = ["pretrain", "--preset", "digits", *TINY]
@@ -39,18 +35,6 @@ def is_one_line(done, *says):
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert all(what in done.stderr for what in says), done.stderr
     return True
-
-
-def start(*words, cwd):
-    "Start the command in a process of its own, which heeds Ctrl-C"
-    return subprocess.Popen(
-        [Path(sys.executable).with_name("ssl_nb"), *words],
-        cwd=cwd,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
 
 
 def wait_for(file, process):
