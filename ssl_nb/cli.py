@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import errno
 import inspect
+import math
 import os
 import sys
 import time
@@ -579,7 +580,7 @@ def _pretrain(**given):
     if torchrun_process()[0]:
         return
     knn = f", online kNN {m['knn_accuracy']:.3f}" if 'knn_accuracy' in m else ''
-    chance = f" (chance {m['chance_loss']:.3f})" if 'chance_loss' in m else ''
+    chance = f" (chance {m['chance_loss']:.3f})" if m.get('chance_loss', math.nan) > 0 else ''
     contrast = f", contrastive accuracy {m['accuracy']:.3f}" if 'accuracy' in m else ''
     print(f"loss {m['loss']:.3f}{chance}{contrast}{knn}")
     if m['verdict']:
