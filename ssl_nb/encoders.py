@@ -345,17 +345,20 @@ def layer_groups(body: nn.Module) -> list:  # Lists of parameters; together they
 
 
 def _layers(module):
-    "The layers of a network in order; rows of blocks are opened"
+    "The layers of a network in order; rows of blocks are opened, and so is what holds one"
     for child in module.children():
-        blocks = list(child.children())
-        is_row = isinstance(child, (nn.Sequential, nn.ModuleList)) and any(list(b.children()) for b in blocks)
-        holds_row = any(isinstance(b, nn.ModuleList) for b in blocks)
-        if is_row:
-            yield from blocks
-        elif holds_row:
+        if _is_row(child):
+            yield from child.children()
+        elif any(_is_row(m) or isinstance(m, nn.ModuleList) for m in child.modules()):
             yield from _layers(child)
         else:
             yield child
+
+
+def _is_row(module):
+    "Whether a module lists blocks, which have parts of their own"
+    blocks = list(module.children()) if isinstance(module, (nn.Sequential, nn.ModuleList)) else []
+    return any(list(b.children()) for b in blocks)
 
 # %% ../nbs/encoders.ipynb #c60da3a8
 def write_weights(

@@ -291,9 +291,6 @@ class SwAV(Objective):
         log_p = F.log_softmax(cosines / self.temperature, dim=2)
         return -mean_over_pairs(torch.einsum('gnk,vnk->gv', q, log_p) / q.shape[1])
 
-    def chance(self, n, n_views):
-        return math.log(self.n), chance(n, n_views)[1]
-
 # %% ../nbs/objectives.ipynb #10fe726d
 def sigreg(
     z: Tensor,  # (N,P)
@@ -386,6 +383,3 @@ class DINO(WithTeacher):
         super().after_step(model, done)
         keep = teacher_share(self.teacher_momentum, done)
         follow([self.slow_prototypes], [self.prototypes], keep)
-
-    def chance(self, n, n_views):
-        return math.log(self.n), chance(n, n_views)[1]

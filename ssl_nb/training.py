@@ -17,6 +17,7 @@ import contextlib
 import csv
 import io
 import math
+import re
 import time
 import warnings
 import zipfile
@@ -39,7 +40,7 @@ with warnings.catch_warnings():
     from fastai.learner import Learner, Recorder
     from fastai.optimizer import OptimWrapper
 from .augment import apply
-from .core import Found, SslNbError, atomic_path, check_kinds, machine_says, progress, reading, unknown
+from .core import Found, SslNbError, atomic_path, check_kinds, progress, reading, unknown
 from .data import Images
 from .distributed import Shared, world
 from .runs import read_settings, run_id, run_state
@@ -771,9 +772,8 @@ def _run(learn, epochs, bar, start):
     except SslNbError as e:
         raise SslNbError(str(e).rpartition('\n\t')[2].strip()) from None
     except RuntimeError as e:
-        if world()[1] == 1 or machine_says(e):
+        if not (says := _connection_says(e)):
             raise
-        says = ' '.join(str(e).split())[:80]
         raise SslNbError(
             f"another process of this training has ended ({says}); go on with --resume"
         ) from None
@@ -784,6 +784,14 @@ def _run(learn, epochs, bar, start):
         for cb in learn.cbs:
             if isinstance(cb, InPrecision):
                 cb.leave()
+
+
+def _connection_says(e):
+    "What is wrong with the connection to other processes; empty when an error is about something else"
+    says = ' '.join(str(e).split())
+    if world()[1] == 1 or not ('gloo' in says.lower() or isinstance(e, torch.distributed.DistError)):
+        return ''
+    return re.sub(r'^.*\.cc:\d+\] ', '', says).partition('. ')[0][:80]
 
 
 _bare = (InPrecision, ScaledGradients, Schedule, Bar, _Epochs)

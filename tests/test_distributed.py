@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from conftest import run
+from ssl_nb import training
 from ssl_nb.objectives import OBJECTIVES
 
 SCRIPT = """
@@ -90,3 +91,12 @@ def test_two_processes_train_what_one_trains_with_every_objective(tmp_path):
     for name, held in dict(byol="teacher", simsiam="predictor", swav="prototypes", dino="center").items():
         assert any(k.startswith(f"objective.{held}") for k in together[name]["state"]), name
     assert together["lejepa"]["state"]["objective._extra_state"] == [2]
+
+
+def test_only_a_lost_connection_is_called_one(monkeypatch):
+    monkeypatch.setattr(training, "world", lambda: (0, 2))
+    lost = RuntimeError("[/x/third_party/gloo/gloo/transport/tcp/pair.cc:538] Connection closed by peer")
+    assert training._connection_says(lost) == "Connection closed by peer"
+    assert training._connection_says(RuntimeError("expected m1 and m2 to have the same dtype")) == ""
+    monkeypatch.setattr(training, "world", lambda: (0, 1))
+    assert training._connection_says(lost) == ""
