@@ -581,7 +581,8 @@ def _pretrain(**given):
     if torchrun_process()[0]:
         return
     knn = f", online kNN {m['knn_accuracy']:.3f}" if 'knn_accuracy' in m else ''
-    chance = f" (chance {m['chance_loss']:.3f})" if m.get('chance_loss', math.nan) > 0 else ''
+    chance = m.get('chance_loss', math.nan)
+    chance = '' if math.isnan(chance) else f' (chance {chance:.3f})'
     contrast = f", contrastive accuracy {m['accuracy']:.3f}" if 'accuracy' in m else ''
     print(f"loss {m['loss']:.3f}{chance}{contrast}{knn}")
     if m['verdict']:

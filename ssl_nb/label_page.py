@@ -24,7 +24,7 @@ from markupsafe import escape
 from torch import Tensor
 
 from .core import SslNbError, at_home, reading, write_text
-from .data import DATASETS, _digests, image_names, load_data
+from .data import DATASETS, _digests, _say, image_names, load_data
 from .deepclustering import all_images, kmeans
 from .encoders import features, fitting, nearest_neighbours
 from .exporting import _files_table
@@ -384,6 +384,8 @@ def labelling_page(
     if len(set(names)) < len(names):
         raise SslNbError(f"--classes {classes} names a class twice")
     pile = pile_of(source, data, device, quiet).drawn(n_images, seed)
+    if pile.of > len(pile.names):
+        _say(f"{len(pile.names):,} of {pile.of:,} images drawn at random; --n-images takes more")
     write_text(out, page_html(payload(pile, groups, names, seed)))
     return Path(out)
 

@@ -817,7 +817,8 @@ def resolve(
 def _for_choices(named, own, meant, wanted):
     "The settings of a preset without the options of what is not chosen any more"
     for p in own.values():
-        if p.registry is not None and meant.get(p.name) != wanted.get(p.name):
+        as_meant = isinstance(wanted.get(p.name), str) and wanted[p.name] == meant.get(p.name)
+        if p.registry is not None and not as_meant:
             named = {k: v for k, v in named.items() if k not in p.registry.options(meant[p.name])}
     return named
 

@@ -288,7 +288,8 @@ def digits():
     return (found.images * 15.9).astype("uint8"), found.target
 
 
-TINY = "--encoder resnet_small --width 4 --epochs 3 --batch-size 256 --seed 1 --quiet".split()
+BRIEF = "--epochs 3 --batch-size 256 --seed 1 --quiet".split()
+TINY = ["--encoder", "resnet_small", "--width", "4", *BRIEF]
 
 
 @pytest.fixture(scope="session")

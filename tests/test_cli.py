@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import TINY, code, digits, run, start, start_code
+from conftest import BRIEF, TINY, code, digits, run, start, start_code
 from conftest import command as ssl_nb
 
 
@@ -289,7 +289,9 @@ def labelled(once, trained):
         tuned = ssl_nb("finetune", "whole", *FEW, "--stop", "fixed", cwd=folder)
         said = ("SimCLR + fine-tuning", "supervised from scratch")
         assert tuned.returncode == 0 and all(line in tuned.stdout for line in said), tuned.stderr
-        both = ssl_nb("semi", "whole", *FEW, "--rounds", "1", "--no-pictures", cwd=folder)
+        (folder / "brief.ini").write_text("[digits.finetune]\nsteps = 40\n")
+        one_round = "--rounds 1 --no-pictures --settings brief.ini".split()
+        both = ssl_nb("semi", "whole", *FEW, *one_round, cwd=folder)
         assert both.returncode == 0 and "fine-tuned + unlabelled" in both.stdout, both.stderr
         return both
 
@@ -449,7 +451,7 @@ def test_files_that_are_no_images_are_refused_or_skipped_as_the_user_says(photos
 
 
 def test_training_goes_on_from_an_encoder_on_the_command_line(runs):
-    words = ["pretrain", "--preset", "digits", *TINY]
+    words = ["pretrain", "--preset", "digits", *BRIEF]
     done = ssl_nb(*words, "--encoder", "whole", "--out", "more", cwd=runs)
     assert done.returncode == 0, done.stderr
     settings = json.loads((runs / "more" / "settings.json").read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ import torch
 
 import browse_site
 import label_actions
-from conftest import command
+from conftest import code, command
 from ssl_nb import label_page
 from ssl_nb.core import SslNbError
 from ssl_nb.data import load_data
@@ -492,16 +492,24 @@ def test_a_screen_reader_gets_names_and_news(page, chromium):
 # --- the command
 
 
-def test_command(tmp_path):
+@pytest.fixture
+def folder(tmp_path):
+    "Twelve digits as files, one as a folder of its own, and twelve equal ones in a folder with an odd name"
     from PIL import Image
 
-    (tmp_path / "pile").mkdir()
-    for i, x in enumerate(load_data("digits").train.x[:12]):
-        Image.fromarray(x[0].numpy()).save(tmp_path / "pile" / f"{i}.png")
-    done = command("label", "pile", "--classes", "zero, one", "--quiet", cwd=tmp_path)
+    x = load_data("digits").train.x[:12, 0].numpy()
+    for name, images in dict(pile=x, one=x[:1], none=[x[0]] * 12).items():
+        (tmp_path / name).mkdir()
+        for i, image in enumerate(images):
+            Image.fromarray(image).save(tmp_path / name / f"{i}.png")
+    return tmp_path
+
+
+def test_command(folder):
+    done = command("label", "pile", "--classes", "zero, one", "--quiet", cwd=folder)
     assert done.returncode == 0 and "it holds the pictures" in done.stdout, done.stdout + done.stderr
-    told = json.loads((tmp_path / "label.html").read_text().split('id="payload">')[1].split("</script>")[0])
-    assert told["classes"] == ["zero", "one"] and told["names"][2] == "2.png"
+    assert told_by(folder / "label.html")["classes"] == ["zero", "one"]
+    assert told_by(folder / "label.html")["names"][2] == "2.png"
     for words, says in (
         (["gone"], "there is nothing at gone"),
         (["pile", "--classes", "a,a"], "names a class twice"),
@@ -509,8 +517,33 @@ def test_command(tmp_path):
         (["pile", "--out", "pile"], "is a folder"),
         (["label.html"], "neither a run folder nor"),
     ):
-        done = command("label", *words, cwd=tmp_path)
+        done = command("label", *words, cwd=folder)
         assert done.returncode == 2 and says in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def told_by(page):
+    "The payload of a page"
+    return json.loads(page.read_text().split('id="payload">')[1].split("</script>")[0])
+
+
+def test_one_image_equal_images_and_a_part(folder):
+    for name, n in (("one", 1), ("none", 12)):
+        done = command("label", name, "--quiet", "--out", f"{name}.html", cwd=folder)
+        assert done.returncode == 0 and len(told_by(folder / f"{name}.html")["names"]) == n, done.stderr
+    done = command("label", "pile", "--quiet", "--n-images", "5", cwd=folder)
+    assert "5 of 12 images drawn at random" in done.stderr
+    assert told_by(folder / "label.html")["of"] == 12
+
+
+def test_a_full_disk_leaves_the_page_that_was_there(folder):
+    (folder / "label.html").write_text("mine")
+    limited = (
+        "import resource as r, sys; r.setrlimit(r.RLIMIT_FSIZE, (9999, 9999)); from ssl_nb.cli import main; "
+    )
+    done = code(limited + "sys.exit(main(['label', 'pile', '--quiet']))", cwd=folder)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert (folder / "label.html").read_text() == "mine"
+    assert {p.name for p in folder.iterdir()} == {"pile", "one", "none", "label.html"}
 
 
 def test_labels_do_not_belong_together(digits):
