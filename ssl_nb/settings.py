@@ -813,7 +813,7 @@ def resolve(
     }
     return out | dict(preset=preset, settings=settings)
 
-
+# %% ../nbs/settings.ipynb #f0cc401c
 def _for_choices(named, own, meant, wanted):
     "The settings of a preset without the options of what is not chosen any more"
     for p in own.values():
