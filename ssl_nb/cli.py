@@ -151,7 +151,9 @@ def _said(argv, p):
 
 def _own_options(params, argv):
     "The options of the user's own code that a command line names"
-    params = {name: p for name, p in params.items() if not p.owner}  # an option of what is not chosen is no obstacle
+    params = {
+        name: p for name, p in params.items() if not p.owner
+    }  # an option of what is not chosen is no obstacle
     said = {name: _said(argv, p) for name, p in params.items()}
     return option_params(params, {name: v if is_own_code(v) else None for name, v in said.items()})
 
