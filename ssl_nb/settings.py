@@ -822,7 +822,7 @@ def _for_choices(named, own, meant, wanted):
             named = {k: v for k, v in named.items() if k not in p.registry.options(meant[p.name])}
     return named
 
-
+# %% ../nbs/settings.ipynb #5e7c0a19
 def _check_given(stage, given, own, options, wanted):
     "Refuse what is no setting, and an option of something else than what is chosen"
     for k, v in given.items():
