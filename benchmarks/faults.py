@@ -232,25 +232,24 @@ def damage_one(name, numbers, seed, home):
 class Kept:
     "What was found of each kind, in a folder, so that a try of hours can stop and go on; without one nothing is kept"
 
-    def __init__(self, folder, **asked):
-        self.folder, self.asked = folder and Path(folder), asked
+    def __init__(self, folder, seed):
+        self.folder, self.seed = folder and Path(folder), seed
         self.seconds, self.commits = 0.0, set()
 
-    def found(self, kind, find):
-        "What `find(kind)` finds, or found before when it was asked the same"
+    def found(self, kind, numbers, find):
+        "What `find(kind, numbers)` finds, or found before when it was asked the same"
         from ssl_nb.core import read_json, write_json
         from ssl_nb.runs import about
 
+        asked = dict(tries=len(numbers), seed=self.seed)
         file = self.folder and self.folder / f"{kind.replace(' ', '-')}.json"
         if file and file.is_file():
             kept = read_json(file)
-            if kept["asked"] != self.asked:
-                sys.exit(
-                    f"{file} was asked {kept['asked']}, not {self.asked}; name another folder with --keep"
-                )
+            if kept["asked"] != asked:
+                sys.exit(f"{file} was asked {kept['asked']}, not {asked}; name another folder with --keep")
         else:
             start, known = time.monotonic(), about("cpu")
-            kept = dict(asked=self.asked, commit=known["commit"], dirty=known["dirty"], found=find(kind))
+            kept = dict(asked=asked, commit=known["commit"], dirty=known["dirty"], found=find(kind, numbers))
             kept["seconds"] = time.monotonic() - start
             if file:
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -317,7 +316,7 @@ def main():
 
     args = arguments()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    kept = Kept(args.keep, kills=args.kills, mutants=args.mutants, seed=args.seed)
+    kept = Kept(args.keep, args.seed)
     stages = [args.only] * (args.only in STAGES) if args.only else list(STAGES)
     names = [args.only] * (args.only in mutants.READERS) if args.only else list(mutants.READERS)
     alone = [args.number] if args.number is not None else None
@@ -325,11 +324,11 @@ def main():
     n_mutants = lambda name: alone or range(args.mutants // len(mutants.READERS))
     with TemporaryDirectory() as home:
         os.environ["SSL_NB_CACHE"] = str(Path(home, "cache"))
-        find = lambda name: damage_one(name, list(n_mutants(name)), args.seed, home)
-        damaged = {name: kept.found(name, find) for name in names}
+        find = lambda name, numbers: damage_one(name, list(numbers), args.seed, home)
+        damaged = {name: kept.found(name, n_mutants(name), find) for name in names}
         python = WarmPython(sys.executable) if stages else None
-        find = lambda stage: kill_one(stage, n_kills(stage), args.seed, home, python)
-        kills = {stage: kept.found(stage, find) for stage in stages}
+        find = lambda stage, numbers: kill_one(stage, numbers, args.seed, home, python)
+        kills = {stage: kept.found(stage, n_kills(stage), find) for stage in stages}
     if not args.only:
         print(f"record: {write(args, kills, damaged, kept)}")
     return any(wrong for found in (kills, damaged) for v in found.values() for wrong in v)

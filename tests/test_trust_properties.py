@@ -249,9 +249,9 @@ def test_a_killed_stage_goes_on_to_the_same_end(faults, tmp_path):
 
 def test_the_record_counts_tries_and_what_held(faults, tmp_path):
     args = Namespace(kills=2, mutants=3, seed=7, results=tmp_path)
-    kept = faults.Kept(tmp_path / "kept", kills=2, mutants=3, seed=7)
-    kills = {"demo": kept.found("demo", lambda kind: ["", "not equal: a"])}
-    faults.write(args, kills, {"IDX": kept.found("IDX", lambda kind: ["", "", ""])}, kept)
+    kept = faults.Kept(tmp_path / "kept", seed=7)
+    kills = {"demo": kept.found("demo", range(2), lambda kind, numbers: ["", "not equal: a"])}
+    faults.write(args, kills, {"IDX": kept.found("IDX", range(3), lambda *_: ["", "", ""])}, kept)
     found = read_record("trust", tmp_path)
     assert found["metrics"] == {
         "kill: demo, tries": [2],
@@ -265,14 +265,14 @@ def test_the_record_counts_tries_and_what_held(faults, tmp_path):
 
 def test_what_was_found_is_kept_for_the_same_question(faults, tmp_path):
     tried = []
-    find = lambda kind: tried.append(kind) or ["", "not equal: a"]
+    find = lambda kind, numbers: tried.append(kind) or ["", "not equal: a"]
     for _ in range(2):
-        kept = faults.Kept(tmp_path, kills=2, mutants=3, seed=7)
-        assert kept.found("label curve", find) == ["", "not equal: a"]
+        kept = faults.Kept(tmp_path, seed=7)
+        assert kept.found("label curve", range(2), find) == ["", "not equal: a"]
     assert tried == ["label curve"] and kept.seconds > 0 and len(kept.commits) == 1
     with pytest.raises(SystemExit, match="name another folder with --keep"):
-        faults.Kept(tmp_path, kills=2, mutants=3, seed=8).found("label curve", find)
-    faults.Kept(None, kills=2).found("label curve", find)
+        faults.Kept(tmp_path, seed=8).found("label curve", range(2), find)
+    faults.Kept(None, seed=7).found("label curve", range(2), find)
     assert len(tried) == 2
 
 
