@@ -19,7 +19,8 @@ from torch import nn
 from common import parser_of, read, wait_for_device, write_parts
 from ssl_nb.augment import Views, augmentation
 from ssl_nb.encoders import make_encoder
-from ssl_nb.pretraining import NTXentLoss, SimCLR, make_projector
+from ssl_nb.objectives import NTXentLoss
+from ssl_nb.pretraining import SimCLR, make_projector
 from ssl_nb.training import autocast, make_optimizer
 
 PARTS = ("views", "forward", "loss", "backward", "optimiser")

@@ -22,7 +22,8 @@ from ssl_nb.augment import Views, augmentation
 from ssl_nb.core import read_json, write_json
 from ssl_nb.data import load_data
 from ssl_nb.encoders import feature_dim, features, knn_predict, make_encoder, pixel_statistics, save_encoder
-from ssl_nb.pretraining import NTXentLoss, SimCLR, make_projector, simclr_learner
+from ssl_nb.objectives import NTXentLoss
+from ssl_nb.pretraining import SimCLR, make_projector, simclr_learner
 from ssl_nb.runs import about, write_record
 from ssl_nb.settings import resolve
 from ssl_nb.training import TrainingCallback, autocast, fit, optimizer_defaults, pick_precision

@@ -19,7 +19,8 @@ from common import alternate, arguments, seconds, write
 from ssl_nb.augment import Brightness, Compose, Contrast, Crop, Flip, Views
 from ssl_nb.data import Batches
 from ssl_nb.encoders import make_encoder
-from ssl_nb.pretraining import NTXentLoss, SimCLR, make_projector, simclr_step
+from ssl_nb.objectives import NTXentLoss
+from ssl_nb.pretraining import SimCLR, make_projector, simclr_step
 from ssl_nb.training import autocast, make_optimizer, pick_precision
 
 AREA, CHANGE, TEMPERATURE, STEPS = 0.5, 0.4, 0.2, 8

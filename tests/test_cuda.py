@@ -16,7 +16,8 @@ from ssl_nb.augment import TRANSFORMS, Views, augmentation
 from ssl_nb.core import SslNbError, read_json
 from ssl_nb.data import load_data
 from ssl_nb.encoders import features, make_encoder
-from ssl_nb.pretraining import NTXentLoss, SimCLR, estimate, make_projector, pretrain, simclr_learner
+from ssl_nb.objectives import NTXentLoss
+from ssl_nb.pretraining import SimCLR, estimate, make_projector, pretrain, simclr_learner
 from ssl_nb.settings import strengths_of
 from ssl_nb.simclr_loss import barlow_twins, nt_xent
 from ssl_nb.training import fit, read_history
