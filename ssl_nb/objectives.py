@@ -6,7 +6,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/objectives.html.md"""
 
 # %% auto #0
 __all__ = ['OBJECTIVES', 'Objective', 'make_objective', 'NTXentLoss', 'BarlowTwinsLoss', 'VICReg', 'WithTeacher', 'teacher_share',
-           'follow', 'projection_dim', 'mean_over_pairs', 'BYOL', 'balanced', 'SwAV', 'sigreg', 'LeJEPA', 'DINO']
+           'follow', 'projection_dim', 'mean_over_pairs', 'BYOL', 'balanced', 'cosines_with', 'SwAV', 'sigreg',
+           'LeJEPA', 'DINO']
 
 # %% ../nbs/objectives.ipynb #37b33276
 import copy
@@ -233,8 +234,8 @@ class BYOL(WithTeacher):
 
     def forward(self, z, ids, v=None):
         self.compare(z, ids)
-        own = by_view(z.detach(), ids, self.n_views)[: self.n_global]
-        t = F.normalize(self.targets(ids) if self.teacher_momentum else own, dim=2)
+        t = self.targets(ids) if self.teacher_momentum else by_view(z.detach(), ids, self.n_views)[: self.n_global]
+        t = F.normalize(t, dim=2)
         q = F.normalize(by_view(self.predictor(z), ids, self.n_views), dim=2)
         return 2 - 2 * mean_over_pairs(torch.einsum('gnp,vnp->gv', t, q) / t.shape[1])
 
@@ -254,6 +255,14 @@ def balanced(
     return p
 
 
+def cosines_with(
+    prototypes: Tensor,  # (K,P)
+    z: Tensor,  # (V,N,P)
+) -> Tensor:  # (V,N,K)
+    "Cosine of each projection with each prototype"
+    return F.normalize(z, dim=2) @ F.normalize(prototypes, dim=1).T
+
+
 @OBJECTIVES.register('swav')
 class SwAV(Objective):
     "Predict the balanced cluster of another view (Caron et al. 2020)"
@@ -268,12 +277,8 @@ class SwAV(Objective):
         n_local: int = 0,
     ):
         super().__init__()
-        self.n, self.temperature, self.epsilon, self.rounds = (
-            prototypes,
-            temperature,
-            epsilon,
-            sinkhorn_rounds,
-        )
+        self.n, self.temperature = prototypes, temperature
+        self.epsilon, self.rounds = epsilon, sinkhorn_rounds
         self.n_views, self.n_global = n_views, n_views - n_local
 
     def setup(self, model):
@@ -286,7 +291,7 @@ class SwAV(Objective):
 
     def forward(self, z, ids, v=None):
         self.compare(z, ids)
-        cosines = F.normalize(by_view(z, ids, self.n_views), dim=2) @ F.normalize(self.prototypes, dim=1).T
+        cosines = cosines_with(self.prototypes, by_view(z, ids, self.n_views))
         q = torch.stack([self.codes(c) for c in cosines[: self.n_global]])
         log_p = F.log_softmax(cosines / self.temperature, dim=2)
         return -mean_over_pairs(torch.einsum('gnk,vnk->gv', q, log_p) / q.shape[1])
@@ -367,7 +372,7 @@ class DINO(WithTeacher):
 
     def answers(self, ids):  # (G,N,K)
         "Of the teacher; moves the centre while training"
-        t = F.normalize(self.targets(ids), dim=2) @ F.normalize(self.slow_prototypes, dim=1).T
+        t = cosines_with(self.slow_prototypes, self.targets(ids))
         answers = ((t - self.center) / self.temperatures[1]).softmax(2)
         if self.training:
             self.center.lerp_(t.mean((0, 1)), 1 - self.center_momentum)
@@ -375,7 +380,7 @@ class DINO(WithTeacher):
 
     def forward(self, z, ids, v=None):
         self.compare(z, ids)
-        cosines = F.normalize(by_view(z, ids, self.n_views), dim=2) @ F.normalize(self.prototypes, dim=1).T
+        cosines = cosines_with(self.prototypes, by_view(z, ids, self.n_views))
         log_s = (cosines / self.temperatures[0]).log_softmax(2)
         return -mean_over_pairs(torch.einsum('gnk,vnk->gv', self.answers(ids), log_s) / log_s.shape[1])
 
