@@ -234,7 +234,11 @@ class BYOL(WithTeacher):
 
     def forward(self, z, ids, v=None):
         self.compare(z, ids)
-        t = self.targets(ids) if self.teacher_momentum else by_view(z.detach(), ids, self.n_views)[: self.n_global]
+        t = (
+            self.targets(ids)
+            if self.teacher_momentum
+            else by_view(z.detach(), ids, self.n_views)[: self.n_global]
+        )
         t = F.normalize(t, dim=2)
         q = F.normalize(by_view(self.predictor(z), ids, self.n_views), dim=2)
         return 2 - 2 * mean_over_pairs(torch.einsum('gnp,vnp->gv', t, q) / t.shape[1])

@@ -115,8 +115,13 @@ def simclr_step(
 ) -> Tensor:  # scalar
     "The loss of one batch, ready for backward"
     v, ids = views(x, ids, gen)
-    v = v if isinstance(v, tuple) else (v,)
+    v = _by_size(v)
     return model.objective(model(*v), ids, v[0])
+
+
+def _by_size(v) -> tuple:
+    "Views as batches of one size each, the large ones first"
+    return v if isinstance(v, tuple) else (v,)
 
 # %% ../nbs/03_pretrain.ipynb #05a4f651
 class SimCLRCallback(TrainingCallback):
@@ -134,7 +139,7 @@ class SimCLRCallback(TrainingCallback):
         rows = own_rows(len(self.y))
         own = {} if rows is None else dict(rows=rows)
         v, ids = self.views(self.x, self.y, self.gen, **own)
-        self.learn.xb = v if isinstance(v, tuple) else (v,)
+        self.learn.xb = _by_size(v)
         self.learn.yb = gather(ids), self.xb[0]
 
     def after_step(self):
