@@ -23,7 +23,7 @@ VIEWS = {
     'light': _off | dict(crop=0.5, brightness=0.6, contrast=0.6, gamma=0.8),
 }
 CHOICES = {
-    't = 0.1': dict(objective='nt_xent', temperature=0.1),
+    't = 0.2': dict(objective='nt_xent', temperature=0.2),
     't = 0.5': dict(objective='nt_xent', temperature=0.5),
     't = 2': dict(objective='nt_xent', temperature=2.0),
     'VICReg': dict(objective='vicreg'),
