@@ -20,6 +20,7 @@ from importlib import import_module
 from pathlib import Path
 
 from .core import SslNbError, at_home, atomic_path, holding, read_json, unknown
+from .grids import VIEWS, grid
 from ssl_nb.runs import (
     check_same,
     check_writable,
@@ -34,7 +35,6 @@ from ssl_nb.runs import (
     write_record,
 )
 from .settings import CONTROLS, Maker, Registry, _stage, all_params, is_own_code, resolve, stage_params
-from .tuning import VIEWS, grid
 
 # %% ../nbs/experiments.ipynb #d8b8df8c
 _demo_stages = ('pretrain', 'probe', 'cluster')
