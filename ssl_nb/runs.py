@@ -228,6 +228,9 @@ def claim(
     path = Path(path)
     if torchrun_process()[0]:
         return check_out(path, force, resume)
+    if any((path / left).exists() for left in _LEFT):
+        with holding():
+            hold(path)  # which removes at its end what a killed process has left
     if not (path / _OLD).is_dir():
         check_out(path, force, resume)
     for lock in path.glob('*/.lock'):

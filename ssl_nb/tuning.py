@@ -37,7 +37,7 @@ from .grids import VIEWS, grid, named_grid
 from .pretraining import SimCLR, estimate, make_projector, pretrain
 from .runs import about, check_same, claim, finish_run, read_settings, run_state, stage, start_run
 from .settings import Seed, Side, asked
-from .stages import augmentation_of, load_run
+from .stages import augmentation_of, data_name, load_run
 
 # %% ../nbs/tuning.ipynb #tuneplot
 def plot_views(
@@ -57,6 +57,7 @@ def plot_views(
         for ax, image in zip(axes, images):
             ax.imshow(_drawable(image), vmin=0, vmax=255, interpolation='nearest')
             ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
         axes[0].set_ylabel(name, rotation=0, ha='right', va='center', fontsize=9)
     return fig
 
@@ -125,7 +126,7 @@ def best_first(trials: list, names: list) -> list:
 # %% ../nbs/tuning.ipynb #2c3fb943
 def _trial(where, x, name, change, r, given):
     "Train one setting, and look at it; a run that fails says why"
-    row = dict(setting=name, images=r.images, epochs=r.epochs)
+    row, began = dict(setting=name, images=r.images, epochs=r.epochs), time.monotonic()
     how = given['options'] | {k: given[k] for k in ('encoder', 'batch_size', 'device', 'seed')}
     how |= dict(n_images=r.images if r.images < len(x) else None, epochs=r.epochs, quiet=True)
     try:
@@ -134,17 +135,19 @@ def _trial(where, x, name, change, r, given):
         else:
             run = pretrain(x, out=where, resume=True, **how, **change)
         transform = transformation(None, **augmentation_of(run))
-        return row | look_at(run.encoder, x[: r.images], transform, given['k'], given['seed'], TRUSTED)
+        row |= look_at(run.encoder, x[: r.images], transform, given['k'], given['seed'])
     except SslNbError as e:
-        return row | dict(failed=str(e))
+        row |= dict(failed=str(e))
+    return row | dict(seconds=round(time.monotonic() - began, 1))
 
 # %% ../nbs/tuning.ipynb #27ef8a4c
 def _tried(out, x, rounds, choices, given, bar):
-    "All trials of all rounds, those that were done before among them; the figures that count"
+    "All trials of all rounds, those that were done before among them"
     file = out / 'trials.json'
-    done = read_json(file) if file.is_file() else []
-    going = list(choices)
+    going, rows = list(choices), []
+    done = read_json(file, dict(trials=list))['trials'] if file.is_file() else []
     for number, r in enumerate(rounds):
+        r = _in_time(r, rows, 60 * given['minutes'] / len(rounds))
         rows = []
         for name in going[: r.settings]:
             row = next((t for t in done if (t['round'], t['setting']) == (number, name)), None)
@@ -152,12 +155,19 @@ def _tried(out, x, rounds, choices, given, bar):
             if row is None:
                 row = _trial(where, x, name, choices[name], r, given) | dict(round=number)
                 done.append(row)
-                write_json(file, done)
+                write_json(file, dict(trials=done))
             shutil.rmtree(where.parent, ignore_errors=True)
             rows.append(row)
             bar.update(r.images * r.epochs)
         going = [t['setting'] for t in best_first(rows, TRUSTED)]
+    shutil.rmtree(out / 'trials', ignore_errors=True)
     return done
+
+
+def _in_time(r, before, planned):
+    "A round with fewer epochs when the one before took longer than planned"
+    took = sum(t['seconds'] for t in before)
+    return r._replace(epochs=max(1, round(r.epochs * planned / took))) if took > planned else r
 
 # %% ../nbs/tuning.ipynb #2f203add
 def undecided(
@@ -224,21 +234,19 @@ def tune(
 ) -> Path:  # The folder, with tuned.ini, trials.json and tune.png
     "Choose views and objective for a pile without labels, by short runs and what they say themselves"
     given, started = dict(locals()), time.perf_counter()
-    out = Path(
-        out or Path('runs') / f"tune-{Path(str(data) if isinstance(data, (str, Path)) else 'run').name}"
-    )
+    out = Path(out or Path('runs') / f"tune-{Path(data_name(data) or 'run').name}")
     state, choices = claim(out, force, resume), named_grid(views, objectives)
     d = load_data(data, image_size, bad_files, copies)
     check_pile(d.pile, k, d.name)
     d = part_of(d, most_images, seed=seed) if most_images < len(d.pile) else d
-    named = dict(data=str(data) if isinstance(data, (str, Path)) else None, data_name=d.name)
-    wanted = dict(stage='tune', parent=None) | asked(given) | named | dict(data_sha256=d.sha256)
+    wanted = dict(stage='tune', parent=None) | asked(given) | dict(data=data_name(data), data_name=d.name)
+    wanted |= dict(data_n=len(d.pile), data_sha256=d.sha256)
     if resume and state == 'unfinished':
         check_same(out, wanted)
         rounds = [Round(*r) for r in read_settings(out)['rounds']]
     else:
         rounds = plan(len(choices), len(d.pile), minutes, *_pace(d.pile, given), batch_size)
-        start_run(out, wanted | dict(data_n=len(d.pile), rounds=rounds) | about(pick_device(device)), force)
+        start_run(out, wanted | dict(rounds=rounds) | about(pick_device(device)), force)
     steps = sum(r.settings * r.images * r.epochs for r in rounds)
     with progress(range(steps), 'tuning', quiet, unit='image', unit_scale=True) as bar:
         trials = _tried(out, d.pile, rounds, choices, given, bar)

@@ -1,0 +1,77 @@
+"""Fifty runs of seconds, half of them broken on purpose: does the verdict of a run see it?
+
+    python benchmarks/doctor_broken.py
+
+A hit is a broken run with a verdict, a false alarm is a sound run with one. It writes the record `doctor-broken`.
+"""
+
+import argparse
+from tempfile import TemporaryDirectory
+
+import torch
+
+from ssl_nb.core import SslNbError, read_json
+from ssl_nb.data import load_data
+from ssl_nb.pretraining import pretrain
+
+OFF = dict(crop=1.0, rotation=0.0, translation=0.0, brightness=0.0, contrast=0.0, noise=0.0)
+STRONG = dict(crop=0.01, rotation=180.0, translation=0.5, brightness=1.0, contrast=1.0, noise=1.0)
+SETS = dict(
+    digits=dict(image_size=16),
+    mnist=dict(image_size=16),
+    fashion_mnist=dict(image_size=16),
+    cifar10=dict(image_size=16),
+)
+BROKEN = {
+    "a rate far too high": dict(lr=30.0),
+    "views too weak": OFF,
+    "views too strong": STRONG,
+    "too few images": {},
+    "copies": {},
+}
+SOUND = {
+    "as it is": {},
+    "t = 2": dict(temperature=2.0),
+    "VICReg": dict(objective="vicreg"),
+    "crops": OFF | dict(crop=0.2),
+    "large batch": dict(batch_size=256),
+}
+
+
+def images(data, kind, seed, n=1000):
+    "A part of a set, spoilt where the kind says so"
+    x = load_data(data, image_size=16).train.x
+    x = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))]
+    if kind == "too few images":
+        return x[:12]
+    return x[:n] if kind != "copies" else x[:8].repeat(n // 8, 1, 1, 1)
+
+
+def verdict(data, kind, change, seed, epochs):
+    "What a run says of itself, empty when nothing is wrong"
+    how = dict(batch_size=64, epochs=epochs, seed=seed, encoder="small_cnn", quiet=True, device="cpu")
+    with TemporaryDirectory() as folder:
+        try:
+            run = pretrain(images(data, kind, seed), out=f"{folder}/run", **how | change)
+        except SslNbError as e:
+            return str(e)
+        return read_json(run.path / "metrics.json")["verdict"]
+
+
+def main():
+    "Run them all and write the record"
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=10, help="of each run [10]")
+    parser.add_argument("--results", default="results", help="where the record goes [results]")
+    args = parser.parse_args()
+    said = {}
+    for group in (BROKEN, SOUND):
+        for kind, change in group.items():
+            for seed in range(5):
+                data = SETS[seed % len(SETS)]
+                said[f"{kind}, {data}, {seed}"] = verdict(data, kind, change, seed, args.epochs)
+                print(f"{kind}, {data}, {seed}: {said[f'{kind}, {data}, {seed}'] or 'nothing'}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
