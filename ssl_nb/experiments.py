@@ -738,13 +738,14 @@ _piles = dict(
     digits=(_few, dict(data='digits', image_size=16, epochs=20)),
     emoji=(_few, dict(data='emoji', image_size=32, epochs=20)),
 )
+_short_runs = {
+    f'{d}, {g}': how | change for d, (views, how) in _piles.items() for g, change in grid(views).items()
+}
 RECORDS['doctor-cpu'] = Experiment(
     'writing',
     seeds=1,
     cells=dict(pretrain=cell('pretrain', batch_size=128), doctor=cell('doctor', of='pretrain')),
-    variants={
-        f'{d}, {g}': how | change for d, (views, how) in _piles.items() for g, change in grid(views).items()
-    },
+    variants=_short_runs,
     variant_metrics=(*_figures, 'linear', 'clusters'),
     derived='spearman',
     says='5,000 images of the large sets in place of 10,000',
