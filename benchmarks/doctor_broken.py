@@ -18,12 +18,7 @@ from ssl_nb.runs import about, write_record
 
 OFF = dict(crop=1.0, rotation=0.0, translation=0.0, brightness=0.0, contrast=0.0, noise=0.0)
 STRONG = dict(crop=0.01, rotation=180.0, translation=0.5, brightness=1.0, contrast=1.0, noise=1.0)
-SETS = dict(
-    digits=dict(image_size=16),
-    mnist=dict(image_size=16),
-    fashion_mnist=dict(image_size=16),
-    cifar10=dict(image_size=16),
-)
+SETS = ("digits", "mnist", "fashion_mnist", "cifar10")
 BROKEN = {
     "a rate far too high": dict(lr=30.0),
     "views too weak": OFF,
