@@ -40,10 +40,10 @@ WALK = dict(
 )
 
 
-def lay_out(place):
+def lay_out(place, draw):
     "`pile`, 2,000 images called by numbers; their classes, which only the script sees"
     d = load_data("fashion_mnist").train
-    some = torch.randperm(len(d), generator=torch.Generator().manual_seed(0))[:N].sort()[0]
+    some = torch.randperm(len(d), generator=torch.Generator().manual_seed(draw))[:N].sort()[0]
     (place / "pile").mkdir(parents=True)
     for n, im in enumerate(d.x[some]):
         Image.fromarray(im[0].numpy()).save(place / "pile" / f"{n:04}.png")
@@ -123,11 +123,12 @@ def main():
     "Walk and write the record"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="runs/own-pile", help="where the walk goes [runs/own-pile]")
+    parser.add_argument("--draw", type=int, default=0, help="which 2,000 images, the seed of their draw [0]")
     parser.add_argument("--results", default="results", help="where the record goes [results]")
     args = parser.parse_args()
     place = Path(args.out)
     if not (place / "truth.json").is_file():
-        lay_out(place)
+        lay_out(place, args.draw)
     said = walk(place)
     found = record(place, said)
     for name, file in (("groups", "run/cluster/central.png"), ("trained", "run/semi/confusion.png")):
