@@ -146,11 +146,16 @@ class User:
         known = self.classes()
         return [(name, list(run)) for (name, _), run in runs if name in known]
 
+    def within_budget(self, runs):
+        "The first runs for which there are actions, one for each and one for each of their classes"
+        cost = lambda n: n + len({name for name, _ in runs[:n]})
+        return runs[: max(n for n in range(len(runs) + 1) if cost(n) <= self.hand.left)]
+
     def mend_strays(self, least):
         "In Groups, draw over such runs, the longest first, and press the key of their class"
         self.hand.press("Shift+G")
         runs = sorted(self.strays(), key=lambda run: -len(run[1]))
-        some = [run for run in runs if len(run[1]) >= least][: max(0, self.hand.left - len(self.classes()))]
+        some = self.within_budget([run for run in runs if len(run[1]) >= least])
         tiles = self.tab.locator(".group .tile[data-i]").element_handles()
         for name in self.classes():
             mine = [run for said, run in some if said == name]

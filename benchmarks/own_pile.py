@@ -29,7 +29,7 @@ from ssl_nb.runs import read_settings, write_record
 N, GROUPS, TYPICAL, ALIKE = 2000, 60, 12, 8
 WALK = dict(
     look=["data", "pile", "--out", "look.png"],
-    pretrain="pretrain --data pile --preset fashion_cluster --epochs 100 --batch-size 256 --out run".split(),
+    pretrain="pretrain --data pile --preset fashion_cluster --epochs 150 --batch-size 256 --out run".split(),
     groups=f"cluster run --method kmeans --k {GROUPS}".split(),
     csv="predict run/cluster pile --csv --top-k 1".split(),
     name=None,  # the person's turn
