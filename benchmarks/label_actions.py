@@ -64,10 +64,13 @@ class Hand:
         self.tab.keyboard.press(key)
         self.tab.evaluate(SETTLED)
 
-    def type(self, text):
+    def name(self, text):
+        "Type a name"
+        self.press("Enter")
         for letter in text:
             self.count()
             self.tab.keyboard.type(letter)
+        self.press("Enter")
 
     def click(self, place):
         self.count()
@@ -111,9 +114,7 @@ class User:
         known = self.classes()
         if name in known:
             return self.hand.press(KEYS[known.index(name)])
-        self.hand.press("Enter")
-        self.hand.type(name)
-        return self.hand.press("Enter")
+        return self.hand.name(name)
 
     def name_groups(self):
         "Name each group by what most of it shows"
@@ -165,9 +166,9 @@ class User:
                 self.answer(name)
 
 
-def work(tab, true, budget):
-    "Label what the page in `tab` shows with at most so many actions; returns how many were taken"
-    user = User(Hand(tab, budget), true)
+def work(tab, true, budget=0, hand=None):
+    "Label what the page in `tab` shows, with a hand or with at most so many actions; returns how many were taken"
+    user = User(hand or Hand(tab, budget), true)
     try:
         user.name_groups()
         user.mend_at_once()

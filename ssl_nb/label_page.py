@@ -180,10 +180,11 @@ def fine_groups(
     seed: int = 0,
 ) -> np.ndarray:  # (N,) group numbers
     "Small groups of like images"
-    x = F.normalize(torch.as_tensor(h).float(), dim=1)
-    k = min(k or min(most, max(2, round(len(x) / share))), len(x))
-    if k < 2 or (x == x[0]).all():
-        return np.zeros(len(x), dtype=int)
+    h = torch.as_tensor(h).float()
+    k = min(k or min(most, max(2, round(len(h) / share))), len(h))
+    if k < 2 or (h == h[0]).all():
+        return np.zeros(len(h), dtype=int)
+    x = whiten(h, 0.3) if len(h) > 2 else F.normalize(h, dim=1)
     labels = kmeans(x, k, n_init=3, seed=seed).labels_
     return np.unique(labels, return_inverse=True)[1]
 
