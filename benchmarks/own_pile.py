@@ -30,6 +30,7 @@ from ssl_nb.label_files import write_labels
 from ssl_nb.runs import about, read_settings, write_record
 
 N, GROUPS, ACTIONS = 2000, 36, 60
+LIGHTLY = "--preset fashion_mnist --rounds 1 --steps 150 --no-baselines --no-pictures"
 WALK = dict(
     look=["data", "pile", "--out", "look.png"],
     pretrain="pretrain --data pile --preset fashion_cluster --epochs 150 --batch-size 256 --out run".split(),
@@ -37,7 +38,7 @@ WALK = dict(
     csv="predict run/cluster pile --csv --top-k 1".split(),
     page=f"label run --groups {GROUPS} --out label.html".split(),
     name=None,  # the person's turn
-    train="semi run --labels labels.csv --rounds 1 --steps 150 --no-baselines".split(),
+    train=f"semi run --labels labels.csv {LIGHTLY}".split(),
     answers="predict run/semi pile --csv --top-k 1".split(),
     dry="sort run pile --out sorted --doubtful 0.5 --dry-run".split(),
     sort="sort run pile --out sorted --doubtful 0.5".split(),
