@@ -81,7 +81,7 @@ class Hand:
         if len(tiles) == 1:
             return self.click(tiles[0])
         self.count()
-        tiles[0].scroll_into_view_if_needed()
+        tiles[0].evaluate("tile => tile.scrollIntoView({ block: 'center', behavior: 'instant' })")
         boxes = [tile.bounding_box() for tile in tiles]
         at = [(b["x"] + b["width"] / 2, b["y"] + b["height"] / 2) for b in boxes]
         self.tab.mouse.move(*at[0])
