@@ -164,6 +164,8 @@ def _stage_flags(parser, stages, argv):
     if all('run' in of for of in every):
         parser.add_argument('run', help='run folder of pretraining')
         _add_flag(parser, _network)
+    elif params['data'].required:
+        parser.add_argument('data', help=params['data'].help)
     _add_flags(parser, params | _own_options(params, argv))
 
 
@@ -590,6 +592,24 @@ def _pretrain(**given):
         print(f"look out: {m['verdict']}")
     _say_end(run, m)
     print(f"next: ssl_nb {'probe' if knn else 'cluster'} {run.path}")
+
+# %% ../nbs/cli.ipynb #b0borrow1
+@command(
+    'use a network that others have trained, from timm',
+    'borrow',
+    check=lambda **given: _check_new('borrow', **given),
+)
+def _borrow(**given):
+    from ssl_nb.borrowing import borrow
+
+    run = borrow(**given)
+    m = _metrics(run)
+    speed = f", {m['images_per_s']:,.0f} images per second" if 'images_per_s' in m else ''
+    print(
+        f"{m['n']:,} images, {m['computed']:,} of them computed now{speed}; {m['feature_mb']:,} MB on the disk"
+    )
+    _say_end(run, m)
+    print(f"next: ssl_nb probe {run.path}, or ssl_nb cluster {run.path}")
 
 # %% ../nbs/cli.ipynb #7abf4364
 @command(
