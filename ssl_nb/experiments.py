@@ -7,9 +7,9 @@ Docs: https://ssl-nb.github.io/ssl_nb/experiments.html.md"""
 # %% auto #0
 __all__ = ['LOOKS', 'SCORINGS', 'VALUES', 'MEASURES', 'RECORDS', 'GROUPS', 'EXTRAS', 'stage_settings', 'demo', 'stage_function',
            'check_demo', 'Cell', 'cell', 'Experiment', 'probe_after_head', 'map_of_features', 'traps',
-           'labels_by_method', 'semi_by_method', 'names_of_groups', 'records_of', 'params_of', 'cell_settings', 'Work',
-           'TimeUp', 'run_cell', 'keep_pictures', 'values_of', 'look', 'metrics_of', 'runs_of', 'all_metrics',
-           'record_of', 'reproduce', 'check_record', 'reproduce_all', 'metric_text']
+           'labels_by_method', 'semi_by_method', 'names_of_groups', 'borrowed_beside_own', 'records_of', 'params_of',
+           'cell_settings', 'Work', 'TimeUp', 'run_cell', 'keep_pictures', 'values_of', 'look', 'metrics_of', 'runs_of',
+           'all_metrics', 'record_of', 'reproduce', 'check_record', 'reproduce_all', 'metric_text']
 
 # %% ../nbs/experiments.ipynb #2c519be0
 import sys
@@ -332,6 +332,14 @@ def names_of_groups(run, seed=0) -> dict:
     data = run.data()
     return groups_worth(run, groups.astype(int)) | dict(n_test=len(data.test), classes=data.classes)
 
+# %% ../nbs/experiments.ipynb #b0measur
+@MEASURES.register('borrow_worth')
+def borrowed_beside_own(run, labels_per_class=10, sizes='96,128,160', seed=0) -> dict:
+    "A frozen network that others trained beside the run's own, on the same labels"
+    from ssl_nb.borrowing import borrowed_worth
+
+    return borrowed_worth(run, labels_per_class=labels_per_class, sizes=sizes, seed=seed)
+
 # %% ../nbs/experiments.ipynb #8abfc53a
 _linear = ('linear_acc', 'knn_acc', 'raw_linear_acc', 'random_linear_acc', 'supervised_acc')
 _probed = dict(
@@ -633,6 +641,27 @@ RECORDS |= {
         **_w3,
     )
     for k in (10, 50, 500)
+}
+
+# %% ../nbs/experiments.ipynb #b0record
+_borrowed_arms = 'linear_acc own_acc knn_acc random_linear_acc raw_linear_acc valid_acc@*'.split()
+RECORDS |= {
+    f'borrow-cifar10-{k}': Experiment(
+        'cifar10',
+        seeds=3,
+        cells=dict(
+            pretrain=cell('kept'),
+            borrowed=cell('borrow_worth', of='pretrain', at=f'borrow-{k}', labels_per_class=k),
+        ),
+        metrics=tuple(_borrowed_arms),
+        extra=('size', 'encoder', 'taught'),
+        shows=('borrowed',),
+        keep=True,
+        stage='probe',
+        says='tf_efficientnet_lite0, trained with the labels of ImageNet, frozen; it is not self-supervised. '
+        'Features of the labelled, the validation and the test images only',
+    )
+    for k in (10, 50)
 }
 
 # %% ../nbs/experiments.ipynb #75e80287

@@ -197,7 +197,9 @@ def test_no_network_names_the_file_and_its_place(cache, monkeypatch):
 
 
 def test_no_room_for_the_features(weights, cache, tmp_path, monkeypatch):
-    monkeypatch.setattr("shutil.disk_usage", lambda path: os.terminal_size((0, 0)) and type("U", (), {"free": 9})())
+    monkeypatch.setattr(
+        "shutil.disk_usage", lambda path: os.terminal_size((0, 0)) and type("U", (), {"free": 9})()
+    )
     with pytest.raises(SslNbError, match="set SSL_NB_CACHE"):
         borrow("digits", f"timm/{CONV}", weights, out=tmp_path / "run", **SMALL)
 
@@ -215,7 +217,17 @@ def test_a_disk_that_takes_nothing(tmp_path, capsys):
 def test_a_killed_run_goes_on(weights, cache, tmp_path):
     "Killed after its first block, it computes the rest only"
     blocks = "import ssl_nb.frozen as f; f.Features.block = 256; from ssl_nb.cli import main; raise SystemExit(main())"
-    words = ["borrow", "digits", "--encoder", f"timm/{CONV}", "--weights", str(weights), "--out", "run", "--quiet"]
+    words = [
+        "borrow",
+        "digits",
+        "--encoder",
+        f"timm/{CONV}",
+        "--weights",
+        str(weights),
+        "--out",
+        "run",
+        "--quiet",
+    ]
     go = [sys.executable, "-c", blocks, *words, "--size", "160"]
     first = subprocess.Popen(go, cwd=tmp_path, stderr=subprocess.PIPE)
     until = time.monotonic() + 60
