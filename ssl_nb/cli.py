@@ -611,6 +611,44 @@ def _borrow(**given):
     _say_end(run, m)
     print(f"next: ssl_nb probe {run.path}, or ssl_nb cluster {run.path}")
 
+# %% ../nbs/cli.ipynb #b0compare
+def _check_compare(data, labels, out, **_):
+    _check_data(data)
+    _check_there(labels)
+    _check_file(out)
+
+
+@command('your own network, a borrowed one and baselines side by side on your images', check=_check_compare)
+def _compare(
+    data: str,  # A data set, or a folder of images
+    *,
+    encoders: str = 'own,random,pixels',  # Commas between: own, a run folder, timm/NAME, random, pixels
+    weights: str | None = None,  # A file of the weights of timm/NAME; timm's hub when left out
+    size: Annotated[int, Interval(ge=8, le=4096)] | None = None,  # Pixels a side that timm/NAME sees
+    labels: str | None = None,  # A labels.csv: the only labelled images
+    labels_per_class: Count = 10,  # Labels of each class that all get
+    image_size: Annotated[int, Interval(ge=8, le=4096)]
+    | None = None,  # Scale images to this many pixels a side
+    device: str = 'auto',  # auto, cpu, cuda or mps
+    seed: Seed = 0,  # Of the draws
+    out: str | None = None,  # Save the comparison as a picture (PNG)
+):
+    from ssl_nb.borrowing import compare_spaces, compare_table, plot_comparison
+
+    how = dict(labels_per_class=labels_per_class, image_size=image_size, device=device, seed=seed)
+    found = compare_spaces(data, encoders, weights, size, labels, **how)
+    if found['n_labels']:
+        print(
+            f"{found['n_labels']:,} labels for each, asked about {found['n_asked']:,} images that were held back"
+        )
+    print('\n'.join([*compare_table(found), found['says']]))
+    if out:
+        from ssl_nb.core import figure_style, save_figure
+
+        figure_style()
+        save_figure(plot_comparison(found), out)
+        print(f'picture: {out}')
+
 # %% ../nbs/cli.ipynb #7abf4364
 @command(
     'how good is a representation with few labels, beside honest baselines',

@@ -332,14 +332,6 @@ def names_of_groups(run, seed=0) -> dict:
     data = run.data()
     return groups_worth(run, groups.astype(int)) | dict(n_test=len(data.test), classes=data.classes)
 
-# %% ../nbs/experiments.ipynb #b0measur
-@MEASURES.register('borrow_worth')
-def borrowed_beside_own(run, labels_per_class=10, sizes='96,128,160', seed=0) -> dict:
-    "A frozen network that others trained beside the run's own, on the same labels"
-    from ssl_nb.borrowing import borrowed_worth
-
-    return borrowed_worth(run, labels_per_class=labels_per_class, sizes=sizes, seed=seed)
-
 # %% ../nbs/experiments.ipynb #8abfc53a
 _linear = ('linear_acc', 'knn_acc', 'raw_linear_acc', 'random_linear_acc', 'supervised_acc')
 _probed = dict(
@@ -643,23 +635,30 @@ RECORDS |= {
     for k in (10, 50, 500)
 }
 
-# %% ../nbs/experiments.ipynb #b0record
-_borrowed_arms = 'linear_acc own_acc knn_acc random_linear_acc raw_linear_acc valid_acc@*'.split()
+
+@MEASURES.register('borrow_worth')
+def borrowed_beside_own(run, labels_per_class=10, sizes='96,128,160', seed=0) -> dict:
+    "A frozen network that others trained beside the run's own, on the same labels"
+    from ssl_nb.borrowing import borrowed_worth
+
+    return borrowed_worth(run, labels_per_class=labels_per_class, sizes=sizes, seed=seed)
+
+
+_borrowed = lambda k: cell('borrow_worth', of='pretrain', at=f'borrow-{k}', labels_per_class=k)
+_borrowed_says = (
+    'tf_efficientnet_lite0, trained with the labels of ImageNet, frozen; it is not self-supervised. '
+    'Features of the labelled, the validation and the test images only'
+)
+_borrowed_arms = ('linear_acc', 'own_acc', 'knn_acc', 'random_linear_acc', 'raw_linear_acc', 'valid_acc@*')
+_of_borrowed = dict(extra=('size', 'encoder', 'taught'), shows=('borrowed',), keep=True, stage='probe')
 RECORDS |= {
     f'borrow-cifar10-{k}': Experiment(
         'cifar10',
         seeds=3,
-        cells=dict(
-            pretrain=cell('kept'),
-            borrowed=cell('borrow_worth', of='pretrain', at=f'borrow-{k}', labels_per_class=k),
-        ),
-        metrics=tuple(_borrowed_arms),
-        extra=('size', 'encoder', 'taught'),
-        shows=('borrowed',),
-        keep=True,
-        stage='probe',
-        says='tf_efficientnet_lite0, trained with the labels of ImageNet, frozen; it is not self-supervised. '
-        'Features of the labelled, the validation and the test images only',
+        cells=dict(pretrain=cell('kept'), borrowed=_borrowed(k)),
+        metrics=_borrowed_arms,
+        says=_borrowed_says,
+        **_of_borrowed,
     )
     for k in (10, 50)
 }
