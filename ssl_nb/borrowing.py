@@ -377,11 +377,13 @@ def borrowed_worth(
     weights: str | Path | None = None,  # A file of its weights; timm's hub when left out
     labels_per_class: int = 10,  # Labels of each class
     sizes: str = '96,128,160',  # Pixels a side to choose from, by validation images
+    n_test: int | None = None,  # Only so many of the test images, drawn at random
     seed: int = 0,  # Of the draw of labels
 ) -> dict:  # Accuracies on the test images, and on the validation images at each size
     "A frozen borrowed network against one's own, on the same few labels"
     d = run.data()
     im = d.train[few_labels(d.train.y, labels_per_class, seed)]
+    test = d.test[torch.randperm(len(d.test), generator=torch.Generator().manual_seed(0))[:n_test]]
     borrowed = lambda size: borrowed_encoder(encoder, weights, *_looks(d), int(size))
     probe = lambda see, part: linear_probe(see(im), im.y, seed=seed).score(see(part), part.y)
     of = lambda network: lambda part: features(network, part)
@@ -392,11 +394,11 @@ def borrowed_worth(
     arms = dict(
         linear_acc=of(enc), own_acc=of(run.encoder), random_linear_acc=of(rand), raw_linear_acc=raw_pixels
     )
-    found = {arm: probe(see, d.test) for arm, see in arms.items()}
-    voted = knn_predict(features(enc, im), im.y, features(enc, d.test), n_classes=len(d.classes))
-    knn_acc = (voted == d.test.y).float().mean().item()
+    found = {arm: probe(see, test) for arm, see in arms.items()}
+    voted = knn_predict(features(enc, im), im.y, features(enc, test), n_classes=len(d.classes))
+    knn_acc = (voted == test.y).float().mean().item()
     about = dict(size=int(best), encoder=encoder, taught=taught_by(timm_name(encoder)), classes=d.classes)
-    return found | valid | about | dict(knn_acc=knn_acc, n_labels=len(im), n_test=len(d.test))
+    return found | valid | about | dict(knn_acc=knn_acc, n_labels=len(im), n_test=len(test))
 
 # %% ../nbs/borrowing.ipynb #ba12056
 def cluster_agreement(

@@ -637,14 +637,17 @@ RECORDS |= {
 
 
 @MEASURES.register('borrow_worth')
-def borrowed_beside_own(run, labels_per_class=10, sizes='96,128,160', seed=0) -> dict:
+def borrowed_beside_own(run, labels_per_class=10, sizes='96,128,160', n_test=None, seed=0) -> dict:
     "A frozen network that others trained beside the run's own, on the same labels"
     from ssl_nb.borrowing import borrowed_worth
 
-    return borrowed_worth(run, labels_per_class=labels_per_class, sizes=sizes, seed=seed)
+    how = dict(labels_per_class=labels_per_class, sizes=sizes, n_test=n_test, seed=seed)
+    return borrowed_worth(run, **how)
 
 
-_borrowed = lambda k: cell('borrow_worth', of='pretrain', at=f'borrow-{k}', labels_per_class=k)
+_borrowed = lambda k, end, some: cell(
+    'borrow_worth', of='pretrain', at=f'borrow-{k}{end}', labels_per_class=k, n_test=some
+)
 _borrowed_says = (
     'tf_efficientnet_lite0, trained with the labels of ImageNet, frozen; it is not self-supervised. '
     'Features of the labelled, the validation and the test images only'
@@ -652,15 +655,16 @@ _borrowed_says = (
 _borrowed_arms = ('linear_acc', 'own_acc', 'knn_acc', 'random_linear_acc', 'raw_linear_acc', 'valid_acc@*')
 _of_borrowed = dict(extra=('size', 'encoder', 'taught'), shows=('borrowed',), keep=True, stage='probe')
 RECORDS |= {
-    f'borrow-cifar10-{k}': Experiment(
+    f'borrow-cifar10-{k}{end}': Experiment(
         'cifar10',
         seeds=3,
-        cells=dict(pretrain=cell('kept'), borrowed=_borrowed(k)),
+        cells=dict(pretrain=cell('kept'), borrowed=_borrowed(k, end, some)),
         metrics=_borrowed_arms,
-        says=_borrowed_says,
+        says=_borrowed_says + f'; {some or 0:,} of the test images' * bool(some),
         **_of_borrowed,
     )
     for k in (10, 50)
+    for end, some in (('', None), ('-cpu', 2000))
 }
 
 # %% ../nbs/experiments.ipynb #75e80287
