@@ -646,7 +646,7 @@ def borrowed_beside_own(run, labels_per_class=10, sizes='96,128,160', n_test=Non
 
 
 _borrowed = lambda k, end, some: cell(
-    'borrow_worth', of='pretrain', at=f'borrow-{k}{end}', labels_per_class=k, n_test=some
+    'borrow_worth', 'pretrain', f'borrow-{k}{end}', labels_per_class=k, n_test=some
 )
 _borrowed_says = (
     'tf_efficientnet_lite0, trained with the labels of ImageNet, frozen; it is not self-supervised. '
