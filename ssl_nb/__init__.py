@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 # Where each name of `ssl_nb` is defined; a module is imported when one of its names is first asked for.
 _HOMES = {
+    "borrowing": "borrow borrowed_encoder compare_spaces",
     "classifier": "evaluate predict",
     "core": "SslNbError",
     "data": "few_labels load_data show_images",
@@ -34,6 +35,8 @@ _HOMES = {
 API = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 if TYPE_CHECKING:  # what a type checker sees of API; a test holds the two in step
+    from ssl_nb.borrowing import borrow as borrow, borrowed_encoder as borrowed_encoder
+    from ssl_nb.borrowing import compare_spaces as compare_spaces
     from ssl_nb.classifier import evaluate as evaluate, predict as predict
     from ssl_nb.core import SslNbError as SslNbError
     from ssl_nb.data import few_labels as few_labels, load_data as load_data

@@ -165,8 +165,9 @@ def _stage_flags(parser, stages, argv):
         parser.add_argument('run', help='run folder of pretraining')
         _add_flag(parser, _network)
     elif 'data' in params:
-        about = params['data'].help.replace('%', '%%')
-        parser.add_argument('data', nargs='?', default=argparse.SUPPRESS, help=about)
+        p = params['data']
+        how = {} if p.required else dict(nargs='?', default=argparse.SUPPRESS)
+        parser.add_argument('data', help=p.help.replace('%', '%%'), **how)
     _add_flags(parser, params | _own_options(params, argv))
 
 
@@ -623,6 +624,62 @@ def _tune(**given):
         print(line)
     print(f"evidence: {out / 'tune.png'} and {out / 'trials.json'}")
     print(f"next: {as_command('demo', data, '--settings', str(out / 'tuned.ini'), '--preset', 'tuned')}")
+
+# %% ../nbs/cli.ipynb #b0borrow1
+@command(
+    'use a network that others have trained, from timm',
+    'borrow',
+    check=lambda **given: _check_new('borrow', **given),
+)
+def _borrow(**given):
+    from ssl_nb.borrowing import borrow
+
+    run = borrow(**given)
+    m = _metrics(run)
+    speed = f", {m['images_per_s']:,.0f} images per second" if 'images_per_s' in m else ''
+    print(
+        f"{m['n']:,} images, {m['computed']:,} of them computed now{speed}; {m['feature_mb']:,} MB on the disk"
+    )
+    _say_end(run, m)
+    print(f"next: ssl_nb probe {run.path}, or ssl_nb cluster {run.path}")
+
+# %% ../nbs/cli.ipynb #b0compare
+def _check_compare(data, labels, out, **_):
+    _check_data(data)
+    _check_there(labels)
+    _check_file(out)
+
+
+@command('your own network, a borrowed one and baselines side by side on your images', check=_check_compare)
+def _compare(
+    data: str,  # A data set, or a folder of images
+    *,
+    encoders: str = 'own,random,pixels',  # Commas between: own, a run folder, timm/NAME, random, pixels
+    weights: str | None = None,  # A file of the weights of timm/NAME; timm's hub when left out
+    size: Annotated[int, Interval(ge=8, le=4096)] | None = None,  # Pixels a side that timm/NAME sees
+    labels: str | None = None,  # A labels.csv: the only labelled images
+    labels_per_class: Count = 10,  # Labels of each class that all get
+    image_size: Annotated[int, Interval(ge=8, le=4096)]
+    | None = None,  # Scale images to this many pixels a side
+    device: str = 'auto',  # auto, cpu, cuda or mps
+    seed: Seed = 0,  # Of the draws
+    out: str | None = None,  # Save the comparison as a picture (PNG)
+):
+    from ssl_nb.borrowing import compare_spaces, compare_table, plot_comparison
+
+    how = dict(labels_per_class=labels_per_class, image_size=image_size, device=device, seed=seed)
+    found = compare_spaces(data, encoders, weights, size, labels, **how)
+    if found['n_labels']:
+        print(
+            f"{found['n_labels']:,} labels for each, asked about {found['n_asked']:,} images that were held back"
+        )
+    print('\n'.join([*compare_table(found), found['says']]))
+    if out:
+        from ssl_nb.core import figure_style, save_figure
+
+        figure_style()
+        save_figure(plot_comparison(found), out)
+        print(f'picture: {out}')
 
 # %% ../nbs/cli.ipynb #7abf4364
 @command(

@@ -7,9 +7,10 @@ Docs: https://ssl-nb.github.io/ssl_nb/experiments.html.md"""
 # %% auto #0
 __all__ = ['LOOKS', 'SCORINGS', 'VALUES', 'MEASURES', 'RECORDS', 'GROUPS', 'EXTRAS', 'DERIVED', 'stage_settings', 'demo',
            'stage_function', 'check_demo', 'Cell', 'cell', 'Experiment', 'probe_after_head', 'map_of_features', 'traps',
-           'figures_of_run', 'labels_by_method', 'semi_by_method', 'names_of_groups', 'records_of', 'params_of',
-           'cell_settings', 'Work', 'TimeUp', 'run_cell', 'keep_pictures', 'values_of', 'look', 'metrics_of', 'runs_of',
-           'all_metrics', 'record_of', 'reproduce', 'check_record', 'reproduce_all', 'metric_text']
+           'figures_of_run', 'labels_by_method', 'semi_by_method', 'names_of_groups', 'borrowed_beside_own',
+           'records_of', 'params_of', 'cell_settings', 'Work', 'TimeUp', 'run_cell', 'keep_pictures', 'values_of',
+           'look', 'metrics_of', 'runs_of', 'all_metrics', 'record_of', 'reproduce', 'check_record', 'reproduce_all',
+           'metric_text']
 
 # %% ../nbs/experiments.ipynb #2c519be0
 import sys
@@ -648,6 +649,38 @@ RECORDS |= {
         **_w3,
     )
     for k in (10, 50, 500)
+}
+
+
+@MEASURES.register('borrow_worth')
+def borrowed_beside_own(run, labels_per_class=10, sizes='96,128,160', n_test=None, seed=0) -> dict:
+    "A frozen network that others trained beside the run's own, on the same labels"
+    from ssl_nb.borrowing import borrowed_worth
+
+    how = dict(labels_per_class=labels_per_class, sizes=sizes, n_test=n_test, seed=seed)
+    return borrowed_worth(run, **how)
+
+
+_borrowed = lambda k, end, some: cell(
+    'borrow_worth', 'pretrain', f'borrow-{k}{end}', labels_per_class=k, n_test=some
+)
+_borrowed_says = (
+    'tf_efficientnet_lite0, trained with the labels of ImageNet, frozen; it is not self-supervised. '
+    'Features of the labelled, the validation and the test images only'
+)
+_borrowed_arms = ('linear_acc', 'own_acc', 'knn_acc', 'random_linear_acc', 'raw_linear_acc', 'valid_acc@*')
+_of_borrowed = dict(extra=('size', 'encoder', 'taught'), shows=('borrowed',), keep=True, stage='probe')
+RECORDS |= {
+    f'borrow-cifar10-{k}{end}': Experiment(
+        'cifar10',
+        seeds=3,
+        cells=dict(pretrain=cell('kept'), borrowed=_borrowed(k, end, some)),
+        metrics=_borrowed_arms,
+        says=_borrowed_says + f'; {some or 0:,} of the test images' * bool(some),
+        **_of_borrowed,
+    )
+    for k in (10, 50)
+    for end, some in (('', None), ('-cpu', 2000))
 }
 
 # %% ../nbs/experiments.ipynb #75e80287

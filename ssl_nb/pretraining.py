@@ -501,7 +501,7 @@ def _check_local(given, enc):
 # %% ../nbs/03_pretrain.ipynb #57a47f40
 def _start_from(encoder, x, options):
     "The encoder to train and, when it comes from an earlier run, the name and checksum of its file"
-    by_name = not isinstance(encoder, (str, Path)) or str(encoder) in ENCODERS or is_own_code(encoder)
+    by_name = not isinstance(encoder, (str, Path)) or is_builtin(str(encoder)) or is_own_code(encoder)
     if by_name:
         return make_encoder(encoder, x.shape[1], x.shape[2], *pixel_statistics(x), **options), None
     path = Path(encoder)
