@@ -37,7 +37,7 @@ from ssl_nb.classifier import (
 from .core import SslNbError, class_colour, figure_style, pick_device, read_json, save_figure
 from .data import Images, Source, class_numbers, few_labels
 from .deepclustering import _points, kmeans
-from .encoders import Encoder, feature_dim, features, nearest_neighbours
+from .encoders import Encoder, directions, feature_dim, features, nearest_neighbours
 from .figures import calibration
 from .finetuning import finetune
 from .objectives import balanced
@@ -53,7 +53,9 @@ def whiten(
     eps: float = 0.1,  # Added to each singular value, as a share of the largest, > 0; large changes little
 ) -> Tensor:  # (N,D) of length 1
     "Features in which all directions count alike"
-    h = F.normalize(torch.as_tensor(h).float(), dim=1)
+    h = directions(h).float()
+    if not len(h):
+        return h
     h = h - h.mean(0)
     # a sorted pile begins with one class, so the directions are those of images at random
     some = (
