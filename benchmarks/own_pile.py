@@ -106,6 +106,11 @@ def right(place, said, name):
     return float(np.mean([truth[f] == c for f, c in zip(answers.file, answers["class"])]))
 
 
+def busy(said):
+    "Seconds for which one thread was busy with all commands"
+    return round(sum(v.get("cpu_seconds", 0) for v in said.values()), 1)
+
+
 def by_class(place, said):
     "{class: [how many images are of it, how many of them were found]}"
     truth, answers = read_json(place / "truth.json"), table(said, "answers")
@@ -137,11 +142,15 @@ def record(place, said, draw):
         ),
         settings=dict(groups=GROUPS, most_actions=ACTIONS),
         seeds=[draw],
-        seconds=[sum(v.get("seconds", 0) for v in said.values())],
+        seconds=[sum(v.get("seconds", 0) for v in said.values())],  # as the clock says
         deviation=None,
         metrics=dict(acc=[acc], actions=[said["name"]["actions"]], named_acc=[of_named]),
         extra=dict(
-            date=known["date"], said=shown, n_labels=said["name"]["n_labels"], **by_class(place, said)
+            date=known["date"],
+            cpu_seconds=busy(said),
+            said=shown,
+            n_labels=said["name"]["n_labels"],
+            **by_class(place, said),
         ),
         **{k: known[k] for k in ("device", "threads", "versions", "commit", "dirty")},
     )
