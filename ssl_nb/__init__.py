@@ -30,6 +30,7 @@ _HOMES = {
     "sorting": "sort_files undo_sort",
     "stages": "load_encoder load_run",
     "suspects": "near_duplicates outliers wrong_labels",
+    "tuning": "tune",
 }
 API = {name: module for module, names in _HOMES.items() for name in names.split()}
 
@@ -63,6 +64,7 @@ if TYPE_CHECKING:  # what a type checker sees of API; a test holds the two in st
     from ssl_nb.stages import load_encoder as load_encoder, load_run as load_run
     from ssl_nb.suspects import near_duplicates as near_duplicates, outliers as outliers
     from ssl_nb.suspects import wrong_labels as wrong_labels
+    from ssl_nb.tuning import tune as tune
 else:
 
     def __getattr__(name):

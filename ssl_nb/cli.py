@@ -164,8 +164,10 @@ def _stage_flags(parser, stages, argv):
     if all('run' in of for of in every):
         parser.add_argument('run', help='run folder of pretraining')
         _add_flag(parser, _network)
-    elif params['data'].required:
-        parser.add_argument('data', help=params['data'].help)
+    elif 'data' in params:
+        p = params['data']
+        how = {} if p.required else dict(nargs='?', default=argparse.SUPPRESS)
+        parser.add_argument('data', help=p.help.replace('%', '%%'), **how)
     _add_flags(parser, params | _own_options(params, argv))
 
 
@@ -519,9 +521,12 @@ def _data(
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
     out: str | None = None,  # Save images, balance, sizes and copies as a picture (PNG)
     csv: str | None = None,  # Save what is found of each file as a table (CSV)
+    views: bool = False,  # Draw random views of its images instead, by each kind of view; see tune
 ):
     if name is None:
         return _say_data_sets()
+    if views:
+        return _draw_views(name, image_size, bad_files, out or 'views.png')
     from ssl_nb.folders import inspect_data
 
     found = inspect_data(name, image_size, bad_files, quiet=False)
@@ -534,6 +539,16 @@ def _data(
         figure_style()
         save_figure(found.plot(), out)
         print(f"picture: {out}")
+
+
+def _draw_views(name, image_size, bad_files, out):
+    from ssl_nb.core import figure_style, save_figure
+    from ssl_nb.data import load_data
+    from ssl_nb.tuning import plot_views
+
+    figure_style()
+    save_figure(plot_views(load_data(name, image_size, bad_files).pile), out)
+    print(f"picture: {out}; choose the row in which you still know what each image is: --preset NAME")
 
 
 def _say_data_sets():
@@ -592,6 +607,23 @@ def _pretrain(**given):
         print(f"look out: {m['verdict']}")
     _say_end(run, m)
     print(f"next: ssl_nb {'probe' if knn else 'cluster'} {run.path}")
+
+# %% ../nbs/cli.ipynb #tune0cmd
+@command(
+    'choose views and objective for images without labels, by short runs',
+    'tune',
+    check=lambda **given: _check_new('tune', **given),
+)
+def _tune(**given):
+    from ssl_nb.tuning import tune
+
+    out = tune(**given)
+    m, data = read_json(out / 'metrics.json'), read_settings(out)['data'] or 'DATA'
+    print(f"chosen: {m['chosen']} ({', '.join(f'{k} {v}' for k, v in m['settings'].items())})")
+    for line in m['undecided']:
+        print(line)
+    print(f"evidence: {out / 'tune.png'} and {out / 'trials.json'}")
+    print(f"next: {as_command('demo', data, '--settings', str(out / 'tuned.ini'), '--preset', 'tuned')}")
 
 # %% ../nbs/cli.ipynb #b0borrow1
 @command(

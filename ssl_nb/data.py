@@ -42,7 +42,17 @@ import torch
 from annotated_types import Interval
 from torch import Tensor
 
-from .core import SslNbError, at_home, progress, read_json, shown, torchrun_process, unknown, write_text
+from ssl_nb.core import (
+    SslNbError,
+    at_home,
+    plain_cell,
+    progress,
+    read_json,
+    shown,
+    torchrun_process,
+    unknown,
+    write_text,
+)
 from .settings import OneOf, Registry, all_params, is_own_code
 
 # %% ../nbs/00_data.ipynb #d5edaaa9
@@ -986,6 +996,8 @@ def _read_csv(path):
     except csv.Error as e:
         raise SslNbError(f"cannot read {path}: {e}") from None
     head = [n.strip().lower() for n in lines[0][1]] if lines else []
+    if twice := [name for name in ('file', 'label', 'split') if head.count(name) > 1]:
+        raise SslNbError(f"{path} has two columns called {twice[0]}; leave one of them")
     if len(lines) < 2 or not {'file', 'label'} <= {*head}:
         raise SslNbError(f"{path} {_no_labels(text, head)}")
     out = {}
@@ -1023,7 +1035,7 @@ def _csv_line(row, where):
         raise SslNbError(f"{where}: split = {shown(part.lower())[:60]}; it should be train, valid or test")
     if not label and part.lower() in ('valid', 'test'):
         raise SslNbError(f"{where}: an image for {part.lower()} needs a label")
-    return file, (label or None, part.lower() or None)
+    return file, (plain_cell(label) or None, part.lower() or None)
 
 
 def _without_points(rows):
@@ -1066,7 +1078,7 @@ def _table_items(table, files):
 
 def _file_named(home, name):
     "The file that a line of a labels CSV names, be it with backslashes, `./` or in full; None when it is not there"
-    for way in (name, name.replace('\\', '/')):
+    for way in (name, name.replace('\\', '/'), plain_cell(name)):
         f = os.path.join(home, way)
         if os.path.isfile(f):
             full, top = os.path.abspath(f), os.path.abspath(home)

@@ -39,7 +39,15 @@ from ssl_nb.core import (
     write_text,
 )
 from .data import Batches, Images, Source, class_numbers, load_data, part_of, show_images
-from .encoders import feature_dim, features, make_encoder, pixel_statistics, raw_pixels
+from ssl_nb.encoders import (
+    directions,
+    feature_dim,
+    feature_tensor,
+    features,
+    make_encoder,
+    pixel_statistics,
+    raw_pixels,
+)
 from .figures import plot_confusion, plot_map, show_neighbours, tsne
 from .runs import about, check_images, check_out, check_same, read_settings, stage, start_run
 from .settings import Count, Natural, OptionsOf, Positive, Share, asked
@@ -277,7 +285,7 @@ def kmeans(
         if number < 1:
             raise SslNbError(f"{name} = {number}; it should be 1 or more")
     x = _points(features, k, keep=backend == 'torch')
-    points = _Centred(_length_1(x) if spherical else x, spherical)
+    points = _Centred(directions(x) if spherical else x, spherical)
     if init is not None:
         init = points.allowed(points.into(_checked_start(init, (k, x.shape[1]))))
     centres, repaired = _backends[backend](points, k, n_init, seed, max_iter, init)
@@ -289,26 +297,13 @@ def kmeans(
 # %% ../nbs/05_deepcluster.ipynb #77d26516
 def _points(h, k, keep=False):
     "Features as floats, on the CPU unless `keep` leaves them where they are; or a clear error"
-    h = torch.as_tensor(h).detach()
-    h = h if h.dtype == torch.double else h.float()
+    h = feature_tensor(h)
     h = h if keep else h.cpu()
-    if h.ndim != 2:
-        raise SslNbError(f"features should be (N,D), not {tuple(h.shape)}")
-    if not torch.isfinite(h).all():
-        raise SslNbError(
-            "the features hold NaN or infinite values; the encoder is broken, look at its history"
-        )
     if not 1 <= k <= len(h):
         raise SslNbError(f"k = {k} clusters of {len(h)} images; k should be from 1 to {len(h)}")
     if k > 1 and (h == h[0]).all():
         raise SslNbError("all features are the same; the images are constant or the encoder has collapsed")
     return h.contiguous()
-
-
-def _length_1(x):
-    "Points of length 1; first scaled by a power of two, so that squares neither overflow nor vanish"
-    exponent = torch.frexp(x.abs().amax(1, keepdim=True)).exponent.clamp(-126, 126)
-    return F.normalize(torch.ldexp(x, -exponent), dim=1)
 
 
 def _checked_start(init, shape):

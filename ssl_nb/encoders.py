@@ -7,9 +7,9 @@ Docs: https://ssl-nb.github.io/ssl_nb/encoders.html.md"""
 # %% auto #0
 __all__ = ['ENCODERS', 'Network', 'small_cnn', 'resnet_small', 'resnet', 'timm_network', 'Encoder', 'pixel_statistics',
            'make_encoder', 'call_maker', 'is_builtin', 'is_borrowed', 'feature_dim', 'features', 'finite', 'fitting',
-           'raw_pixels', 'feature_matrix', 'fresh_encoder', 'random_encoder', 'knn_predict', 'layer_groups',
-           'write_weights', 'read_weights', 'check_fits', 'fit_weights', 'save_encoder', 'body_of',
-           'nearest_neighbours']
+           'raw_pixels', 'feature_tensor', 'feature_matrix', 'directions', 'fresh_encoder', 'random_encoder',
+           'knn_predict', 'layer_groups', 'write_weights', 'read_weights', 'check_fits', 'fit_weights', 'save_encoder',
+           'body_of', 'nearest_neighbours']
 
 # %% ../nbs/encoders.ipynb #55adb56d
 import copy
@@ -274,16 +274,35 @@ def raw_pixels(im: Images) -> Tensor:
     return im.x.flatten(1).float() / 255
 
 
-def feature_matrix(h) -> np.ndarray:  # (N,D) float32
-    "Features as a matrix, or a clear error"
-    h = np.asarray(h, dtype=np.float32)
-    if h.ndim != 2:
-        raise SslNbError(f"features should be (N,D), not {h.shape}")
-    if not np.isfinite(h).all():
+def feature_tensor(h) -> Tensor:  # (N,D) float32, or float64 where they were so, on their own device
+    "Features as a tensor, or a clear error"
+    try:
+        h = torch.as_tensor(h).detach()
+    except (TypeError, ValueError, RuntimeError):
+        raise SslNbError(f"features should be (N,D) numbers, not {type(h).__name__}") from None
+    if h.ndim != 2 or h.shape[1] == 0 or h.is_complex():
+        kind = 'complex numbers of shape ' * h.is_complex()
+        raise SslNbError(f"features should be (N,D) numbers, not {kind}{tuple(h.shape)}")
+    h = h if h.dtype == torch.double else h.float()
+    if not h.isfinite().all():
         raise SslNbError(
             "the features hold NaN or infinite values; the encoder is broken, look at its history"
         )
     return h
+
+
+def feature_matrix(h) -> np.ndarray:  # (N,D) float32
+    "Features as a matrix, or a clear error"
+    return feature_tensor(h).float().cpu().numpy()
+
+
+def directions(
+    h,  # (N,D) features, or points
+) -> Tensor:  # (N,D) of length 1
+    "Features whose length does not count; scaled by a power of two first, so that no square overflows"
+    h = feature_tensor(h)
+    exponent = torch.frexp(h.abs().amax(1, keepdim=True)).exponent.clamp(-126, 126)
+    return F.normalize(torch.ldexp(h, -exponent), dim=1)
 
 # %% ../nbs/encoders.ipynb #8f009d8e
 def fresh_encoder(enc: Encoder, seed: int = 0) -> Encoder:
@@ -337,22 +356,18 @@ def knn_predict(
 ) -> Tensor | Any:  # (M,) classes, an array where they are text
     "Weighted vote of the `k` most similar labelled images, by cosine similarity"
     numbers, names = class_numbers(y, None if n_classes is None else range(n_classes))
-    if not (torch.isfinite(h).all() and torch.isfinite(h_new).all()):
-        raise SslNbError(
-            "the features hold NaN or infinite values; the encoder is broken, look at its history"
-        )
-    known = F.normalize(h.float(), dim=1)
-    one_hot = F.one_hot(torch.as_tensor(numbers, device=h.device), len(names)).float()
+    known, h_new = directions(h).float(), directions(h_new).float()
+    one_hot = F.one_hot(torch.as_tensor(numbers, device=known.device), len(names)).float()
 
     def vote(b):
-        cosines, i = (F.normalize(b.float(), dim=1) @ known.T).topk(min(k, len(known)), 1)
+        cosines, i = (b @ known.T).topk(min(k, len(known)), 1)
         weights = ((cosines - cosines[:, :1]) / temperature).exp()  # the largest is 1, at any temperature
         return (weights[..., None] * one_hot[i]).sum(1).argmax(1)
 
-    voted = torch.cat([vote(b.to(h.device)) for b in h_new.split(2048)])
+    voted = torch.cat([vote(b.to(known.device)) for b in h_new.split(2048)])
     if isinstance(names[0], str):
         return np.array(names)[voted.cpu()]
-    return torch.as_tensor(names, device=h.device)[voted].long()
+    return torch.as_tensor(names, device=known.device)[voted].long()
 
 # %% ../nbs/encoders.ipynb #1391d18f
 def layer_groups(body: nn.Module) -> list:  # Lists of parameters; together they are all of them, each once
@@ -494,9 +509,9 @@ def nearest_neighbours(
     approximate: bool | None = None,  # Search a graph? Left out: where 100,000 or more ask on a CPU
 ) -> tuple:  # (M,k) cosines and (M,k) indices, the most similar first, never the image itself
     "The most similar images by cosine similarity"
-    x = F.normalize(torch.as_tensor(h).float(), dim=1)
+    x = directions(h).float()
     i = torch.arange(len(x)) if i is None else torch.as_tensor(i)
-    k = min(k, len(x) - 1)
+    k = max(0, min(k, len(x) - 1))
     if approximate is None:
         approximate = len(i) >= 100_000 and x.device.type == 'cpu'
     if approximate:

@@ -11,12 +11,11 @@ __all__ = ['confusion', 'plot_confusion', 'calibration', 'plot_reliability', 'sh
 # %% ../nbs/figures.ipynb #b0a10f52
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .core import SslNbError, class_colour
 from .data import Images, class_numbers, few_labels, show_images
-from .encoders import feature_matrix, nearest_neighbours
+from .encoders import directions, feature_matrix, nearest_neighbours
 
 # %% ../nbs/figures.ipynb #44afdaca
 def confusion(
@@ -153,6 +152,8 @@ def tsne(
         raise SslNbError(f"a map needs 10 images or more, not {len(h)}")
     i = np.sort(np.random.default_rng(seed).permutation(len(h))[:n])
     h = h[i]
+    if (h == h[0]).all():  # which t-SNE does not survive
+        return np.zeros((len(h), 2), np.float32), i
     if h.shape[1] > 50:
         h = PCA(min(50, len(h)), random_state=seed).fit_transform(h)
     perplexity = min(30, (len(h) - 1) / 3)
@@ -160,8 +161,9 @@ def tsne(
 
 
 def _directions(h):
-    "(N,D) features of length 1, so that distance means direction, as an array"
-    return feature_matrix(F.normalize(torch.as_tensor(h).float(), dim=1))
+    "(N,D) features of length 1, so that distance means direction, as an array of two columns or more"
+    h = feature_matrix(directions(h))
+    return h if h.shape[1] > 1 else np.pad(h, ((0, 0), (0, 1)))
 
 # %% ../nbs/figures.ipynb #c2461655
 def plot_map(

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .core import SslNbError, at_home, csv_cell, shown, unknown, write_csv
+from .core import SslNbError, at_home, plain_cell, shown, unknown, write_csv
 from ssl_nb.data import (
     ImageData,
     Images,
@@ -49,17 +49,12 @@ def label_rows(
         raise SslNbError(
             f"labels should be a file with the columns file,label, or a dictionary, not a {kind}"
         )
-    return {f: (c and _unguarded(c), part) for f, (c, part) in rows.items()}
+    return rows
 
 
 def _label_text(value):
     "A label as text, None when it is missing or empty"
     return None if _is_missing(value) else str(value).strip() or None
-
-
-def _unguarded(text):
-    "A cell without the apostrophe that `csv_cell` put before it"
-    return text[1:] if text[:1] == "'" and csv_cell(text[1:]) == text else text
 
 # %% ../nbs/label_files.ipynb #2efe4fcb
 def _spelling(name):
@@ -80,7 +75,7 @@ def match_labels(
     for name, said in rows.items():
         i = exact.get(name, alike.get(_spelling(name)))
         if i is None:
-            i = alike.get(_spelling(_below_home(_unguarded(name), home)))
+            i = alike.get(_spelling(_below_home(plain_cell(name), home)))
         if i is None:
             lost.append(name)
         elif found.setdefault(i, said) != said:
@@ -254,7 +249,7 @@ def write_labels(
 class Merged:
     "Two files of labels in one; printed it says in what they disagree"
 
-    labels: dict  # {file: class}, None where they disagree
+    labels: dict  # {file: class, or (class, part) where parts are named}, None where they disagree
     disagreements: list  # [(file, class of the first, class of the second)]
     both: int  # Images that both gave a class
 
@@ -262,6 +257,8 @@ class Merged:
         n, odd = len(self.labels), len(self.disagreements)
         share = f' ({100 * (1 - odd / self.both):.1f} % alike)' if self.both else ''
         lines = [f'{_counted(n, "image")} with a label, {self.both:,} of them from both{share}']
+        if n and not self.both:
+            lines += ['no name stands in both; if they are of the same images, write the names alike']
         lines += [f"{shown(f)}: '{shown(a)}' or '{shown(b)}'?" for f, a, b in self.disagreements]
         return '\n'.join(lines)
 
@@ -271,10 +268,33 @@ def merge_labels(
     b,  # Files with the columns file,label, or {file: label}
 ) -> Merged:
     "The labels of both; an image on which they disagree has none"
-    first, second = (
-        {_spelling(_unguarded(f)): c for f, (c, _) in label_rows(v).items() if c} for v in (a, b)
-    )
+    first, second = _given(a), _given(b)
     both = first.keys() & second.keys()
-    odd = [(f, c, second[f]) for f, c in first.items() if f in both and second[f] != c]
-    labels = second | first | {f: None for f, *_ in odd}
+    odd = [(f, c, second[f][0]) for f, (c, _) in first.items() if f in both and second[f][0] != c]
+    parts = _parts_of_both(first, second)
+    labels = {f: (c, parts.get(f, 'train')) if parts else c for f, (c, _) in (second | first).items()}
+    labels |= {f: None for f, *_ in odd}
     return Merged(dict(sorted(labels.items())), odd, len(both))
+
+
+def _given(labels):
+    "{file: (class, part or None)} of the images that have a label, each name in its one spelling"
+    found = {}
+    for name, said in label_rows(labels).items():
+        file = _spelling(plain_cell(name))
+        if said[0] and found.setdefault(file, said) != said:
+            raise SslNbError(
+                f"{_called(labels)}: {shown(file)} stands there twice, with different labels or parts"
+            )
+    return found
+
+
+def _parts_of_both(first, second):
+    "{file: part} as far as one of them names it; who names none says nothing of parts"
+    mine, theirs = ({f: part for f, (_, part) in rows.items() if part} for rows in (first, second))
+    for f in mine.keys() & theirs.keys():
+        if mine[f] != theirs[f]:
+            raise SslNbError(
+                f"{shown(f)} is for {mine[f]} in one file and for {theirs[f]} in the other; mend one of them"
+            )
+    return theirs | mine

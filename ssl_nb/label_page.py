@@ -13,6 +13,7 @@ import base64
 import hashlib
 import io
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -23,10 +24,10 @@ import torch.nn.functional as F
 from markupsafe import escape
 from torch import Tensor
 
-from .core import SslNbError, at_home, reading, write_text
+from .core import SslNbError, at_home, reading, shown, write_text
 from .data import DATASETS, _digests, _say, image_names, load_data
 from .deepclustering import all_images, kmeans
-from .encoders import features, fitting, nearest_neighbours
+from .encoders import directions, feature_tensor, features, fitting, nearest_neighbours
 from .exporting import _files_table
 from .figures import tsne
 from .runs import read_settings, run_state
@@ -54,6 +55,10 @@ class Pile:
         if not len(self.names) == len(self.x) == len(self.h):
             sizes = f'{len(self.names)} names, {len(self.x)} images and {len(self.h)} features'
             raise SslNbError(f"{sizes} do not belong together")
+        twice = [name for name, n in Counter(self.names).items() if n > 1]
+        if twice:
+            raise SslNbError(f"{shown(twice[0])} names two images; give each image a name of its own")
+        self.h = feature_tensor(self.h).float()
         self.of = self.of or len(self.names)
 
     def drawn(self, n: int, seed: int = 0) -> 'Pile':  # `n` images at random, or itself
@@ -180,10 +185,11 @@ def fine_groups(
     seed: int = 0,
 ) -> np.ndarray:  # (N,) group numbers
     "Small groups of like images"
-    x = F.normalize(torch.as_tensor(h).float(), dim=1)
+    x = directions(h)
     k = min(k or min(most, max(2, round(len(x) / share))), len(x))
     if k < 2 or (x == x[0]).all():
         return np.zeros(len(x), dtype=int)
+    x = whiten(x, 0.3) if len(x) > 2 else x
     labels = kmeans(x, k, n_init=3, seed=seed).labels_
     return np.unique(labels, return_inverse=True)[1]
 
@@ -193,10 +199,10 @@ def neighbours(
     k: int = 15,  # Of each image, fewer in a small pile
 ) -> tuple:  # (N,k) cosines and (N,k) indices
     "The nearest neighbours after whitening, which lets all directions count"
-    h = torch.as_tensor(h).float()
+    h = feature_tensor(h)
     if len(h) < 2:
         return torch.zeros(len(h), 0), torch.zeros(len(h), 0, dtype=torch.long)
-    x = whiten(h) if len(h) > 2 and not (h == h[0]).all() else F.normalize(h, dim=1)
+    x = whiten(h) if len(h) > 2 and not (h == h[0]).all() else h
     return nearest_neighbours(x, k)
 
 
@@ -206,13 +212,13 @@ def near_pairs(
     most: int = 200,  # Groups at most
 ) -> list:  # Of lists of indices, the largest group first
     "Groups of images that are nearly the same"
-    x = F.normalize(torch.as_tensor(h).float(), dim=1)
-    if len(x) < 2:
+    h = feature_tensor(h)
+    if len(h) < 2:
         return []
-    similar, near = nearest_neighbours(x, min(4, len(x) - 1))
+    similar, near = nearest_neighbours(h, min(4, len(h) - 1))
     apart = (1 - similar).clamp(min=0)
     i, m = torch.nonzero(apart <= ratio * apart[:, 0].median() + 1e-6, as_tuple=True)
-    return linked_groups(i, near[i, m], len(x))[:most]
+    return linked_groups(i, near[i, m], len(h))[:most]
 
 
 def far_images(
@@ -232,9 +238,9 @@ def flat(
     seed: int = 0,
 ) -> np.ndarray:  # (N,2) in 0..1
     "Positions in the plane"
-    h = torch.as_tensor(h).float()
+    h = directions(h)
     if len(h) < 10 or len(h) > 10_000 or (h == h[0]).all():
-        x = F.normalize(h, dim=1) - F.normalize(h, dim=1).mean(0)
+        x = h - h.mean(0)
         v = torch.linalg.svd(x[:5000], full_matrices=False)[2][:2]
         xy = np.pad((x @ v.T).numpy(), ((0, 0), (0, 2 - len(v))))
     else:
@@ -329,7 +335,7 @@ def _base64(a, kind):
 
 def _compact(h, most=32):
     "(N,d) int8: the main directions of the features, enough to order and split groups"
-    x = F.normalize(torch.as_tensor(h).float(), dim=1)
+    x = directions(h)
     v = torch.linalg.svd(x[:5000], full_matrices=False)[2][:most]
     z = (x @ v.T).numpy()
     return (z / max(np.abs(z).max(), 1e-12) * 127).round()

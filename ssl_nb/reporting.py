@@ -14,6 +14,7 @@ import io
 import json
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -78,11 +79,10 @@ def how_run(
         size = f'{n:,}' if isinstance(n, int) else '/'.join(f'{x:,}' for x in n)
         data = f"{r['data']['name']} ({size} images)"
         lines.append(r['command'])
-        lines.append(
-            f"  preset {r['preset']}, {data}, {len(r['seeds'])} seeds, {r['device']}, {_time_taken(r)}"
-        )
-        if r['deviation']:
-            lines.append(f"  deviation: {r['deviation']}")
+        preset = f"preset {r['preset']}, " if r['preset'] else ''
+        facts = f"{preset}{data}, {len(r['seeds'])} seeds, {r['device']}, {_time_taken(r)}"
+        for text in (facts, f"deviation: {r['deviation']}" if r['deviation'] else ''):
+            lines += textwrap.wrap(text, 92, initial_indent='  ', subsequent_indent='    ')
     return '\n'.join(lines)
 
 

@@ -743,7 +743,7 @@ def _check(sections, known, path):
         if stage and stage not in stage_names():
             raise unknown(f'stage in section [{section}] of {path}:', stage, stage_names())
         if name not in known and 'inherit' not in sections.get(name, {}):
-            hint = '(a new preset says `inherit = NAME`)'
+            hint = '(a new preset says `inherit = NAME`, or `inherit = none`)'
             raise SslNbError(f"{unknown(f'section in {path}:', name, known)} {hint}")
         right = _keys_of([stage] if stage else stage_names(), keys)
         if bad := next((k for k in keys if k not in right and (stage or k != 'inherit')), None):
@@ -794,7 +794,7 @@ def _preset(sections, name, stage, seen=()):
         raise SslNbError(f"preset '{name}' inherits from itself: {' -> '.join([*seen, name])}")
     own = dict(sections.get(name, {}))
     base = own.pop('inherit', None)
-    below = _preset(sections, base, stage, (*seen, name)) if base else {}
+    below = _preset(sections, base, stage, (*seen, name)) if base and base != 'none' else {}
     return {**below, **own, **sections.get(f'{name}.{stage}', {})}
 
 # %% ../nbs/settings.ipynb #fac2b5a3

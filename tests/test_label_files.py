@@ -220,8 +220,43 @@ def test_merging():
         "2.png: 'x' or 'y'?",
     ]
     assert merge_labels(b, a).labels == m.labels
-    assert str(merge_labels({}, {'\x1b[2J.png': 'x'})) == '1 image with a label, 0 of them from both'
+    alone = str(merge_labels({}, {'\x1b[2J.png': 'x'})).splitlines()
+    assert alone[0] == '1 image with a label, 0 of them from both' and 'no name stands in both' in alone[1]
     assert '\x1b' not in str(merge_labels({'\x1b[2J.png': 'y'}, {'\x1b[2J.png': 'x'}))
+
+
+def test_merging_keeps_parts_and_tells_slips(tmp_path):
+    parts = {'1.png': ('x', 'train'), '2.png': ('y', 'test'), '3.png': ('x', 'test')}
+    write_labels(parts, tmp_path / 'parts.csv')
+    m = merge_labels(tmp_path / 'parts.csv', {'1.png': 'x', '3.png': 'y', '4.png': 'y'})
+    assert m.labels == {
+        '1.png': parts['1.png'],
+        '2.png': parts['2.png'],
+        '3.png': None,
+        '4.png': ('y', 'train'),
+    }
+    again = label_rows(write_labels(m.labels, tmp_path / 'both.csv'))
+    assert again == {f: v or (None, None) for f, v in m.labels.items()}
+    write_labels({'1.png': ('x', 'test')}, tmp_path / 'other.csv')
+    with pytest.raises(SslNbError, match='1.png is for train in one file and for test in the other'):
+        merge_labels(tmp_path / 'parts.csv', tmp_path / 'other.csv')
+    with pytest.raises(SslNbError, match='a.png stands there twice'):
+        merge_labels({'a.png': 'x', './a.png': 'y'}, {})
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    (tmp_path / 'a.csv').write_text('file,label,label\n1.png,x,y\n')
+    with pytest.raises(SslNbError, match='two columns called label'):
+        label_rows(tmp_path / 'a.csv')
+
+
+def test_a_folder_reads_its_table_as_it_was_written(tmp_path):
+    names = [n for n in ODD_NAMES if '"' not in n]
+    fill(tmp_path, names)
+    said = {name: ('=SUM(A1)', '-x')[i % 2] for i, name in enumerate(names)}
+    write_labels(said, tmp_path / 'labels.csv')
+    d = load_data(tmp_path, image_size=16)
+    assert named(d) | named(d, 'test') == said
 
 
 def test_the_command_merge(tmp_path):
