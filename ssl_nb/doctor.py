@@ -191,7 +191,7 @@ def figures_and_scores(
     k: int = 20,  # Clusters of the figures
     n_labels: int = 2000,  # Of the probe, at most
     seed: int = 0,
-) -> dict:  # {figure: number}, and under 'scores' the linear probe and the clusters by labels
+) -> dict:  # {figure: number}, `linear`, `clusters` and `cluster_scores` by labels
     "All figures of a run, and beside them what labels say"
     data = run.data()
     seen = see(run.encoder, data.train.x, transformation(None, **augmentation_of(run)), k, seed)
@@ -199,7 +199,7 @@ def figures_and_scores(
     h, y, test = seen.h, data.train.y, data.test[:5000]
     linear = linear_probe(h[:n_labels], y[:n_labels], seed=seed).score(run.features(test), test.y)
     clusters = label_scores(data.train, kmeans(h, len(data.classes), 20, seed).labels_)
-    return found | dict(linear=linear, clusters=clusters['acc'], scores=clusters)
+    return found | dict(linear=linear, clusters=clusters['acc'], cluster_scores=clusters)
 
 # %% ../nbs/doctor.ipynb #4d505856
 def by_setting(

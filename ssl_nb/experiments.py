@@ -313,7 +313,7 @@ def figures_of_run(run, k=20, seed=0) -> dict:
 
 @SCORINGS.register('doctor')
 def _doctor_scorings(m):
-    return {'k-means': m['scores']}
+    return {'k-means': m['cluster_scores']}
 
 # %% ../nbs/experiments.ipynb #5a1e0c21
 @MEASURES.register('label_next')
