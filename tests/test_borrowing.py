@@ -252,3 +252,32 @@ def test_without_timm_one_line_says_what_to_install(tmp_path):
     words = ["borrow", "digits", "--encoder", "timm/resnet18"]
     done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True)
     one_line(done, "pip install 'ssl_nb[borrow]'")
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        ("digits --encoders pixels", "name two or more"),
+        ("digits --encoders own,pixels", "ssl_nb pretrain --data digits"),
+        ("digits --encoders pixls,random", "did you mean 'pixels'"),
+        ("digits --encoders timm/resnet_18,pixels", "did you mean 'timm/resnet18'"),
+        ("digits --encoders random,pixels --labels gone.csv", "there is no file gone.csv"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made(words, says, cache, tmp_path):
+    one_line(ssl_nb("compare", *words.split(), cwd=tmp_path), says)
+
+
+def test_a_comparison_with_labels_and_without(run, weights, cache, tmp_path):
+    flat = tmp_path / "flat"
+    for i, file in enumerate(sorted(photos(tmp_path / "photos").rglob("*.png"))):
+        flat.mkdir(exist_ok=True)
+        file.rename(flat / f"{i}.png")
+    done = ssl_nb("compare", "flat", "--encoders", "random,pixels", cwd=tmp_path)
+    assert done.returncode == 0 and "clusters agree" in done.stdout and "probe" not in done.stdout, (
+        done.stderr
+    )
+    words = ["digits", "--encoders", f"{run.path},pixels", "--out", "c.png"]
+    done = ssl_nb("compare", *words, cwd=tmp_path)
+    assert done.returncode == 0 and "Use pixels: its probe is ahead" in done.stdout, done.stderr
+    assert (tmp_path / "c.png").stat().st_size > 1000
