@@ -12,6 +12,7 @@ sorts them. Their folders and names are made from that. The pictures of the walk
 
 import argparse
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -99,7 +100,8 @@ def lay_out(package, place):
 
 def say(words, place):
     "Run one command in `place`: what it printed, and how long it took"
-    start, quiet = time.perf_counter(), [] if words[0] in ("data", "predict", "report") else ["--quiet"]
+    start, worked = time.perf_counter(), cpu_seconds()
+    quiet = [] if words[0] in ("data", "predict", "report") else ["--quiet"]
     done = subprocess.run(
         [sys.executable, "-m", "ssl_nb", *words, *quiet],
         cwd=place,
@@ -114,7 +116,14 @@ def say(words, place):
         command=f"ssl_nb {' '.join(words)}",
         output=done.stdout + done.stderr,
         seconds=round(time.perf_counter() - start, 1),
+        cpu_seconds=round(cpu_seconds() - worked, 1),
     )
+
+
+def cpu_seconds():
+    "What the commands so far kept processors busy for, however busy the machine was with other things"
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def folder_of(name):

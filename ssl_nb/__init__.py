@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 # Where each name of `ssl_nb` is defined; a module is imported when one of its names is first asked for.
 _HOMES = {
+    "borrowing": "borrow borrowed_encoder compare_spaces",
     "classifier": "evaluate predict",
     "core": "SslNbError",
     "data": "few_labels load_data show_images",
@@ -29,10 +30,13 @@ _HOMES = {
     "sorting": "sort_files undo_sort",
     "stages": "load_encoder load_run",
     "suspects": "near_duplicates outliers wrong_labels",
+    "tuning": "tune",
 }
 API = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 if TYPE_CHECKING:  # what a type checker sees of API; a test holds the two in step
+    from ssl_nb.borrowing import borrow as borrow, borrowed_encoder as borrowed_encoder
+    from ssl_nb.borrowing import compare_spaces as compare_spaces
     from ssl_nb.classifier import evaluate as evaluate, predict as predict
     from ssl_nb.core import SslNbError as SslNbError
     from ssl_nb.data import few_labels as few_labels, load_data as load_data
@@ -60,6 +64,7 @@ if TYPE_CHECKING:  # what a type checker sees of API; a test holds the two in st
     from ssl_nb.stages import load_encoder as load_encoder, load_run as load_run
     from ssl_nb.suspects import near_duplicates as near_duplicates, outliers as outliers
     from ssl_nb.suspects import wrong_labels as wrong_labels
+    from ssl_nb.tuning import tune as tune
 else:
 
     def __getattr__(name):

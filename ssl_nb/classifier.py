@@ -78,7 +78,10 @@ class Classifier(nn.Module):
         self.classes, self.sharpness = list(classes), sharpness
 
     def forward(self, x):
-        h = self.encoder(x)
+        return self.scores(self.encoder(x))
+
+    def scores(self, h):
+        "(N,K) logits of representations (N,D)"
         return self.head(F.normalize(h, dim=1) * self.sharpness if self.sharpness else h)
 
     @torch.no_grad()
@@ -86,9 +89,8 @@ class Classifier(nn.Module):
         "(N,K) probabilities of uint8 images"
         self.eval()
         dev = next(self.head.parameters()).device
-        return finite(
-            torch.cat([self(b.to(dev).float() / 255).softmax(1).cpu() for b in x.split(batch_size)])
-        )
+        h = features(self.encoder, x, batch_size=batch_size)
+        return finite(torch.cat([self.scores(b.to(dev)).softmax(1).cpu() for b in h.split(batch_size)]))
 
     def predict(self, x) -> Tensor:
         return self.predict_proba(x).argmax(1)

@@ -165,6 +165,10 @@ def _stage_flags(parser, stages, argv):
     if all('run' in of for of in every):
         parser.add_argument('run', help='run folder of pretraining')
         _add_flag(parser, _network)
+    elif 'data' in params:
+        p = params['data']
+        how = {} if p.required else dict(nargs='?', default=argparse.SUPPRESS)
+        parser.add_argument('data', help=p.help.replace('%', '%%'), **how)
     _add_flags(parser, params | _own_options(params, argv))
 
 
@@ -545,9 +549,12 @@ def _data(
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
     out: str | None = None,  # Save images, balance, sizes and copies as a picture (PNG)
     csv: str | None = None,  # Save what is found of each file as a table (CSV)
+    views: bool = False,  # Draw random views of its images instead, by each kind of view; see tune
 ):
     if name is None:
         return _say_data_sets()
+    if views:
+        return _draw_views(name, image_size, bad_files, out or 'views.png')
     from ssl_nb.folders import inspect_data
 
     found = inspect_data(name, image_size, bad_files, quiet=False)
@@ -560,6 +567,16 @@ def _data(
         figure_style()
         save_figure(found.plot(), out)
         print(f"picture: {out}")
+
+
+def _draw_views(name, image_size, bad_files, out):
+    from ssl_nb.core import figure_style, save_figure
+    from ssl_nb.data import load_data
+    from ssl_nb.tuning import plot_views
+
+    figure_style()
+    save_figure(plot_views(load_data(name, image_size, bad_files).pile), out)
+    print(f"picture: {out}; choose the row in which you still know what each image is: --preset NAME")
 
 
 def _say_data_sets():
@@ -618,6 +635,79 @@ def _pretrain(**given):
         print(f"look out: {m['verdict']}")
     _say_end(run, m)
     print(f"next: ssl_nb {'probe' if knn else 'cluster'} {run.path}")
+
+# %% ../nbs/cli.ipynb #tune0cmd
+@command(
+    'choose views and objective for images without labels, by short runs',
+    'tune',
+    check=lambda **given: _check_new('tune', **given),
+)
+def _tune(**given):
+    from ssl_nb.tuning import tune
+
+    out = tune(**given)
+    m, data = read_json(out / 'metrics.json'), read_settings(out)['data'] or 'DATA'
+    print(f"chosen: {m['chosen']} ({', '.join(f'{k} {v}' for k, v in m['settings'].items())})")
+    for line in m['undecided']:
+        print(line)
+    print(f"evidence: {out / 'tune.png'} and {out / 'trials.json'}")
+    print(f"next: {as_command('demo', data, '--settings', str(out / 'tuned.ini'), '--preset', 'tuned')}")
+
+# %% ../nbs/cli.ipynb #b0borrow1
+@command(
+    'use a network that others have trained, from timm',
+    'borrow',
+    check=lambda **given: _check_new('borrow', **given),
+)
+def _borrow(**given):
+    from ssl_nb.borrowing import borrow
+
+    run = borrow(**given)
+    m = _metrics(run)
+    speed = f", {m['images_per_s']:,.0f} images per second" if 'images_per_s' in m else ''
+    print(
+        f"{m['n']:,} images, {m['computed']:,} of them computed now{speed}; {m['feature_mb']:,} MB on the disk"
+    )
+    _say_end(run, m)
+    print(f"next: ssl_nb probe {run.path}, or ssl_nb cluster {run.path}")
+
+# %% ../nbs/cli.ipynb #b0compare
+def _check_compare(data, labels, out, **_):
+    _check_data(data)
+    _check_there(labels)
+    _check_file(out)
+
+
+@command('your own network, a borrowed one and baselines side by side on your images', check=_check_compare)
+def _compare(
+    data: str,  # A data set, or a folder of images
+    *,
+    encoders: str = 'own,random,pixels',  # Commas between: own, a run folder, timm/NAME, random, pixels
+    weights: str | None = None,  # A file of the weights of timm/NAME; timm's hub when left out
+    size: Annotated[int, Interval(ge=8, le=4096)] | None = None,  # Pixels a side that timm/NAME sees
+    labels: str | None = None,  # A labels.csv: the only labelled images
+    labels_per_class: Count = 10,  # Labels of each class that all get
+    image_size: Annotated[int, Interval(ge=8, le=4096)]
+    | None = None,  # Scale images to this many pixels a side
+    device: str = 'auto',  # auto, cpu, cuda or mps
+    seed: Seed = 0,  # Of the draws
+    out: str | None = None,  # Save the comparison as a picture (PNG)
+):
+    from ssl_nb.borrowing import compare_spaces, compare_table, plot_comparison
+
+    how = dict(labels_per_class=labels_per_class, image_size=image_size, device=device, seed=seed)
+    found = compare_spaces(data, encoders, weights, size, labels, **how)
+    if found['n_labels']:
+        print(
+            f"{found['n_labels']:,} labels for each, asked about {found['n_asked']:,} images that were held back"
+        )
+    print('\n'.join([*compare_table(found), found['says']]))
+    if out:
+        from ssl_nb.core import figure_style, save_figure
+
+        figure_style()
+        save_figure(plot_comparison(found), out)
+        print(f'picture: {out}')
 
 # %% ../nbs/cli.ipynb #7abf4364
 @command(

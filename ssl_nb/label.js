@@ -1603,28 +1603,38 @@ class GroupsView {
       (section.tiles = el('div', {
         class: 'tiles',
         role: 'group',
-        'aria-label': `Images of ${this.called(g)}, the most central first`,
+        'aria-label': `Images of ${this.called(g)}, the most central first, the doubtful at the end`,
       })),
       section.more,
     )
-    section.images = app.features.ordered(images)
+    ;[section.images, section.strays] = this.arranged(images)
     section.two = looksLikeTwo(images, app.features, app.spread)
     this.fill(section, g)
     return section
   }
 
+  /** The most central first; behind them, class by class, those whose neighbours have another label. */
+  arranged(images) {
+    const { session, spread, features } = this.app
+    const stray = i => session.by[i] === GROUP && spread.vote[i] >= 0 && spread.vote[i] !== session.label[i]
+    const ordered = features.ordered(images)
+    const strays = ordered.filter(stray).sort((a, b) => spread.vote[a] - spread.vote[b])
+    return [[...ordered.filter(i => !stray(i)), ...strays], strays.length]
+  }
+
   fill(section, g) {
     const most = this.wide.has(g) ? section.images.length : 36
     const all = section.images
-    const shown = all.length <= most ? all : [...all.slice(0, most - 12), ...all.slice(-12)]
+    const last = clamp(section.strays, 12, 48)
+    const shown = all.length <= most - 12 + last ? all : [...all.slice(0, most - 12), ...all.slice(-last)]
     const nodes = shown.map(i => this.app.tile(i))
     if (shown.length < all.length) nodes[most - 12].classList.add('gap')
     if (nodes.length) nodes[0].tabIndex = 0
     section.tiles.replaceChildren(...nodes)
-    section.more.hidden = all.length <= 36
+    section.more.hidden = !this.wide.has(g) && shown.length === all.length
     section.more.textContent = this.wide.has(g)
       ? 'Show fewer'
-      : `Show all ${all.length}; the last twelve are the least typical`
+      : `Show all ${all.length}; the last are the least typical`
     this.app.paint()
   }
 

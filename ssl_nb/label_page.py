@@ -189,6 +189,7 @@ def fine_groups(
     k = min(k or min(most, max(2, round(len(x) / share))), len(x))
     if k < 2 or (x == x[0]).all():
         return np.zeros(len(x), dtype=int)
+    x = whiten(x, 0.3) if len(x) > 2 else x
     labels = kmeans(x, k, n_init=3, seed=seed).labels_
     return np.unique(labels, return_inverse=True)[1]
 

@@ -20,15 +20,14 @@ import torch
 from annotated_types import Interval
 from torch import Tensor
 
-from .augment import augmentation
 from .core import SslNbError, class_colour
 from .data import few_labels
 from .deepclustering import all_images, kmeans
 from .encoders import feature_matrix, nearest_neighbours
 from .probing import linear_probe
 from .runs import percent
-from .semisupervised import neighbour_graph, self_train, spread_labels, whiten
-from .settings import OneOf, Registry, all_params, resolve
+from .semisupervised import neighbour_graph, semi_classifier, spread_labels, whiten
+from .settings import OneOf, Registry, resolve
 
 # %% ../nbs/labelling.ipynb #56dc70e7
 @dataclass
@@ -359,19 +358,8 @@ def semi_worth(
     "Test accuracy of `semi` on the labels that a method chose, at the settings of the run's preset"
     d, how = run.data(), resolve('semi', run.settings['preset'])
     i = torch.as_tensor(chosen_by(method, run.features(d.train), d.train.y, n_labels, seed=seed))
-    draw = augmentation(**{k: v for k, v in how.items() if k in all_params(augmentation)})
-    keys = ('rounds', 'steps', 'batch_size', 'robust', 'balance', 'lr', 'first_lr')
-    model, found, _ = self_train(
-        copy.deepcopy(run.encoder),
-        d.train,
-        i,
-        draw,
-        how['method'],
-        eps=how['whitening'],
-        seed=seed,
-        quiet=quiet,
-        **{k: how[k] for k in keys},
-    )
+    how |= dict(seed=seed, quiet=quiet)
+    model, found, _ = semi_classifier(copy.deepcopy(run.encoder), d.train, i, how)
     right = (model.predict(d.test.x).cpu() == d.test.y).double().mean().item()
     pseudo = [(p.argmax(1) == d.train.y).double().mean().item() for p in found]
     classes = len(d.train.y[i].unique()) / len(d.classes)

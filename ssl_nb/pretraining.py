@@ -6,7 +6,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/pretrain.html.md"""
 
 # %% auto #0
 __all__ = ['make_projector', 'SimCLR', 'simclr_step', 'SimCLRCallback', 'simclr_learner', 'effective_rank', 'spread',
-           'health_verdict', 'Watch', 'estimate', 'duration', 'pretrain', 'adopt', 'load_projector']
+           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'duration', 'pretrain', 'adopt', 'load_projector']
 
 # %% ../nbs/03_pretrain.ipynb #60a0607b
 import contextlib
@@ -198,10 +198,13 @@ def health_verdict(
     if row['spread'] < 0.2:
         cause = 'the learning rate is too high, or all images of a batch are alike'
         return f'collapsed: all projections are nearly the same; likely {cause}'
-    if row.get('effective_rank', 9) < 1.5:
+    if row.get('effective_rank', 9) < 5:
         cause = 'the learning rate is too high, or all images are alike'
-        return f'collapsed: the representation varies along one direction only; likely {cause}'
-    if row['loss'] > row['chance_loss'] - 0.05 and row['epoch'] >= 3:
+        return (
+            f"collapsed: the representation uses {row['effective_rank']:.1f} directions only; likely {cause}"
+        )
+    by_chance = row['loss'] > row['chance_loss'] - 0.05 or row['accuracy'] < 3 * row.get('chance_accuracy', 0)
+    if by_chance and row['epoch'] >= 3:
         cause = (
             'views of an image have too little in common (weaken the augmentation), or the rate is too low'
         )
@@ -211,6 +214,22 @@ def health_verdict(
             'the views are too alike to teach anything (strengthen the augmentation), or the batch is small'
         )
         return f'every view finds its partner; likely {cause}'
+    return ''
+
+# %% ../nbs/03_pretrain.ipynb #pile0ver
+def pile_verdict(
+    x: Tensor,  # (N,C,H,W) uint8
+) -> str:  # empty when nothing is wrong
+    "In words what is wrong with the images of a run"
+    if len(x) < 32:
+        return f'{len(x)} images are few to learn from; add more of their kind, none of them needs a label'
+    some = [image.numpy().tobytes() for image in x[:5000].cpu()]
+    copies = 1 - len(set(some)) / len(some)
+    if copies > 0.5:
+        return (
+            f'{100 * copies:.0f} % of the images are copies of others, so an image is told from itself; '
+            'keep one of each with --copies drop'
+        )
     return ''
 
 # %% ../nbs/03_pretrain.ipynb #4ab45fbf
@@ -482,7 +501,7 @@ def _check_local(given, enc):
 # %% ../nbs/03_pretrain.ipynb #57a47f40
 def _start_from(encoder, x, options):
     "The encoder to train and, when it comes from an earlier run, the name and checksum of its file"
-    by_name = not isinstance(encoder, (str, Path)) or str(encoder) in ENCODERS or is_own_code(encoder)
+    by_name = not isinstance(encoder, (str, Path)) or is_builtin(str(encoder)) or is_own_code(encoder)
     if by_name:
         return make_encoder(encoder, x.shape[1], x.shape[2], *pixel_statistics(x), **options), None
     path = Path(encoder)
@@ -538,7 +557,9 @@ def _finished(out, model, rows, given, d, seconds):
     "Write encoder and metrics; the run, with what only lives in this process"
     if world()[0] == 0:
         save_encoder(model.encoder, out / 'model.safetensors')
-        found = rows[-1] | dict(verdict=health_verdict(rows[-1]), seconds=round(seconds, 1))
+        found = rows[-1] | dict(
+            verdict=pile_verdict(d.pile) or health_verdict(rows[-1]), seconds=round(seconds, 1)
+        )
         finish_stage('pretrain', out, found, rows)
     wait()
     own = not is_builtin(model.encoder.arch)

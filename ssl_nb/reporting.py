@@ -14,6 +14,7 @@ import io
 import json
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from .data import Images, Source, _drawable, show_images
 from .deepclustering import all_images
 from .probing import FEW_ARMS
 from .runs import percent, read_record, read_settings, run_state
-from .stages import Run, augmentation_of, gain, interval, load_run
+from .stages import FIRST, Run, augmentation_of, gain, interval, load_run
 
 # %% ../nbs/06_report.ipynb #3266ec5c
 def result(
@@ -78,11 +79,10 @@ def how_run(
         size = f'{n:,}' if isinstance(n, int) else '/'.join(f'{x:,}' for x in n)
         data = f"{r['data']['name']} ({size} images)"
         lines.append(r['command'])
-        lines.append(
-            f"  preset {r['preset']}, {data}, {len(r['seeds'])} seeds, {r['device']}, {_time_taken(r)}"
-        )
-        if r['deviation']:
-            lines.append(f"  deviation: {r['deviation']}")
+        preset = f"preset {r['preset']}, " if r['preset'] else ''
+        facts = f"{preset}{data}, {len(r['seeds'])} seeds, {r['device']}, {_time_taken(r)}"
+        for text in (facts, f"deviation: {r['deviation']}" if r['deviation'] else ''):
+            lines += textwrap.wrap(text, 92, initial_indent='  ', subsequent_indent='    ')
     return '\n'.join(lines)
 
 
@@ -160,7 +160,12 @@ def comparison(
     metrics: dict,  # Of a probe run
 ) -> list:  # [(what, accuracy)], best first
     "The arms of a probe run"
-    return sorted([(k, metrics[v]) for k, v in FEW_ARMS.items() if v in metrics], key=lambda r: -r[1])
+    ours = metrics.get('borrowed') or 'SimCLR'
+    arms = {k.replace('SimCLR', ours): v for k, v in FEW_ARMS.items()}
+    return sorted([(k, metrics[v]) for k, v in arms.items() if v in metrics], key=lambda r: -r[1])
+
+
+_ours = 'SimCLR', 'timm/'  # With what the name of an arm of the run's own encoder begins
 
 
 def twins_line(
@@ -191,7 +196,7 @@ def _bar(v):
 
 def comparison_html(metrics: dict) -> str:
     "The comparison as an HTML table with bars, and the 95 % intervals that the number of test images leaves"
-    name = lambda k: _html('<b>{}</b>' if k.startswith('SimCLR') else '{}', k)
+    name = lambda k: _html('<b>{}</b>' if k.startswith(_ours) else '{}', k)
     rows = [(name(k), _between(v, metrics.get('n_test')), _bar(v)) for k, v in comparison(metrics)]
     return _table(['', '95 % interval', 'test accuracy'], rows, 'bars')
 
@@ -285,7 +290,7 @@ def _cards(s, m, found):
         if x := found[stage]:
             between = f"95 % interval {_between(x[k], x['n_test'])}"
             out.append(_card(f'{100 * x[k]:.1f} %', f'{what}, {_budget(x)}, {between}'))
-        if stage == 'probe' and x and (others := [v for n, v in comparison(x) if not n.startswith('SimCLR')]):
+        if stage == 'probe' and x and (others := [v for n, v in comparison(x) if not n.startswith(_ours)]):
             out.append(_gain_card(x[k], max(others), x['n_test']))
     c = found['cluster']
     if 'cluster_acc' in c:
@@ -346,7 +351,7 @@ def _finished(run):
     "A finished run of pretraining, or what is wrong with it"
     run = run if isinstance(run, Run) else load_run(run)
     stage = run.settings['stage']
-    if stage != 'pretrain':
+    if stage not in FIRST:
         raise SslNbError(
             f"{run.path} is a run of '{stage}'; name the folder of a pretraining run, its stages are included"
         )
@@ -375,6 +380,11 @@ def _head(s, m, found):
         '<p class="soft">{n} images of {image_size}x{image_size} pixels without labels, '
         'SimCLR with {encoder}, {epochs} epochs, seed {seed}, {date}; {seconds:.0f} s in all on {device}.</p>'
     )
+    if s['stage'] == 'borrow':
+        about = (
+            '<p class="soft">{n} images of {image_size}x{image_size} pixels, seen by {encoder}, which others trained '
+            f'{m["taught"]}' + '; {date}; {seconds:.0f} s in all on {device}.</p>'
+        )
     n = f'{s["data_n"]:,}' if isinstance(s['data_n'], int) else s['data_n']
     yield _html(about, **s | dict(n=n, seconds=sum(x['seconds'] for x in (m, *found.values()) if x)))
     if m.get('verdict'):
@@ -388,6 +398,10 @@ def _meant(m):
 
 
 def _pretrain_part(run, m, im):
+    if run.settings['stage'] == 'borrow':
+        yield _html('<h2>Where it comes from</h2>{}', _meant(m))
+        yield _html('<p class="soft">Weights: SHA-256 {}. It was not trained here.</p>', _borrowed_sum(run))
+        return
     yield _html('<h2>How it was learned</h2>')
     yield _meant(m)
     strengths = augmentation_of(run) if im is not None else None
@@ -398,6 +412,10 @@ def _pretrain_part(run, m, im):
     caption = 'Loss, contrastive accuracy and online kNN (validation images), with their chance lines.'
     speed = f"{m['images_per_s']:,.0f} images per second."
     yield _figure(_png(plot_curves([run.history])), 'Curves of pretraining', f'{caption} {speed}')
+
+# %% ../nbs/06_report.ipynb #b0borrow2
+def _borrowed_sum(run):
+    return bytes(run.encoder.body.borrowed.tolist()).hex()[:16]
 
 
 def _settings_part(stages, path):
@@ -743,16 +761,17 @@ def compare_runs(
     names = _short_names(groups)
     with plt.rc_context():
         figure_style()
-        histories = {n: [load_run(p).history for p in g] for n, g in zip(names, groups)}
-        curves = _png(plot_curves(histories))
+        histories = {n: [h for p in g if (h := load_run(p).history)] for n, g in zip(names, groups)}
+        histories = {n: h for n, h in histories.items() if h}  # a borrowed network was not trained here
+        curves = _png(plot_curves(histories)) if histories else None
     caption = 'Loss, contrastive accuracy and online kNN (validation images) with their chance lines.'
     commands = '\n'.join(_command_again(f['pretrain'][0]['command'], p) for p, f in found.items())
     about = 'Test scores of the stages that each run has. Mean ± sd where there are several seeds.'
     parts = [
         _html('<h1>{} runs side by side</h1><p class="soft">{}</p>', len(found), about),
         _score_table(names, groups),
-        _html('<h2>Curves of pretraining</h2>'),
-        _figure(curves, 'Curves of the runs', caption),
+        _html('<h2>Curves of pretraining</h2>') if curves else '',
+        _figure(curves, 'Curves of the runs', caption) if curves else '',
         _html('<h2>In what they differ</h2>'),
         _differences(names, groups),
         _html('<h2>Do it again</h2><pre>{}</pre>', commands),

@@ -118,7 +118,8 @@ GIVEN_LABELS = 'given_labels.csv'  # Of a stage that was given a file of labels
 _files = (
     '''metrics.json settings.json history.csv iterations.csv last.ckpt model.safetensors assignments.npz
 report.html model.onnx central.png random.png map.png neighbours.png progress.png confusion.png quality.png
-suggestion.png curve.png curves.png reliability.png mistakes.png log.txt check.csv'''.split()
+suggestion.png curve.png curves.png reliability.png mistakes.png log.txt check.csv
+tune.png tuned.ini trials.json'''.split()
     + [GIVEN_LABELS]
 )
 _inner = 'parts/*.csv parts/*.ckpt parts/folds.json checkpoints/*.safetensors'.split()
@@ -130,7 +131,7 @@ def written(path) -> list:
     if not is_run(path):
         return found
     for name in stage_names():
-        for stage in (path / name, *path.glob(f'draw-*/labels-*/{name}')):
+        for stage in (path / name, *path.glob(f'draw-*/labels-*/{name}'), *path.glob(f'trials/*/{name}')):
             mine = written(stage) + [stage / left for left in _LEFT if is_run(stage)]
             # by it the folder is known, if only a part can be moved or removed
             found += sorted(mine, key=lambda p: p.name == 'settings.json')
@@ -227,6 +228,9 @@ def claim(
     path = Path(path)
     if torchrun_process()[0]:
         return check_out(path, force, resume)
+    if any((path / left).exists() for left in _LEFT):
+        with holding():
+            hold(path)  # which removes at its end what a killed process has left
     if not (path / _OLD).is_dir():
         check_out(path, force, resume)
     for lock in path.glob('*/.lock'):

@@ -6,8 +6,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/semi.html.md"""
 
 # %% auto #0
 __all__ = ['whiten', 'neighbour_graph', 'spread_labels', 'no_label_came', 'cluster_labels', 'self_train', 'MixedBatches',
-           'FixMatch', 'fixmatch_loss', 'fixmatch', 'semi', 'parse_sizes', 'curve_cell', 'label_curve',
-           'plot_label_curve', 'few_table']
+           'FixMatch', 'fixmatch_loss', 'fixmatch', 'semi_classifier', 'semi', 'parse_sizes', 'curve_cell',
+           'label_curve', 'plot_label_curve', 'few_table']
 
 # %% ../nbs/08_semi.ipynb #96584204
 import copy
@@ -43,7 +43,7 @@ from .finetuning import finetune
 from .objectives import balanced
 from .probing import FEW_ARMS
 from .runs import percent, read_record, run_state, stage
-from .settings import Count, Few, Natural, OptionsOf, Positive, Seed, Share, stage_params
+from .settings import Count, Few, Natural, OptionsOf, Positive, Seed, Share, all_params, stage_params
 from .stages import Run, begin_stage, finish_stage, labelled_data, load_run, start_stage
 from .training import RandomBatches, TrainingCallback, autocast, pick_precision, train
 
@@ -337,6 +337,26 @@ def fixmatch(
     )
     return match.mean, rows
 
+# %% ../nbs/08_semi.ipynb #a3semiin
+def semi_classifier(
+    encoder: Encoder,  # Pretrained
+    im: Images,  # All images; only the labels of `i` are looked at
+    i: Tensor,  # (M,) indices of the labelled ones
+    how: dict,  # The settings of `semi`, and those of `augmentation`
+    **more,  # dtype, out
+) -> tuple:  # (`Classifier`, [pseudo-labels (N,K) of each round], rows of the last training)
+    "The network of `semi` by the method that was chosen"
+    options = {k: how[k] for k in all_params(augmentation) if k in how}
+    draw = transformation(how['transform'], **options)
+    more |= {k: how[k] for k in ('lr', 'first_lr', 'seed', 'quiet')}
+    if how['method'] == 'fixmatch':
+        n, labels_a_step = how['steps'] * (how['rounds'] + 1), max(1, how['batch_size'] // 5)
+        sizes = dict(steps=n, batch_size=labels_a_step, threshold=how['threshold'])
+        model, rows = fixmatch(encoder, im, i, draw, _mild(options), **sizes, **more)
+        return model, [], rows
+    more |= {k: how[k] for k in ('method', 'rounds', 'steps', 'batch_size', 'robust', 'balance')}
+    return self_train(encoder, im, i, draw, eps=how['whitening'], **more)
+
 # %% ../nbs/08_semi.ipynb #6d394922
 @stage('semi')
 def semi(
@@ -380,15 +400,8 @@ def semi(
     counts = dict(n_labels=len(i), n_unlabelled=len(im) - len(i))
     start_stage('semi', run, out, d, given, dev, data_n=len(im), **counts)
     encoder = copy.deepcopy(run.encoder).to(dev)
-    how = dict(lr=lr, first_lr=first_lr, seed=seed, quiet=quiet, dtype=pick_precision('auto', dev), out=out)
-    found, draw = [], transformation(transform, **options)
-    if method == 'fixmatch':
-        n, labels_a_step = steps * (rounds + 1), max(1, batch_size // 5)
-        mild = _mild(options)
-        model, rows = fixmatch(encoder, im, i, draw, mild, n, labels_a_step, threshold=threshold, **how)
-    else:
-        how |= dict(robust=robust, eps=whitening, balance=balance)
-        model, found, rows = self_train(encoder, im, i, draw, method, rounds, steps, batch_size, **how)
+    more = dict(dtype=pick_precision('auto', dev), out=out)
+    model, found, rows = semi_classifier(encoder, im, i, given | options, **more)
     model = model.cpu()
     save_classifier(model, out / 'model.safetensors')
     p = model.predict_proba(d.test.x)

@@ -228,7 +228,9 @@ def _allowed(out, p):
     "Whether a text is a choice, an existing path where one is allowed, or code of one's own"
     if out in p.choices or (p.folder and Path(out).exists()):
         return True
-    return p.registry is not None and is_own_code(out) and bool(own_maker(out))
+    if p.registry is None:
+        return False
+    return p.registry.entry(out) is not None or (is_own_code(out) and bool(own_maker(out)))
 
 # %% ../nbs/settings.ipynb #97370468
 class _Open(type):
@@ -414,6 +416,9 @@ def _help_of(f):
     return {a.arg: comments.get(a.end_lineno, '') for a in [*node.args.args, *node.args.kwonlyargs]}
 
 # %% ../nbs/settings.ipynb #8a790e10
+_any_name = 'NAME'  # An entry `FAMILY/NAME` stands for all names behind `FAMILY/`
+
+
 class Registry(dict):
     "What can be chosen by name: `{name: function or class}`"
 
@@ -445,12 +450,22 @@ class Registry(dict):
 
         return keep
 
+    def entry(self, choice) -> str | None:
+        "The entry of a choice: itself, or that of its family, `timm/NAME` of `timm/resnet18`; None without one"
+        if not isinstance(choice, str):
+            return None
+        family, slash, name = choice.partition('/')
+        found = f'{family}/{_any_name}' if slash and name else choice
+        return choice if choice in self else found if found in self else None
+
     def find(self, choice):
         "What is behind a name, or behind `FILE.py:NAME`, which is run; an object is returned as it is"
         if not isinstance(choice, str):
             return choice
         if choice in self:
             return self[choice]
+        if family := self.entry(choice):
+            return functools.partial(self[family], name=choice.partition('/')[2])
         if is_own_code(choice):
             return run_own_code(choice)
         raise unknown(self.kind, choice, self)
@@ -459,14 +474,16 @@ class Registry(dict):
         "The settings of one entry, or of a function or class; none of another object or of a path"
         if self.plain:
             return {}
-        maker = self.get(choice) if isinstance(choice, str) else None
+        family = self.entry(choice)
+        maker = self[family] if family else None
         if inspect.isclass(choice) or inspect.isfunction(choice):
             maker = choice
         if maker is None and is_own_code(choice):
             maker = own_maker(choice)
         if maker is None:
             return {}
-        return {n: p for n, p in all_params(maker).items() if n not in self.given}
+        given = (*self.given, 'name') if family and family.endswith(f'/{_any_name}') else self.given
+        return {n: p for n, p in all_params(maker).items() if n not in given}
 
 # %% ../nbs/settings.ipynb #eb85e433
 def strengths_of(registry: Registry) -> dict:  # {name: `Strength`}
@@ -726,7 +743,7 @@ def _check(sections, known, path):
         if stage and stage not in stage_names():
             raise unknown(f'stage in section [{section}] of {path}:', stage, stage_names())
         if name not in known and 'inherit' not in sections.get(name, {}):
-            hint = '(a new preset says `inherit = NAME`)'
+            hint = '(a new preset says `inherit = NAME`, or `inherit = none`)'
             raise SslNbError(f"{unknown(f'section in {path}:', name, known)} {hint}")
         right = _keys_of([stage] if stage else stage_names(), keys)
         if bad := next((k for k in keys if k not in right and (stage or k != 'inherit')), None):
@@ -777,7 +794,7 @@ def _preset(sections, name, stage, seen=()):
         raise SslNbError(f"preset '{name}' inherits from itself: {' -> '.join([*seen, name])}")
     own = dict(sections.get(name, {}))
     base = own.pop('inherit', None)
-    below = _preset(sections, base, stage, (*seen, name)) if base else {}
+    below = _preset(sections, base, stage, (*seen, name)) if base and base != 'none' else {}
     return {**below, **own, **sections.get(f'{name}.{stage}', {})}
 
 # %% ../nbs/settings.ipynb #fac2b5a3

@@ -134,3 +134,14 @@ def test_walk_keeps_what_was_done_and_ends_where_a_command_fails(own_images, tmp
         and said["look"]["command"] == "ssl_nb data emoji"
     )
     assert "nowhere" in capsys.readouterr().out
+
+
+def test_walk_through_a_pile_counts_what_is_right(own_images, tmp_path):
+    own_pile = importlib.import_module("own_pile")
+    truth = {"0000.png": "bag", "0001.png": "bag", "0002.png": "coat"}
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    rows = [f"pile/{file},{says},0.9,0,semi" for file, says in zip(truth, ("bag", "coat", "coat"))]
+    said = dict(answers=dict(output="\n".join(["file,class,probability,looks_inverted,answered_by", *rows])))
+    assert own_pile.right(tmp_path, said, "answers") == pytest.approx(2 / 3)
+    assert own_pile.by_class(tmp_path, said) == dict(by_class=dict(bag=[2, 1], coat=[1, 1]))
+    assert own_pile.head(said, "answers", 2)["output"].endswith("... and 2 more lines")

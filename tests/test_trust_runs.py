@@ -10,6 +10,8 @@ from PIL import Image
 
 from conftest import TINY, code, digits, run, start
 from conftest import command as ssl_nb
+from ssl_nb.core import SslNbError
+from ssl_nb.runs import claim, finish_run, start_run
 
 PRETRAIN = ["pretrain", "--preset", "digits", *TINY]
 
@@ -505,3 +507,15 @@ def test_ctrl_c_before_the_first_epoch_is_one_line(where, tmp_path):
     done = code(INTERRUPTED, where, *words, cwd=tmp_path)
     assert done.returncode == 130 and "Traceback" not in done.stderr, done.stderr
     assert done.stderr.startswith("\nssl_nb: interrupted") and done.stderr.count("\n") == 2
+
+
+def test_a_lock_that_a_killed_process_left_in_a_finished_run_goes_away(tmp_path):
+    path = tmp_path / "run"
+    start_run(path, dict(stage="pretrain", epochs=1))
+    finish_run(path, dict(loss=1.0))
+    left = [path / ".lock", path / ".writing.json"]
+    for file in left:
+        file.write_text("{}")
+    with pytest.raises(SslNbError, match="holds a finished run"):
+        claim(path, resume=True)
+    assert not any(file.exists() for file in left)

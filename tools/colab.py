@@ -15,7 +15,9 @@ from docproc import BADGE, addresses, colab_url
 from ssl_nb.experiments import GROUPS, RECORDS
 
 EXTRA = dict.fromkeys(["09_export.ipynb", "cli.ipynb", "own_code.ipynb"], "export") | {
-    "label_page.ipynb": "label"
+    "label_page.ipynb": "label",
+    "frozen.ipynb": "borrow",
+    "borrowing.ipynb": "borrow",
 }  # what a notebook needs beyond the package
 INSTALL = "#| hide\n#| eval: false\n! [ ! -e /content ] || "
 READS_RECORDS = re.compile(r"\b(read_record|record_table|few_table|how_run|tell)\(")
