@@ -50,6 +50,7 @@ from ssl_nb.experiments import (
 from ssl_nb.runs import (
     check_writable,
     claim,
+    is_run,
     percent,
     read_settings,
     set_command,
@@ -398,16 +399,37 @@ def _check_model(run, out=None, **_):
     "Of what reads a run folder or a file"
     if not Path(run).is_file():
         read_settings(run)
-    _check_file(out)
+    _check_file(out, *_ours)
 
 
-def _check_file(path):
-    "Refuse a file that could not be written"
+def _check_file(path, *marks):
+    "Refuse a file that could not be written, or one that is there and holds none of the marks of ours"
     if path is None:
         return
     if Path(path).is_dir():
         raise SslNbError(f"{path} is a folder; name the file to write")
+    if os.path.lexists(path) and not _is_ours(path, marks):
+        raise SslNbError(f"{path} is there and was not written by this command; name another --out")
     check_writable(Path(path).absolute().parent, 'name another file')
+
+
+# by which what a command writes is known again: pages, pictures, ONNX, the tables of embed and of check
+_page = b'<title>ssl_nb: ', b'class="ssl-nb-page"'
+_picture, _found_files = b'Software\0Matplotlib', b'file,part,label,kind,'
+_ours = b'pytorch', b'\x00name.npy', b'\x04name', b'suspect,file,score,'
+
+
+def _is_ours(path, marks, most=65_536):
+    "Whether a file is empty, or holds one of these at its beginning or end"
+    if not Path(path).is_file():
+        return False
+    with open(path, 'rb') as f:
+        size = f.seek(0, os.SEEK_END)
+        f.seek(0)
+        held = f.read(most)
+        f.seek(max(0, size - most))
+        held += f.read(most)
+    return not size or any(mark in held for mark in marks)
 
 
 def _check_there(path):
@@ -509,9 +531,15 @@ def _metrics(out):
     return read_json(Path(out.path) / 'metrics.json')
 
 # %% ../nbs/cli.ipynb #dd7fbf6e
+def _check_data_command(name, out, csv, **_):
+    _check_data(name)
+    _check_file(out, _picture)
+    _check_file(csv, _found_files)
+
+
 @command(
     'what data there is, or what is in a folder: counts, sizes, broken files, copies',
-    check=lambda name, out, csv, **_: (_check_data(name), _check_file(out), _check_file(csv)),
+    check=_check_data_command,
 )
 def _data(
     name: str | Path | None = None,  # A data set or a folder
@@ -799,11 +827,19 @@ def _cluster_scores(m):
     return ', '.join(f'{what} {m[k]:.3f}' for k, what in names.items())
 
 # %% ../nbs/cli.ipynb #1e95ab03
-def _check_evaluate(run, data, labels, **_):
+def _check_evaluate(run, data, labels, out, **_):
     if not Path(run).is_file():
         read_settings(run)
     _check_data(data)
     _check_there(labels)
+    if out is None:
+        return
+    if is_run(out):
+        raise SslNbError(f"{out} is a run folder, whose own results would be lost; name another --out")
+    check_writable(out, 'name another folder')
+    for name in ('confusion.png', 'reliability.png', 'mistakes.png'):
+        _check_file(Path(out) / name, _picture)
+    _check_file(Path(out) / 'metrics.json', b'"macro_f1"')
 
 
 @command('score a saved classifier or clusters, class by class', check=_check_evaluate)
@@ -901,6 +937,8 @@ def _say_matched(e):
 def _check_merge(first, second, out, **_):
     _check_there(first)
     _check_there(second)
+    if out is not None and os.path.lexists(out) and not Path(out).is_dir():
+        raise SslNbError(f"{out} is there, and what it holds would be lost; name another --out")
     _check_file(out)
 
 
@@ -1008,7 +1046,7 @@ def _csv(rows, file):
         w.writerow(map(csv_cell, cells))
 
 # %% ../nbs/cli.ipynb #2595b73b
-def _check_sort(run, folder, undo, **_):
+def _check_sort(run, folder, undo, labels, **_):
     if undo is not None and run is not None:
         raise SslNbError("--undo needs no RUN and no FOLDER: the table says what was done")
     if undo is not None:
@@ -1016,6 +1054,7 @@ def _check_sort(run, folder, undo, **_):
     if folder is None:
         raise SslNbError("name a RUN with a classifier or clusters, and the FOLDER to sort; or --undo TABLE")
     _check_model(run)
+    _check_there(labels)
 
 
 @command('sort image files into a folder for each class or group, and back', check=_check_sort)
@@ -1146,7 +1185,7 @@ def _say_checked(c, most=5):
 def _check_label(source, out, **_):
     if Path(source).is_dir() and Path(source, 'settings.json').is_file():
         read_settings(source)
-    _check_file(out)
+    _check_file(out, *_page)
 
 
 @command('write a page on which to look, name groups and label', check=_check_label)
@@ -1177,7 +1216,7 @@ def _label(
 def _check_report(run, out, **_):
     for one in run:
         read_settings(one)
-    _check_file(out)
+    _check_file(out, *_page)
 
 
 @command('write a run as one page, report.html, or several side by side, compare.html', check=_check_report)

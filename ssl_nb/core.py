@@ -324,6 +324,8 @@ def machine_says(error: BaseException) -> str | None:  # None for an error of an
         return None
     where = f' ({shown(error.filename)})' if error.filename else ''
     remedy = '; make room' if error.errno in (errno.ENOSPC, errno.EDQUOT) else ''
+    if error.errno == errno.EFBIG:
+        remedy = '; the disk or `ulimit -f` takes no larger file'
     return f'{error.strerror or error}{where}{remedy}'
 
 # %% ../nbs/core.ipynb #3318ad70

@@ -318,6 +318,7 @@ class Sorted:
     states: list  # Of each move, as `put` tells; empty for a dry run
     undone: bool = False
     new: int = 0  # Images in the folder that the plan does not know
+    is_begun: bool = False  # The plan was there before
 
     def __str__(self):
         return '\n'.join(_sorted_lines(self))
@@ -346,8 +347,10 @@ def _sorted_lines(r):
         yield f"{shown(m.file)} {_says[why]}"
     if len(r.troubles) > 10:
         yield f"... and {len(r.troubles) - 10:,} more"
+    if r.is_begun:
+        yield f"by the plan in {shown(r.table)}, whatever run, doubt or labels are given now; undo it to plan anew"
     if r.new:
-        yield f"{r.new:,} files came since this sort was planned; undo it to plan anew"
+        yield f"{_counted(r.new, 'file')} came since this sort was planned; undo it to plan anew"
 
 
 _says = dict(
@@ -456,10 +459,10 @@ def sort_files(
         plan = plan_sort(_answered(answers, folder, labels), out, doubtful)
     new = _unknown_to(plan, folder) if is_begun else 0
     if dry_run:
-        return Sorted(table, plan, how, [], new=new)
+        return Sorted(table, plan, how, [], new=new, is_begun=is_begun)
     if not is_begun:
         write_plan(plan, out, how)
-    return Sorted(table, plan, how, _carry_out(table, plan, how, quiet), new=new)
+    return Sorted(table, plan, how, _carry_out(table, plan, how, quiet), new=new, is_begun=is_begun)
 
 
 def _plan_to_go_on(table, folder, how):

@@ -372,7 +372,8 @@ def test_the_command_sorts_by_clusters_and_by_classes(sorted_run):
     done = command('sort', 'run', 'photos', *words, cwd=sorted_run)
     assert (sorted_run / 'sorted' / 'mine' / '3.png').is_file() and 'doubtful/' in done.stdout, done.stderr
     (sorted_run / 'photos' / 'new.png').write_bytes((sorted_run / 'photos' / '0.png').read_bytes())
-    assert '1 files came since' in command('sort', 'run', 'photos', *words, cwd=sorted_run).stdout
+    done = command('sort', 'run', 'photos', *words, cwd=sorted_run)
+    assert '1 file came since' in done.stdout and 'by the plan in sorted.csv' in done.stdout
 
 
 def test_wrong_words_of_the_command(sorted_run):
@@ -380,6 +381,7 @@ def test_wrong_words_of_the_command(sorted_run):
         (['run'], 'and the FOLDER to sort'),
         (['run', 'photos', '--undo', 'x.csv'], '--undo needs no RUN'),
         (['--undo', 'x.csv'], 'there is no file x.csv'),
+        (['run', 'photos', '--labels', 'none.csv'], 'there is no file none.csv'),
         (['run', 'photos'], 'there is no classifier|holds no classifier'),
     ):
         done = command('sort', *words, cwd=sorted_run)
