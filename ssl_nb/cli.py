@@ -167,8 +167,8 @@ def _stage_flags(parser, stages, argv):
         _add_flag(parser, _network)
     elif 'data' in params:
         p = params['data']
-        how = {} if p.required else dict(nargs='?', default=argparse.SUPPRESS)
-        parser.add_argument('data', help=p.help.replace('%', '%%'), **how)
+        how = {} if p.required else dict(nargs='?', default=argparse.SUPPRESS, metavar='data')
+        parser.add_argument('data' if p.required else 'images', help=p.help.replace('%', '%%'), **how)
     _add_flags(parser, params | _own_options(params, argv))
 
 
@@ -222,6 +222,15 @@ def parse(argv) -> argparse.Namespace:
     if rest:
         raise _too_much(top, args.command, rest)
     vars(args).pop('model', None)
+    return _with_images(args)
+
+
+def _with_images(args):
+    "Images may be named without a flag, but not twice"
+    images = vars(args).pop('images', None)
+    if images is not None and 'data' in args:
+        raise SslNbError(f"images are named twice: {images} and --data {args.data}; name them once")
+    args.__dict__ |= {} if images is None else dict(data=images)
     return args
 
 
@@ -233,8 +242,6 @@ def _too_much(top, command, rest):
     if bad.startswith('-'):
         known = [f for f in flags if '_' not in f]
         return unknown('flag', bad.partition('=')[0].replace('_', '-'), known)
-    if '--data' in flags and command not in ('probe', 'finetune', 'semi', 'cluster', 'evaluate'):
-        return SslNbError(f"'{bad}' is one argument too many; images are named by a flag: --data {bad}")
     return SslNbError(f"'{bad}' is one argument too many (see ssl_nb {command} --help)")
 
 
