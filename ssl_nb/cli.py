@@ -655,8 +655,7 @@ def _tune(**given):
     out = tune(**given)
     m, data = read_json(out / 'metrics.json'), read_settings(out)['data'] or 'DATA'
     print(f"chosen: {m['chosen']} ({', '.join(f'{k} {v}' for k, v in m['settings'].items())})")
-    for line in m['undecided']:
-        print(line)
+    print(m['meaning'])
     print(f"evidence: {out / 'tune.png'} and {out / 'trials.json'}")
     print(f"next: {as_command('demo', data, '--settings', str(out / 'tuned.ini'), '--preset', 'tuned')}")
 

@@ -77,14 +77,26 @@ function colourOf(c) {
 
 // --- tables: file,label
 
+const MOST_CLASSES = 1000
+
+/** What parts the columns of a table, and the table without the line in which a spreadsheet says so. */
+function partedBy(text) {
+  const [head] = text.split('\n', 1)
+  const said = /^"?sep=(.)"?$/.exec(head.trim())
+  if (said) return [said[1], text.slice(head.length + 1)]
+  const often = mark => head.split(mark).length
+  return [[',', ';', '\t'].reduce((a, b) => (often(b) > often(a) ? b : a)), text]
+}
+
 /** The rows of a CSV text, each a list of cells; quotes, doubled quotes and all line ends are read. */
-export function readCsv(text) {
+export function readCsv(file) {
+  const [apart, text] = partedBy(file.replace(/^\ufeff/, ''))
   const rows = []
   let row = [],
     cell = '',
     quoted = false
   const endCell = () => {
-    row.push(cell)
+    row.push(plain(cell))
     cell = ''
   }
   const endRow = () => {
@@ -92,7 +104,6 @@ export function readCsv(text) {
     if (row.length > 1 || row[0] !== '') rows.push(row)
     row = []
   }
-  text = text.replace(/^\ufeff/, '')
   for (let i = 0; i < text.length; i++) {
     const c = text[i]
     if (quoted) {
@@ -102,7 +113,7 @@ export function readCsv(text) {
         i++
       } else quoted = false
     } else if (c === '"' && cell === '') quoted = true
-    else if (c === ',') endCell()
+    else if (c === apart) endCell()
     else if (c === '\n' || c === '\r') {
       if (c === '\r' && text[i + 1] === '\n') i++
       endRow()
@@ -113,9 +124,28 @@ export function readCsv(text) {
   return rows
 }
 
+/** A cell with a ' before what a spreadsheet would compute, as the program writes its tables. */
+const guarded = v => (/^[=+\-@\t\r]/.test(v) && !isNumber(v) ? `'${v}` : String(v))
+const isNumber = v => /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(v)
+/** The same cell without it. */
+const plain = v => (v.startsWith("'") && guarded(v.slice(1)) === v ? v.slice(1) : v)
+
 export function writeCsv(rows) {
-  const cell = v => (/[",\r\n]|^\s|\s$/.test(v) ? `"${String(v).replaceAll('"', '""')}"` : String(v))
+  const quoted = v => (/[",\r\n]|^\s|\s$/.test(v) ? `"${v.replaceAll('"', '""')}"` : v)
+  const cell = v => quoted(guarded(v))
   return rows.map(row => row.map(cell).join(',') + '\n').join('')
+}
+
+/** The text of a file: UTF-8, or UTF-16 as a spreadsheet may write it; an Error in one line when it is neither. */
+export function decode(buffer) {
+  const bytes = new Uint8Array(buffer)
+  const [a, b] = bytes
+  const wide = a === 0xff && b === 0xfe ? 'utf-16le' : a === 0xfe && b === 0xff ? 'utf-16be' : null
+  try {
+    return new TextDecoder(wide ?? 'utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new Error('it is no text in UTF-8; save it as UTF-8')
+  }
 }
 
 /** {file: label} of a table with the columns file,label; an Error in one line when it is something else. */
@@ -133,6 +163,10 @@ export function readLabels(text) {
       throw new Error(`${name} has two labels, ${found.get(name)} and ${cls}; leave one of them`)
     }
     found.set(name, cls)
+  }
+  const classes = new Set(found.values()).size
+  if (classes > MOST_CLASSES) {
+    throw new Error(`it has ${classes.toLocaleString('en')} classes, and this page takes at most ${MOST_CLASSES}`)
   }
   return found
 }
@@ -1160,7 +1194,7 @@ class App {
       class: 'file',
       onchange: async () => {
         const file = input.files[0]
-        if (file) this.take(await file.text(), file.name)
+        if (file) this.take(await file.arrayBuffer(), file.name)
         input.remove()
       },
     })
@@ -1169,17 +1203,18 @@ class App {
   }
 
   /** Labels of a table: new ones are taken, and where it says something else than here, the user is asked. */
-  take(text, file) {
+  take(content, file) {
     const { session } = this
     let theirs
     try {
-      theirs = readLabels(text)
+      theirs = readLabels(typeof content === 'string' ? content : decode(content))
     } catch (error) {
       return this.tell(`${file} was not loaded`, `${error.message}. Nothing was changed.`)
     }
     const place = new Map(session.names.map((name, i) => [name, i]))
-    const known = [...theirs].filter(([name]) => place.has(name)).map(([name, cls]) => [place.get(name), cls])
-    const lost = [...theirs.keys()].filter(name => !place.has(name))
+    const find = name => place.get(name) ?? place.get(name.replaceAll('\\', '/').replace(/^(\.\/)+/, ''))
+    const known = [...theirs].filter(([name]) => find(name) !== undefined).map(([name, cls]) => [find(name), cls])
+    const lost = [...theirs.keys()].filter(name => find(name) === undefined)
     if (!known.length) {
       const example = lost.length ? ` It names for example ${lost[0]}; here is for example ${session.names[0]}.` : ''
       return this.tell(

@@ -228,7 +228,7 @@ def claim(
     path = Path(path)
     if torchrun_process()[0]:
         return check_out(path, force, resume)
-    if any((path / left).exists() for left in _LEFT):
+    if any((path / left).exists() for left in _LEFT) and not holder(path):
         with holding():
             hold(path)  # which removes at its end what a killed process has left
     if not (path / _OLD).is_dir():

@@ -416,6 +416,11 @@ def _cluster_says(m):
         remedy = 'what the network was trained on looks otherwise; ssl_nb pretrain trains one of your own'
     return f'no better than bare pixels: {says}; {number}; {remedy}'
 
+
+def _tune_says(m):
+    unsure = '; '.join(m['undecided'])
+    return f"of these settings, the images speak for {m['chosen']}{'; ' * bool(unsure)}{unsure}"
+
 # %% ../nbs/stages.ipynb #1214b602
 _says = dict(
     pretrain=_pretrain_says,
@@ -425,6 +430,7 @@ _says = dict(
     curve=_curve_says,
     cluster=_cluster_says,
     deepcluster=_cluster_says,
+    tune=_tune_says,
 )
 
 

@@ -35,9 +35,9 @@ from .doctor import TRUSTED, look_at
 from .encoders import Network, feature_dim, make_encoder
 from .grids import VIEWS, grid, named_grid
 from .pretraining import SimCLR, estimate, make_projector, pretrain
-from .runs import about, check_same, claim, finish_run, read_settings, run_state, stage, start_run
+from .runs import about, check_same, claim, read_settings, run_state, stage, start_run
 from .settings import Seed, Side, asked
-from .stages import augmentation_of, data_name, load_run
+from .stages import augmentation_of, data_name, finish_stage, load_run
 
 # %% ../nbs/tuning.ipynb #tuneplot
 def plot_views(
@@ -283,7 +283,7 @@ def _decided(out, trials, rounds, given, n, seconds):
     figure_style()
     save_figure(plot_trials(trials, TRUSTED), out / 'tune.png')
     found = dict(chosen=best['setting'], settings=grid()[best['setting']], undecided=undecided(last, TRUSTED))
-    finish_run(out, found | dict(figures=list(TRUSTED), seconds=round(seconds, 1), n=n))
+    finish_stage('tune', out, found | dict(figures=list(TRUSTED), seconds=round(seconds, 1), n=n))
     return out
 
 # %% ../nbs/tuning.ipynb #b62b2116

@@ -256,12 +256,16 @@ def make_alone(folder, wheel, extra):
 
     All but the wheel is linked to: it takes gigabytes."""
     venv.create(folder, symlinks=True)
+    from colab import BESIDE
+
     python = folder / "bin" / "python"
     site = Path(
         run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).stdout.strip()
     )
     metadata = next(path for path in zipfile.Path(wheel).iterdir() if path.name.endswith(".dist-info"))
-    for dist in needed([*PathDistribution(metadata).requires, *COLAB], extra, {}).values():
+    for dist in needed(
+        [*PathDistribution(metadata).requires, *COLAB, *BESIDE.get(extra, [])], extra, {}
+    ).values():
         for top in {Path(file).parts[0] for file in dist.files} - {"..", "__pycache__"}:
             if not (site / top).exists():
                 (site / top).symlink_to(dist.locate_file(top))

@@ -92,7 +92,8 @@ class Tab:
         "Choose a file in the Load dialogue"
         with self.tab.expect_file_chooser() as chosen:
             self.tab.get_by_role("button", name="Load", exact=True).click()
-        file = dict(name=name, mimeType="text/csv", buffer=text.encode("utf-8"))
+        content = text if isinstance(text, bytes) else text.encode("utf-8")
+        file = dict(name=name, mimeType="text/csv", buffer=content)
         chosen.value.set_files(file)
         self.tab.wait_for_timeout(50)
 
@@ -340,8 +341,18 @@ def test_export_with_guesses_says_which_are_guesses(page, chromium):
         ("file,label\nnowhere.png,cat\n", "None of its 1 row names an image of this page"),
         ("file,label\n000.png,cat\n000.png,dog\n", "000.png has two labels, cat and dog"),
         ('file,label\n"000.png,cat\n', "a quotation mark is not closed"),
+        ("file,label\n000.png,Löwe\n".encode("latin-1"), "it is no text in UTF-8"),
+        ("file,label\n" + "".join(f"{i}.png,c{i}\n" for i in range(1001)), "it has 1,001 classes"),
     ],
-    ids=["other table", "empty", "other folder", "two labels", "damaged"],
+    ids=[
+        "other table",
+        "empty",
+        "other folder",
+        "two labels",
+        "damaged",
+        "other letters",
+        "too many classes",
+    ],
 )
 def test_a_wrong_table_changes_nothing(page, chromium, table, says):
     with opened(chromium, page) as tab:
@@ -351,6 +362,32 @@ def test_a_wrong_table_changes_nothing(page, chromium, table, says):
         assert "was not loaded" in tab.says() and says in tab.says()
         tab.press("Escape")
         assert tab.labels() == before
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "file,label\n000.png,Löwe\n".encode("utf-16"),
+        "sep=;\nfile;label\n000.png;Löwe\n",
+        "file\tlabel\n000.png\tLöwe\n",
+        "file,label\n./000.png,Löwe\n",
+        "file,label\n.\\000.png,Löwe\n",
+    ],
+    ids=["UTF-16", "sep=;", "tabs", "./", "backslash"],
+)
+def test_a_table_is_read_as_the_commands_read_it(page, chromium, table):
+    with opened(chromium, page) as tab:
+        tab.load("labels.csv", table)
+        tab.press("Escape")
+        assert tab.labels() == {"000.png": "Löwe"}
+
+
+def test_a_class_that_a_spreadsheet_would_compute_is_written_so_that_none_does(page, chromium):
+    with opened(chromium, page) as tab:
+        tab.load("labels.csv", "file,label\n000.png,'=1+1\n001.png,-3\n")
+        tab.press("Escape")
+        assert tab.labels() == {"000.png": "'=1+1", "001.png": "-3"}
+        assert "=1+1" in tab.texts(".classes")[0] and "'=1+1" not in tab.texts(".classes")[0]
 
 
 def test_two_tables_are_merged(page, chromium):
@@ -536,13 +573,13 @@ def test_one_image_equal_images_and_a_part(folder):
 
 
 def test_a_full_disk_leaves_the_page_that_was_there(folder):
-    (folder / "label.html").write_text("mine")
+    (folder / "label.html").write_text("<title>ssl_nb: mine")
     limited = (
         "import resource as r, sys; r.setrlimit(r.RLIMIT_FSIZE, (9999, 9999)); from ssl_nb.cli import main; "
     )
     done = code(limited + "sys.exit(main(['label', 'pile', '--quiet']))", cwd=folder)
     assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
-    assert (folder / "label.html").read_text() == "mine"
+    assert (folder / "label.html").read_text() == "<title>ssl_nb: mine"
     assert {p.name for p in folder.iterdir()} == {"pile", "one", "none", "label.html"}
 
 

