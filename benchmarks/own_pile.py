@@ -108,7 +108,8 @@ def right(place, said, name):
 
 def busy(said):
     "Seconds for which one thread was busy with all commands"
-    return round(sum(v.get("cpu_seconds", 0) for v in said.values()), 1)
+    spent = [v.get("cpu_seconds") for name, v in said.items() if name != "name"]
+    return None if None in spent else round(sum(spent), 1)
 
 
 def by_class(place, said):
