@@ -433,7 +433,9 @@ def test_names_that_would_run_stay_text(tmp_path, digits, chromium):
         assert tab.tab.evaluate("window.hacked") is None
         assert tab.tab.locator("script").count() == 2 and tab.tab.locator("img, svg, b").count() == 0
         files = tab.labels()
-        assert set(files) <= set(map(csv_cell, HOSTILE)) and set(files.values()) == {"<img src=x onerror=window.hacked=1>"}
+        assert set(files) <= set(map(csv_cell, HOSTILE)) and set(files.values()) == {
+            "<img src=x onerror=window.hacked=1>"
+        }
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
