@@ -538,9 +538,9 @@ def _metrics(out):
     return read_json(Path(out.path) / 'metrics.json')
 
 # %% ../nbs/cli.ipynb #dd7fbf6e
-def _check_data_command(name, out, csv, **_):
+def _check_data_command(name, out, csv, views, **_):
     _check_data(name)
-    _check_file(out, _picture)
+    _check_file(out or (_views if views else None), _picture)
     _check_file(csv, _found_files)
 
 
@@ -561,7 +561,7 @@ def _data(
     if name is None:
         return _say_data_sets()
     if views:
-        return _draw_views(name, image_size, bad_files, out or 'views.png')
+        return _draw_views(name, image_size, bad_files, out or _views)
     from ssl_nb.folders import inspect_data
 
     found = inspect_data(name, image_size, bad_files, quiet=False)
@@ -574,6 +574,9 @@ def _data(
         figure_style()
         save_figure(found.plot(), out)
         print(f"picture: {out}")
+
+
+_views = 'views.png'
 
 
 def _draw_views(name, image_size, bad_files, out):
@@ -681,7 +684,7 @@ def _borrow(**given):
 def _check_compare(data, labels, out, **_):
     _check_data(data)
     _check_there(labels)
-    _check_file(out)
+    _check_file(out, _picture)
 
 
 @command('your own network, a borrowed one and baselines side by side on your images', check=_check_compare)

@@ -7,11 +7,12 @@ Docs: https://ssl-nb.github.io/ssl_nb/doctor.html.md"""
 # %% auto #0
 __all__ = ['FIGURES', 'TRUSTED', 'CHOSEN_ON', 'Seen', 'see', 'alpha_req', 'lidar', 'neighbours_kept', 'cluster_agreement', 'gap',
            'figures', 'look_at', 'figures_and_scores', 'by_setting', 'spearman', 'correlations', 'correlation_table',
-           'plot_correlations', 'spearman_interval', 'joint_ranks', 'agreement_with_labels', 'choose_figures',
-           'points_lost']
+           'plot_correlations', 'spearman_interval', 'mean_ranks', 'joint_ranks', 'agreement_with_labels',
+           'choose_figures', 'points_lost']
 
 # %% ../nbs/doctor.ipynb #cc90dde9
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -288,14 +289,22 @@ def spearman_interval(
 CHOSEN_ON = ('mnist', 'cifar10', 'digits')
 
 
-def joint_ranks(metrics: dict, names, data: str) -> dict:  # {setting: mean rank, 1 for the best}
-    "The mean rank of each setting by some figures"
+def mean_ranks(
+    trials: list,  # of dict, with figures, or with `'failed'`
+    names: list,  # The figures that count
+) -> list:  # of float, 1 for a run that all figures put first
+    "The mean rank of each run"
     from scipy.stats import rankdata
 
-    values = [by_setting(metrics, name)[data] for name in names]
-    settings = list(values[0])
-    ranks = np.mean([rankdata([-v[s] for s in settings]) for v in values], axis=0)
-    return dict(zip(settings, ranks.tolist()))
+    values = [[-t.get(name, -math.inf) for name in names] for t in trials]
+    return rankdata(values, axis=0).mean(1).tolist()
+
+
+def joint_ranks(metrics: dict, names, data: str) -> dict:  # {setting: mean rank, 1 for the best}
+    "The mean rank of each setting by some figures"
+    found = {name: by_setting(metrics, name)[data] for name in names}
+    settings = list(found[names[0]])
+    return dict(zip(settings, mean_ranks([{n: found[n][s] for n in names} for s in settings], names)))
 
 
 def agreement_with_labels(metrics: dict, names, data: str) -> float:  # -1..1

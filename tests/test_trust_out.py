@@ -22,6 +22,8 @@ COMMANDS = [
     ("embed", "run", "digits", "--out"),
     ("data", "digits", "--out"),
     ("data", "digits", "--csv"),
+    ("data", "digits", "--views", "--out"),
+    ("compare", "digits", "--out"),
     ("merge", "a.csv", "b.csv", "--out"),
 ]
 
@@ -51,6 +53,14 @@ def test_a_file_of_the_users_is_kept(words, here, capsys):
     for name, content in THEIRS.items():
         assert " is there" in refused([*words, name], capsys)
         assert (here / name).read_bytes() == content
+
+
+def test_views_are_drawn_again_and_over_no_other_picture(here, capsys):
+    words = ["data", "digits", "--views"]
+    assert cli.main(words) == 0 and cli.main(words) == 0
+    (here / "views.png").write_bytes(THEIRS["photo.png"])
+    capsys.readouterr()
+    assert "views.png is there" in refused(words, capsys)
 
 
 def test_neither_an_input_nor_a_device_is_written_over(here, capsys):
