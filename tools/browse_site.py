@@ -78,7 +78,8 @@ FAINT = """() => {
     const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 600);
     if (ratio >= (large ? 3 : 4.5)) continue;
     const where = e.closest('[class]')?.className.toString().split(' ')[0] ?? '';
-    pairs.set(`${style.color}${back}`, `${ratio.toFixed(1)} of <${e.tagName.toLowerCase()}> .${where} ${text.slice(0, 30)}`);
+    const tag = e.tagName.toLowerCase(), said = text.slice(0, 30);
+    pairs.set(`${style.color}${back}`, `${ratio.toFixed(1)} of <${tag}> .${where} ${said}`);
   }
   return [...pairs.values()];
 }"""
