@@ -1,4 +1,4 @@
-"""Images in: names, arrays and folders become one uint8 tensor that is split once and never leaves the device
+"""Turn a name, an array or a folder into one uint8 tensor that is split once and never leaves the device
 
 Docs: https://ssl-nb.github.io/ssl_nb/data.html.md"""
 

@@ -1,4 +1,4 @@
-"""Five write-ups, what became of their claims, and how a run of yours becomes one page
+"""Which claims of five write-ups hold, and how to turn a run of yours into one page
 
 Docs: https://ssl-nb.github.io/ssl_nb/report.html.md"""
 
