@@ -24,6 +24,7 @@ from smalldocs.site import build
 
 from check_quarto import figure_texts
 from check_site import faults
+from twins import write_twins
 
 TOOLS = Path(__file__).resolve().parent
 MATH = re.compile(r'<span class="math (inline|display)">\\[(\[](.*?)\\[)\]]</span>', re.S)
@@ -172,6 +173,10 @@ def main():
     config = get_config()
     problems = build_offline(config) if offline else build_with_quarto(config)
     finish(config.doc_path)
+    processed = config.config_path / "_proc"
+    write_twins(
+        processed, config.doc_path, config.doc_url.rstrip("/"), f"# {config.title}\n\n> {config.description}"
+    )
     problems += faults(config.doc_path, offline)
     for line in problems:
         print("warning:", line, file=sys.stderr)
