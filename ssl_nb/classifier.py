@@ -1,4 +1,4 @@
-"""Encoder and head: trained on labels, saved, evaluated, asked for the class of a file
+"""Train a classifier on labels, save it, score it, and ask it for the class of a file
 
 Docs: https://ssl-nb.github.io/ssl_nb/classifier.html.md"""
 

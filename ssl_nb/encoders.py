@@ -1,4 +1,4 @@
-"""Networks by name or of one's own, their features, and their weights in files
+"""Networks by name or of your own, their features, and their weights in files
 
 Docs: https://ssl-nb.github.io/ssl_nb/encoders.html.md"""
 

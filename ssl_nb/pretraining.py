@@ -6,7 +6,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/pretrain.html.md"""
 
 # %% auto #0
 __all__ = ['make_projector', 'SimCLR', 'simclr_step', 'SimCLRCallback', 'simclr_learner', 'effective_rank', 'spread',
-           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'duration', 'pretrain', 'adopt', 'load_projector']
+           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'pretrain', 'adopt', 'load_projector']
 
 # %% ../nbs/03_pretrain.ipynb #60a0607b
 import contextlib
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from .augment import Views, augmentation, transformation
 from .augment import enlarge as enlarged
-from .core import SslNbError, file_checksum, pick_device, unknown
+from .core import SslNbError, duration, file_checksum, pick_device, unknown
 from .data import Batches, ImageData, Images, Source, load_data, part_of
 from .distributed import gather, join, own_rows, share, wait, world
 from ssl_nb.encoders import (
@@ -350,14 +350,6 @@ def estimate(
         used = max(counted, _resident() - held)
     n = max(1, len(x) // len(batch)) * epochs
     return dict(steps=n, seconds=n * min(times), bytes=used + x.numel(), kept=kept.total())
-
-# %% ../nbs/03_pretrain.ipynb #b594a93b
-def duration(seconds: float) -> str:
-    "Seconds in words"
-    s = round(seconds)
-    if s < 90:
-        return f'{s} s'
-    return f'{s // 60} min {s % 60} s' if s < 3600 else f'{s // 3600} h {s % 3600 // 60} min'
 
 # %% ../nbs/03_pretrain.ipynb #0a0f72de
 @stage('pretrain')

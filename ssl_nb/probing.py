@@ -1,4 +1,4 @@
-"""What is a representation worth? Linear probe, neighbours and honest baselines at the same number of labels
+"""Measure what features are worth: linear probe, neighbours and baselines with the same labels
 
 Docs: https://ssl-nb.github.io/ssl_nb/probe.html.md"""
 

@@ -1,4 +1,4 @@
-"""The unlabelled rest beside few labels: label spreading, clusters, FixMatch, and accuracy by label count
+"""Train with few labels and all unlabelled images: label spreading, clusters, FixMatch, and accuracy by label count
 
 Docs: https://ssl-nb.github.io/ssl_nb/semi.html.md"""
 
@@ -39,7 +39,7 @@ from .data import Images, Source, class_numbers, few_labels
 from .deepclustering import _points, kmeans
 from .encoders import Encoder, directions, feature_dim, features, nearest_neighbours
 from .figures import calibration
-from .finetuning import finetune
+from .finetuning import finetune, say_time
 from .objectives import balanced
 from .probing import FEW_ARMS
 from .runs import percent, read_record, run_state, stage
@@ -349,6 +349,7 @@ def semi_classifier(
     options = {k: how[k] for k in all_params(augmentation) if k in how}
     draw = transformation(how['transform'], **options)
     more |= {k: how[k] for k in ('lr', 'first_lr', 'seed', 'quiet')}
+    say_time(encoder, im[i], draw, how['steps'] * (how['rounds'] + 1), how['batch_size'], how['quiet'])
     if how['method'] == 'fixmatch':
         n, labels_a_step = how['steps'] * (how['rounds'] + 1), max(1, how['batch_size'] // 5)
         sizes = dict(steps=n, batch_size=labels_a_step, threshold=how['threshold'])

@@ -310,8 +310,8 @@ def _worth(m, arm, who):
     best = max(there, key=there.get)
     says, sign = _difference(m[arm], m[best], m['n_test'])
     if sign == 0:
-        return f'{m["n_test"]:,} test images do not tell {who} from {_beside[best]} ({says})'
-    verb, place = ('pays', 'ahead of') if sign > 0 else ('does not pay', 'behind')
+        return f'{m["n_test"]:,} test images cannot separate {who} from {_beside[best]} ({says})'
+    verb, place = ('helps', 'ahead of') if sign > 0 else ('does not help', 'behind')
     what = 'borrowing' if m.get('borrowed') else 'pretraining'
     return f'{what} {verb} here: {who} is {place} {_beside[best]} ({says})'
 

@@ -255,21 +255,21 @@ def test_sentences_follow_the_numbers():
     from ssl_nb.stages import meaning
 
     arms = dict(n_test=500, n_labels=100, raw_linear_acc=0.88, supervised_acc=0.9)
-    pays = lambda acc: meaning("probe", arms | dict(linear_acc=acc))
-    assert pays(0.96).startswith(
-        "Pretraining pays here: the linear probe is ahead of a network from scratch (+6.0"
+    helps = lambda acc: meaning("probe", arms | dict(linear_acc=acc))
+    assert helps(0.96).startswith(
+        "Pretraining helps here: the linear probe is ahead of a network from scratch (+6.0"
     )
-    assert pays(0.91).startswith(
-        "500 test images do not tell the linear probe from a network from scratch (+1.0"
+    assert helps(0.91).startswith(
+        "500 test images cannot separate the linear probe from a network from scratch (+1.0"
     )
-    assert pays(0.80).startswith("Pretraining does not pay here: the linear probe is behind")
+    assert helps(0.80).startswith("Pretraining does not help here: the linear probe is behind")
     assert "ssl_nb semi uses the 900 images" in meaning(
         "probe", arms | dict(linear_acc=0.9, n_pretrained=1000)
     )
-    assert "ssl_nb finetune" in pays(0.9)
+    assert "ssl_nb finetune" in helps(0.9)
     assert "without baselines nobody knows" in meaning("probe", dict(linear_acc=0.9, n_labels=1, n_test=9))
     tuned = arms | dict(finetune_acc=0.97)
-    assert meaning("finetune", tuned).startswith("Pretraining pays here: the fine-tuned network")
+    assert meaning("finetune", tuned).startswith("Pretraining helps here: the fine-tuned network")
     semi = tuned | dict(semi_acc=0.99)
     assert meaning("semi", semi).startswith("The images without labels help, beside fine-tuning (+2.0")
     assert "do harm" in meaning("semi", semi | dict(semi_acc=0.9))
