@@ -4,6 +4,7 @@ Headless Chromium opens every page over a local server, from which nothing else 
 and the theme switch.
 """
 
+import argparse
 import os
 import shutil
 import sys
@@ -228,10 +229,11 @@ def theme_faults(page, next_url):
     return [] if page.evaluate(BACKGROUND) == after else ["the theme is forgotten on the next page"]
 
 
-def faults(site, browser, word="nt_xent"):
+def faults(site, browser, word="nt_xent", pages_only=False):
     """One line for each fault of the site in folder `site`
 
-    `word` is a section's name that the search of its first page should find."""
+    `word` is a section's name that the search of its first page should find. Quarto's own search and theme switch
+    are not ours to test: `pages_only` leaves them out."""
     names = sorted(path.relative_to(site).as_posix() for path in Path(site).rglob("*.html"))
     if not names:
         return [f"{site}: has no pages"]
@@ -249,15 +251,20 @@ def faults(site, browser, word="nt_xent"):
 
         for name in names:
             visit(name, lambda: page_faults(page))
-        visit(first, lambda: search_faults(page, word))
-        visit(first, lambda: theme_faults(page, address + names[-1]))
+        if not pages_only:
+            visit(first, lambda: search_faults(page, word))
+            visit(first, lambda: theme_faults(page, address + names[-1]))
     return found
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("site", nargs="?", default="_docs", type=Path)
+    parser.add_argument("--pages-only", action="store_true", help="neither search nor theme switch")
+    asked = parser.parse_args()
     try:
         with open_browser() as chromium:
-            lines = faults(Path(sys.argv[1] if len(sys.argv) > 1 else "_docs"), chromium)
+            lines = faults(asked.site, chromium, pages_only=asked.pages_only)
     except NoBrowser as error:
         lines = [str(error)]
     sys.exit("\n".join(lines) or 0)
