@@ -1,4 +1,4 @@
-"""`ssl_nb` and `python -m ssl_nb`: every stage as a command, every setting as a flag
+"""Run every stage as `ssl_nb COMMAND`, with every setting as a flag
 
 Docs: https://ssl-nb.github.io/ssl_nb/cli.html.md"""
 

@@ -7,12 +7,16 @@ Docs: https://ssl-nb.github.io/ssl_nb/pretrain.html.md"""
 # %% auto #0
 __all__ = ['make_projector', 'SimCLR', 'simclr_step', 'SimCLRCallback', 'simclr_learner', 'effective_rank', 'spread',
            'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'pretrain', 'adopt', 'load_projector']
+__all__ = ['CLOCKS', 'make_projector', 'SimCLR', 'simclr_step', 'SimCLRCallback', 'simclr_learner', 'effective_rank', 'spread',
+           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'duration', 'epoch_seconds', 'pretrain', 'adopt',
+           'load_projector']
 
 # %% ../nbs/03_pretrain.ipynb #60a0607b
 import contextlib
 import copy
 import math
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +24,7 @@ from typing import Annotated, Any, Literal
 import torch
 import torch.nn.functional as F
 from annotated_types import Ge, Interval
+from fastai.callback.core import CancelFitException, CancelTrainException
 from torch import Tensor, nn
 
 from .augment import Views, augmentation, transformation
@@ -44,7 +49,9 @@ from ssl_nb.encoders import (
 from .objectives import OBJECTIVES, NTXentLoss, Objective, make_objective
 from .runs import about, check_images, check_same, claim, finish_run, read_settings, stage, start_run
 from ssl_nb.settings import (
+    LARGEST,
     Count,
+    InsteadOf,
     NonNegative,
     OneOf,
     OptionsOf,
@@ -351,6 +358,65 @@ def estimate(
     n = max(1, len(x) // len(batch)) * epochs
     return dict(steps=n, seconds=n * min(times), bytes=used + x.numel(), kept=kept.total())
 
+# %% ../nbs/03_pretrain.ipynb #b594a93b
+def duration(seconds: float) -> str:
+    "Seconds in words"
+    s = round(seconds)
+    if s < 90:
+        return f'{s} s'
+    return f'{s // 60} min {s % 60} s' if s < 3600 else f'{s // 3600} h {s % 3600 // 60} min'
+
+# %% ../nbs/03_pretrain.ipynb #paceclock
+class _Clocked(TrainingCallback):
+    "Time the steps of a training and what follows the last of an epoch; end it when there are enough"
+
+    order = 65  # after the checkpoint
+
+    def __init__(self, clock, enough: float, warm_up: int = 3, least: int = 3, most: int = 30):
+        self.clock, self.enough, self.warm_up, self.least, self.most = clock, enough, warm_up, least, most
+        self.steps, self.rests = [], []
+
+    def lap(self):
+        if self.dls.train.device.type == 'cuda':
+            torch.cuda.synchronize()
+        self.mark, before = self.clock(), self.mark
+        return self.mark - before
+
+    def before_train(self):
+        self.mark = self.clock()
+
+    def after_batch(self):
+        self.steps.append(self.lap())
+        if self.knows():
+            raise CancelTrainException()
+
+    def after_train(self):
+        self.rests.append(self.lap())
+        if self.knows() and len(self.rests) > 1:  # the first time pays for what is done once
+            raise CancelFitException()
+
+    def knows(self):
+        n = len(self.steps) - self.warm_up
+        return n >= self.least and (n >= self.most or sum(self.steps) > self.enough)
+
+# %% ../nbs/03_pretrain.ipynb #paceepoch
+CLOCKS = dict(wall=time.perf_counter, cpu=time.process_time)
+
+
+def epoch_seconds(
+    learn,  # Of `simclr_learner`; it is trained for some steps, so hand in one of a copy
+    clock: str = 'wall',  # In `CLOCKS`
+    enough: float = 10,  # Seconds of measuring, > 0
+) -> float:
+    "What an epoch takes with all that follows its last step, from the first steps of a training"
+    clocked, device = _Clocked(CLOCKS[clock], enough), learn.dls.train.device
+    learn.add_cb(clocked)
+    with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
+        with tempfile.TemporaryDirectory() as out:
+            fit(learn, 10_000, out=out)
+    steps = clocked.steps[clocked.warm_up :]
+    return len(learn.dls.train) * sum(steps) / len(steps) + min(clocked.rests)
+
 # %% ../nbs/03_pretrain.ipynb #0a0f72de
 @stage('pretrain')
 def pretrain(
@@ -377,6 +443,9 @@ def pretrain(
     local_size: Side | None = None,  # Pixels a side of these; those of the image when left out
     objective: Annotated[str | type | Objective, OneOf(OBJECTIVES)] = 'nt_xent',  # The loss, or FILE.py:NAME
     epochs: Count = 50,  # Passes over the images
+    minutes: Annotated[float, Interval(gt=0, le=100_000), InsteadOf('epochs')]
+    | None = None,  # As many epochs as fit into these minutes
+    clock: Literal['wall', 'cpu'] = 'wall',  # What counts the minutes: the clock, or seconds of the processor
     batch_size: Annotated[int, Ge(2)] = 256,  # Images in a batch
     optimizer: Annotated[str, OneOf(OPTIMIZERS)] = 'adamw',  # The optimiser
     lr: Positive | None = None,  # Largest learning rate; the optimiser's own when left out
@@ -399,7 +468,7 @@ def pretrain(
     ],  # Strengths of `augmentation`, options of what is chosen
 ) -> Run:
     "Learn a representation from images without labels (SimCLR); writes a run folder"
-    given, started = dict(locals()), time.perf_counter()
+    given, started, began = dict(locals()), time.perf_counter(), CLOCKS[clock]()
     dev, quiet = join(pick_device(device)), quiet or world()[0] > 0
     out = Path(out or Path('runs') / (preset or Path(data_name(data) or 'run').name))
     state = claim(out, force, resume)
@@ -409,25 +478,29 @@ def pretrain(
     lr, weight_decay = optimizer_defaults(optimizer, min(batch_size, len(x)), lr, weight_decay)
     torch.manual_seed(seed)
     model, parent = _model_of(given, x)
+    draw, transform = _views_of(given)
+    if enlarge:
+        x = enlarged(x, transform, enlarge, seed)[0]
+    opt, n_views = _chosen(OPTIMIZERS, optimizer, options), len(draw.transforms)
+    learner = lambda net, cbs: simclr_learner(
+        x, net, draw, batch_size, lr, weight_decay, seed, optimizer, opt, cbs, dtype
+    )
+    if minutes is not None:
+        going = resume and state == 'unfinished'
+        spare = lambda: learner(_copy(model, compile), [Watch(d, n_views)])
+        given['epochs'] = read_settings(out)['epochs'] if going else _that_fit(given, spare, began)
     found = dict(lr=lr, weight_decay=weight_decay, precision=precision_name(dtype), image_size=x.shape[2])
     settings = _recorded(given, model.encoder) | found
     if resume and state == 'unfinished':
         check_same(out, settings)
         check_images(read_settings(out), d)
-    where = dict(data_name=d.name, data_n=len(x), data_sha256=d.sha256, processes=world()[1])
-    draw, transform = _views_of(given)
-    if enlarge:
-        x = enlarged(x, transform, enlarge, seed)[0]
+    where = dict(data_name=d.name, data_n=len(d.pile), data_sha256=d.sha256, processes=world()[1])
     _say_before(given, model, x, draw, quiet)
     _start_together(out, dict(stage='pretrain', parent=parent) | settings | where | about(dev), force, resume)
-    watch = Watch(d, len(draw.transforms), quiet)
-    opt = _chosen(OPTIMIZERS, optimizer, options)
-    learn = simclr_learner(
-        x, model, draw, batch_size, lr, weight_decay, seed, optimizer, opt, [watch, *(cbs or ())], dtype
-    )
+    learn = learner(model, [Watch(d, n_views, quiet), *(cbs or ())])
     if compile:
         model.compile()
-    rows = fit(learn, epochs, warmup=warmup, out=out, label='pretraining', quiet=quiet)
+    rows = fit(learn, given['epochs'], warmup=warmup, out=out, label='pretraining', quiet=quiet)
     earlier = sum(r['seconds'] for r in rows[: learn.epochs_before])
     return _finished(out, model, rows, given, d, earlier + time.perf_counter() - started)
 
@@ -467,6 +540,32 @@ def _model_of(given, x):
     return SimCLR(
         enc, head, make_objective(given['objective'], given['views'] + local, local, **chosen)
     ), parent
+
+# %% ../nbs/03_pretrain.ipynb #pacefits
+def _copy(model, compile):
+    "A model to measure on"
+    net = copy.deepcopy(model)
+    if compile:
+        net.compile()
+    return net
+
+
+def _that_fit(given, spare, began):
+    "The epochs that fit into the minutes of a run, by the pace of a spare training"
+    if world()[1] > 1:
+        raise SslNbError("--minutes is for one process; give --epochs under torchrun")
+    whole, clock = 60 * given['minutes'], CLOCKS[given['clock']]
+    each = epoch_seconds(spare(), given['clock'], min(20, 0.03 * whole))
+    if each > whole:
+        raise SslNbError(
+            f"{given['minutes']:g} minutes are too few for one pass over these images; "
+            f"allow --minutes {math.ceil(each / 6) / 10:g}"
+        )
+    left = whole - (clock() - began)
+    epochs = min(max(1, int(left / each)), LARGEST['int'])
+    if not given['quiet']:
+        print(f"{given['minutes']:g} minutes: {epochs} epochs, each about {each:.2g} s", file=sys.stderr)
+    return epochs
 
 # %% ../nbs/03_pretrain.ipynb #10ca1chc
 def _check_local(given, enc):
@@ -524,7 +623,7 @@ def _say_before(given, model, x, views, quiet, least=200):
     if quiet:
         return
     steps = max(1, len(x) // given['batch_size']) * given['epochs']
-    if world()[1] == 1 and steps >= least:
+    if world()[1] == 1 and steps >= least and given['minutes'] is None:
         e = estimate(model.to(x.device), x, views, min(given['batch_size'], len(x)), given['epochs'])
         takes = f"about {duration(e['seconds'])} and {e['bytes'] / 1e9:.1f} GB of memory"
         print(f"{e['steps']:,} steps, {takes}", file=sys.stderr)

@@ -6,10 +6,10 @@ Docs: https://ssl-nb.github.io/ssl_nb/settings.html.md"""
 
 # %% auto #0
 __all__ = ['LARGEST', 'Count', 'Few', 'Natural', 'Positive', 'NonNegative', 'Share', 'Seed', 'Side', 'STAGES', 'CONTROLS',
-           'OneOf', 'OptionsOf', 'EachOf', 'Strength', 'Param', 'as_param', 'convert', 'Maker', 'signature', 'Registry',
-           'strengths_of', 'settings_of', 'all_params', 'option_params', 'is_own_code', 'own_maker', 'run_own_code',
-           'make_own', 'own_code_record', 'stage_names', 'stage_params', 'peek', 'asked', 'check_recorded',
-           'load_presets', 'preset_names', 'resolve']
+           'OneOf', 'OptionsOf', 'EachOf', 'InsteadOf', 'Strength', 'Param', 'as_param', 'convert', 'Maker',
+           'signature', 'Registry', 'strengths_of', 'settings_of', 'all_params', 'option_params', 'is_own_code',
+           'own_maker', 'run_own_code', 'make_own', 'own_code_record', 'stage_names', 'stage_params', 'peek', 'asked',
+           'check_recorded', 'load_presets', 'preset_names', 'resolve']
 
 # %% ../nbs/settings.ipynb #82a9d1f8
 import ast
@@ -65,6 +65,13 @@ class EachOf:
 
 
 @dataclass(frozen=True)
+class InsteadOf:
+    "In an annotation: where this setting has a value, the one named here has none to say"
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Strength:
     "`about` an entry that `EachOf` makes one setting of"
 
@@ -87,6 +94,7 @@ class Param:
     bounds: tuple = ()  # Of `annotated_types`: `Ge(1)`, `Interval(ge=0, le=1)`, ...
     registry: Any = None  # That the choices come from
     owner: str = ''  # The entry of a registry that it is an option of
+    instead_of: str = ''  # The setting whose place it takes
 
     def range(self) -> str:
         "The range in words, '' when there is none"
@@ -164,6 +172,7 @@ def as_param(name: str, annotation, default=_missing, help: str = '') -> Param:
         folder=Path in leaves,
         bounds=tuple(leaf for leaf in leaves if isinstance(leaf, (Ge, Gt, Le, Lt, Interval))),
         registry=registry,
+        instead_of=next((leaf.name for leaf in leaves if isinstance(leaf, InsteadOf)), ''),
     )
 
 # %% ../nbs/settings.ipynb #1700d4fd
@@ -821,7 +830,7 @@ def resolve(
     options = option_params(own, wanted)
     _check_given(stage, given, own, options, wanted)
     defaults |= {n: (base or {}).get(n, p.default) for n, p in options.items() if not p.required}
-    values = defaults | named | given
+    values = defaults | _one_of_both(own, named, given) | given
     if lacks := next((n for n, p in options.items() if n not in values), None):
         raise SslNbError(f"{options[lacks].owner} needs {lacks}, which has no default: give it")
     params = own | options
@@ -855,3 +864,14 @@ def _check_given(stage, given, own, options, wanted):
                     f"{k} is no setting of {p.registry.kind} '{wanted[p.name]}', which has: {has}"
                 )
         raise unknown('setting', k, own | options)
+
+# %% ../nbs/settings.ipynb #insteadof
+def _one_of_both(own, named, given):
+    "The settings of a preset without what a given one takes the place of; refuses two that say the same thing"
+    for p in (p for p in own.values() if p.instead_of):
+        both = given.get(p.name), given.get(p.instead_of)
+        if None not in both:
+            raise SslNbError(f"give {p.name} or {p.instead_of}, not both")
+        if both[1] is not None:
+            named = {k: v for k, v in named.items() if k != p.name}
+    return named

@@ -93,6 +93,7 @@ def stage_settings(path, names):
     settings["project"]["output-dir"] = "_site"
     settings.get("format", {}).pop("commonmark", None)
     page = settings.get("format", {}).get("html", {})
+    page.pop("respect-user-color-scheme", None)  # it always does
     if "grid" in page:
         page["max-width"] = page.pop("grid")["body-width"]
     settings.pop("format-links", None)

@@ -1,0 +1,103 @@
+"How long a run is: epochs from minutes, from the number of images, and a resume that keeps them."
+
+import pytest
+import torch
+
+import ssl_nb
+from ssl_nb import cli, pretraining
+from ssl_nb.core import SslNbError
+from ssl_nb.pretraining import epoch_seconds, pretrain
+from ssl_nb.settings import resolve
+from ssl_nb.training import TrainingCallback
+
+SMALL = dict(encoder="small_cnn", dim=16, batch_size=40, quiet=True, device="cpu")
+
+
+class Killed(TrainingCallback):
+    order = 99
+
+    def after_train(self):
+        if self.epoch == 1:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def pile():
+    return ssl_nb.load_data("digits", image_size=16).train.x[:120]
+
+
+@pytest.fixture
+def pace(monkeypatch):
+    "An epoch takes a thousand seconds, whatever the machine can do"
+    calls = []
+
+    def seconds(learn, clock, enough):
+        calls.append(clock)
+        epoch_seconds(learn, clock, 1e-6)
+        return 1000.0
+
+    monkeypatch.setattr(pretraining, "epoch_seconds", seconds)
+    return calls
+
+
+def weights(run):
+    return torch.cat([p.flatten() for p in run.encoder.parameters()])
+
+
+def test_minutes_become_epochs_and_a_resume_keeps_them(pile, pace, tmp_path):
+    whole = pretrain(pile, minutes=75, out=tmp_path / "whole", **SMALL)
+    assert (whole.settings["epochs"], len(whole.history), pace) == (4, 4, ["wall"])
+    counted = pretrain(pile, epochs=4, out=tmp_path / "counted", **SMALL)
+    assert weights(counted).equal(weights(whole))
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(pile, minutes=75, out=tmp_path / "cut", cbs=[Killed()], **SMALL)
+    assert len(pace) == 2
+    with pytest.raises(SslNbError, match="minutes = 75.0, now 60"):
+        pretrain(pile, minutes=60, out=tmp_path / "cut", resume=True, **SMALL)
+    with pytest.raises(SslNbError, match="minutes = 75.0, now None"):
+        pretrain(pile, epochs=9, out=tmp_path / "cut", resume=True, **SMALL)
+    cut = pretrain(pile, minutes=75, out=tmp_path / "cut", resume=True, **SMALL)
+    assert len(pace) == 2  # it was not measured again
+    assert weights(cut).equal(weights(whole)) and len(cut.history) == 4
+
+
+def test_minutes_and_epochs_are_refused_in_a_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main("pretrain --data digits --minutes 2 --epochs 3".split()) == 2
+    assert capsys.readouterr().err == "ssl_nb: give minutes or epochs, not both\n"
+    for bad in ("0", "-1", "nan", "1e9", "soon"):
+        assert cli.main(["pretrain", "--data", "digits", "--minutes", bad]) == 2
+        said = capsys.readouterr().err
+        assert "minutes" in said and said.count("\n") == 1
+    assert cli.main("pretrain --data digits --minutes 0.0001 --device cpu".split()) == 2
+    assert "too few for one pass over these images; allow --minutes" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_minutes_stand_in_for_the_epochs_of_a_preset(tmp_path):
+    mine = tmp_path / "mine.ini"
+    mine.write_text("[mine]\ninherit = mnist\n[mine.pretrain]\nminutes = 3\n")
+    assert resolve("pretrain", "mnist", minutes=2)["minutes"] == 2
+    assert resolve("pretrain", "mine", mine)["minutes"] == 3
+    counted = resolve("pretrain", "mine", mine, epochs=4)
+    assert (counted["minutes"], counted["epochs"]) == (None, 4)
+
+
+def test_the_pace_is_that_of_the_run(pile):
+    "A measured epoch is as long as a real one, by processor time, which a loaded machine changes least"
+    import time
+
+    from ssl_nb.augment import Views, augmentation
+    from ssl_nb.encoders import make_encoder
+    from ssl_nb.pretraining import SimCLR, make_projector, simclr_learner
+    from ssl_nb.training import fit
+
+    def learner():
+        net = SimCLR(make_encoder("resnet_small", size=16, width=8), make_projector(dim=64))
+        return simclr_learner(pile, net, Views(augmentation()), 40)
+
+    fit(learner(), 2)
+    each = epoch_seconds(learner(), "cpu", 5)
+    began = time.process_time()
+    fit(learner(), 10)
+    assert 0.4 < 10 * each / (time.process_time() - began) < 2.5
