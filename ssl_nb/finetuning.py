@@ -1,4 +1,4 @@
-"""A pretrained encoder trained on with few labels, and how to choose with the labels there are
+"""Train a pretrained encoder further on few labels, and choose how with the labels there are
 
 Docs: https://ssl-nb.github.io/ssl_nb/finetuning.html.md"""
 
