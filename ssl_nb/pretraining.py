@@ -411,26 +411,29 @@ def epoch_seconds(
 @stage('pretrain')
 def pretrain(
     data: Source = 'digits',  # Images: a name, a folder, a labels CSV, an array or tensor, a Dataset
-    preset: str | None = None,  # A named set of settings; the one called like the data when left out
+    preset: str | None = None,  # A named set of settings; that of the data set when left out
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     image_size: Side | None = None,  # Scale images to this many pixels a side
-    bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
-    copies: Literal['keep', 'drop'] = 'keep',  # What to do about images that are equal, pixel for pixel
-    n_images: Annotated[int, Ge(2)] | None = None,  # Only so many of the training images, drawn at random
-    images_per_class: Count | None = None,  # Only so many of each class, and no validation images
+    bad_files: Literal['refuse', 'skip'] = 'refuse',  # Refuse or skip files that are no images
+    copies: Literal['keep', 'drop'] = 'keep',  # Keep or drop exact copies of images
+    n_images: Annotated[int, Ge(2)] | None = None,  # Use only this many training images, drawn at random
+    images_per_class: Count
+    | None = None,  # Use only this many images of each class, and no validation images
     enlarge: Annotated[
         int, Interval(ge=0, le=1000)
     ] = 0,  # Fixed augmented copies of each image, made beforehand
     encoder: Network = 'small_cnn',  # The network, a run to go on from, or FILE.py:NAME; any nn.Module
     projector: Literal['mlp', 'linear', 'none'] = 'mlp',  # The projection head
-    projection_dim: Annotated[int, Interval(ge=2, le=65536)] = 128,  # Of the projection z
+    projection_dim: Annotated[int, Interval(ge=2, le=65536)] = 128,  # Size of the projection z
     views: Annotated[int, Interval(ge=2, le=100)] = 2,  # Random views of each image
-    one_branch: bool = False,  # Transform all views but the first, which stays as the image is
+    one_branch: bool = False,  # Leave the first view as the image is
     local_views: Annotated[
         int, Interval(ge=0, le=100)
     ] = 0,  # Further views, each cut from a smaller part (multi-crop)
-    local_crop: Annotated[float, Interval(ge=0.01, le=1)] = 0.2,  # Smallest share of the area that these keep
-    local_size: Side | None = None,  # Pixels a side of these; those of the image when left out
+    local_crop: Annotated[
+        float, Interval(ge=0.01, le=1)
+    ] = 0.2,  # Smallest share of the area that a local view keeps
+    local_size: Side | None = None,  # Pixels a side of local views; as the image when left out
     objective: Annotated[str | type | Objective, OneOf(OBJECTIVES)] = 'nt_xent',  # The loss, or FILE.py:NAME
     epochs: Count = 50,  # Passes over the images
     minutes: Annotated[float, Interval(gt=0, le=100_000), InsteadOf('epochs')]
@@ -441,14 +444,14 @@ def pretrain(
     lr: Positive | None = None,  # Largest learning rate; the optimiser's own when left out
     weight_decay: NonNegative
     | None = None,  # Of weights, not of biases and norms; the optimiser's own when left out
-    warmup: Share = 0.1,  # Share of the steps in which the rate rises
+    warmup: Share = 0.1,  # Share of the steps in which the learning rate rises
     transform: str
     | Any = None,  # In place of the augmentation: FILE.py:NAME; in Python any callable on batches
     cbs: object = None,  # fastai callbacks that run along
-    precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',  # What the network computes in
+    precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',  # Number format of the network
     compile: bool = False,  # Run the network through torch.compile
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Seed = 0,  # Of everything random
+    seed: Seed = 0,  # Random seed
     out: str | Path | None = None,  # Run folder; runs/NAME when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run in that folder
