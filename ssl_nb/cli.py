@@ -137,8 +137,10 @@ def _add_flag(parser, p, required=False):
 
 
 def _images_help(p):
-    "What can be named as images in a shell"
-    return f"a folder of images, or a data set: {', '.join(p.choices)}; also a labels CSV or FILE.py:NAME"
+    "What can be named as images in a shell; elsewhere `data` says more than that"
+    if not p.help.startswith('Images'):
+        return p.help
+    return f"A folder of images, or a data set: {', '.join(p.choices)}; also a labels CSV or FILE.py:NAME"
 
 
 def _add_flags(parser, params):
@@ -182,7 +184,7 @@ def _stage_flags(parser, stages, argv):
     every = [stage_params(stage) for stage in reversed(stages)]
     params = {n: p for of in every for n, p in of.items()}
     if all('run' in of for of in every):
-        parser.add_argument('run', help='the run folder that pretrain or borrow wrote, runs/NAME')
+        parser.add_argument('run', help='The run folder that pretrain or borrow wrote, runs/NAME')
         _add_flag(parser, _network)
         parser.usage = f'{parser.prog} RUN [--FLAG VALUE ...]'
     elif 'data' in params:
@@ -195,7 +197,7 @@ def _stage_flags(parser, stages, argv):
     _add_flags(parser, params | _own_options(params, argv))
 
 
-_network = Param('encoder', help='the network of the run, when it is one of your own', registry=())
+_network = Param('encoder', help='The network of the run, when it is one of your own', registry=())
 
 # %% ../nbs/cli.ipynb #ba973660
 def _signature_flags(parser, f):

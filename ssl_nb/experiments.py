@@ -1,4 +1,4 @@
-"""Published experiments as declarations, and the engine that runs them and goes on where it stopped
+"""Repeat a published experiment, or declare one of your own
 
 Docs: https://ssl-nb.github.io/ssl_nb/experiments.html.md"""
 

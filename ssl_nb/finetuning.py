@@ -1,4 +1,4 @@
-"""A pretrained encoder trained on with few labels, and how to choose with the labels there are
+"""Train a pretrained encoder further on few labels, and choose how with the labels there are
 
 Docs: https://ssl-nb.github.io/ssl_nb/finetuning.html.md"""
 
@@ -186,14 +186,14 @@ def finetune(
     | Any = None,  # In place of the augmentation: FILE.py:NAME; in Python any callable on batches
     enlarge: Annotated[int, Interval(ge=0, le=1000)] = 0,  # Fixed augmented copies in place of fresh views
     leaky: bool = False,  # Hold back AFTER enlarging, as one should not, to see how it flatters
-    baselines: bool = True,  # Measure the other rows of the table, too
-    knn_k: Count = 10,  # Neighbours that vote
+    baselines: bool = True,  # Also measure the baselines
+    knn_k: Count = 10,  # Neighbours in the kNN baseline
     pictures: bool = True,  # Draw confusion, map, neighbours and so on
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Seed = 0,  # Of the draw of labels and the training
+    seed: Seed = 0,  # Random seed of the labels drawn and of the training
     out: str | Path | None = None,  # Run folder; RUN/finetune when left out
     force: bool = False,  # Replace an earlier run in that folder
-    resume: bool = False,  # Go on with an unfinished run there
+    resume: bool = False,  # Continue an unfinished run there
     quiet: bool = False,  # No progress bar
     **options: Annotated[
         Any, OptionsOf(augmentation)

@@ -367,7 +367,7 @@ def semi(
     preset: str | None = None,  # A named set of settings; that of the run when left out
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     labels_per_class: Count | None = None,  # Labels of each class; all when left out
-    method: Literal['spread', 'cluster', 'fixmatch'] = 'spread',  # How the unlabelled images are used
+    method: Literal['spread', 'cluster', 'fixmatch'] = 'spread',  # How to use the unlabelled images
     rounds: Few = 2,  # Of pseudo-labels and training (not of fixmatch)
     steps: Count = 700,  # Optimiser steps of each round, twice as many in the last
     batch_size: Count = 256,  # Images in a step
@@ -379,14 +379,14 @@ def semi(
     threshold: Share = 0.95,  # A probability above it counts as sure (fixmatch)
     transform: str
     | Any = None,  # In place of the augmentation: FILE.py:NAME; in Python any callable on batches
-    baselines: bool = True,  # Measure the other rows of the table, too
-    knn_k: Count = 10,  # Neighbours that vote
+    baselines: bool = True,  # Also measure the baselines
+    knn_k: Count = 10,  # Neighbours in the kNN baseline
     pictures: bool = True,  # Draw confusion, map, neighbours and so on
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Seed = 0,  # Of the draw of labels and the training
+    seed: Seed = 0,  # Random seed of the labels drawn and of the training
     out: str | Path | None = None,  # Run folder; RUN/semi when left out
     force: bool = False,  # Replace an earlier run in that folder
-    resume: bool = False,  # Go on with an unfinished run there
+    resume: bool = False,  # Continue an unfinished run there
     quiet: bool = False,  # No progress bar
     **options: Annotated[
         Any, OptionsOf(augmentation)
@@ -512,7 +512,7 @@ def label_curve(
     seed: Annotated[int, Interval(ge=0, le=2**32 - 1001)] = 0,  # Of the first draw
     out: str | Path | None = None,  # Run folder; RUN/curve when left out
     force: bool = False,  # Replace an earlier run in that folder
-    resume: bool = False,  # Go on with an unfinished run there
+    resume: bool = False,  # Continue an unfinished run there
     quiet: bool = False,  # No progress bar
 ) -> Run:
     "All arms at growing numbers of labels; writes a run folder and one figure"

@@ -243,7 +243,9 @@ def test_the_table_has_intervals(probed):
     assert text.returncode == 0, text.stderr
     page = (probed / "whole/report.html").read_text("utf-8")
     assert re.search(r"points against the best baseline, 95 % interval [+-][\d.]+ to [+-][\d.]+", page)
-    assert re.search(r"<td>[\d.]+ to [\d.]+</td>", page) and "bare pixels" in page
+    assert re.search(r"<td>[\d.]+ to [\d.]+</td>", page) and "groups of raw pixels" in page
+    assert "NMI: how much group and class tell about each other" in page
+    assert re.search(r"<h2>What to do next</h2>\s*<pre>ssl_nb \w+ whole</pre>", page)
     again = re.search(r"<h2>Do it again</h2><pre>(.*)</pre>", page)[1]
     assert again.endswith("--out whole-again") and "--resume" not in again and "--force" not in again
 
@@ -321,3 +323,20 @@ def test_every_stage_has_a_sentence():
 
     assert set(_says) | {"borrow"} == set(stage_names())  # borrow says what its network has seen
     assert meaning("a stage of one's own", {}) == ""
+
+
+# --- time
+
+
+def test_a_long_training_is_announced(capsys):
+    from ssl_nb import few_labels, load_data, make_encoder
+    from ssl_nb.finetuning import say_time
+
+    train = load_data("digits", 16).train
+    labelled, encoder = train[few_labels(train.y, 2)], make_encoder("small_cnn", size=16)
+    before, drawn = [p.clone() for p in encoder.parameters()], torch.get_rng_state()
+    assert say_time(encoder, labelled, None, 100_000, batch_size=8, least=0) > 0
+    assert re.fullmatch(r"100,000 steps of training, about .+ on this machine\n", capsys.readouterr().err)
+    assert all(map(torch.equal, before, encoder.parameters())) and torch.equal(drawn, torch.get_rng_state())
+    assert say_time(encoder, labelled, None, 100_000, quiet=True) == 0
+    assert say_time(encoder, labelled, None, 99) == 0 and capsys.readouterr().err == ""
