@@ -6,11 +6,11 @@ Docs: https://ssl-nb.github.io/ssl_nb/experiments.html.md"""
 
 # %% auto #0
 __all__ = ['LOOKS', 'SCORINGS', 'VALUES', 'MEASURES', 'RECORDS', 'GROUPS', 'EXTRAS', 'DERIVED', 'stage_settings', 'demo',
-           'stage_function', 'check_demo', 'Cell', 'cell', 'Experiment', 'probe_after_head', 'map_of_features', 'traps',
-           'figures_of_run', 'labels_by_method', 'semi_by_method', 'names_of_groups', 'borrowed_beside_own',
-           'records_of', 'params_of', 'cell_settings', 'Work', 'TimeUp', 'run_cell', 'keep_pictures', 'values_of',
-           'look', 'metrics_of', 'runs_of', 'all_metrics', 'record_of', 'reproduce', 'check_record', 'reproduce_all',
-           'metric_text']
+           'stage_function', 'check_demo', 'tune_folder', 'compare_first', 'Cell', 'cell', 'Experiment',
+           'probe_after_head', 'map_of_features', 'traps', 'figures_of_run', 'labels_by_method', 'semi_by_method',
+           'names_of_groups', 'borrowed_beside_own', 'records_of', 'params_of', 'cell_settings', 'Work', 'TimeUp',
+           'run_cell', 'keep_pictures', 'values_of', 'look', 'metrics_of', 'runs_of', 'all_metrics', 'record_of',
+           'reproduce', 'check_record', 'reproduce_all', 'metric_text']
 
 # %% ../nbs/experiments.ipynb #2c519be0
 import sys
@@ -58,13 +58,18 @@ def _on_digits(given):
 
 
 @holding()
-def demo(preset=None, out=None, force=False, resume=False, **given) -> dict:  # The metrics of each stage
+def demo(
+    preset=None, out=None, force=False, resume=False, tune=None, **given
+) -> dict:  # Metrics of each stage
     "Pretrain, probe (where there are labels), cluster and report; writes one run folder with the others inside"
     from ssl_nb.reporting import report
     from ssl_nb.stages import is_labelled, load_encoder, load_run
 
     out = Path(at_home(out or 'runs/demo'))
-    given = check_demo(out, force, resume, given | dict(preset=preset))
+    given = check_demo(out, force, resume, given | dict(preset=preset, tune=tune))
+    if tune is not None and run_state(tune_folder(out)) != 'finished':
+        compare_first(out, given)
+        given = check_demo(out, force, resume, given)
     named = given['data'] if is_own_code(given.get('data')) else None
     if resume and run_state(out) == 'finished':
         network = given.get('encoder')
@@ -104,6 +109,7 @@ def stage_function(name: str):
 def check_demo(out, force, resume, given) -> dict:  # The settings, with the preset
     "Refuse what `demo` could not do, before anything is done"
     given = _on_digits({k: v for k, v in given.items() if k not in ('out', 'force', 'resume')})
+    given |= _tuned(out, given)
     for stage in _demo_stages:
         resolve(stage, **stage_settings(stage, given))
     if run_state(out) != 'finished' or force:
@@ -119,9 +125,35 @@ def check_demo(out, force, resume, given) -> dict:  # The settings, with the pre
             f"{out} holds a finished run of {was}, not of {data}; choose another --out, or replace it with --force"
         )
     asked = resolve('pretrain', **stage_settings('pretrain', given))
-    controls = ('preset', 'data', *CONTROLS)
+    controls = ('preset', 'data', *CONTROLS, *(['epochs'] if asked['minutes'] else []))
     check_same(out, {k: v for k, v in asked.items() if k not in controls and v not in (None, 'auto')})
     return given
+
+# %% ../nbs/experiments.ipynb #demotune
+def tune_folder(out) -> Path:
+    "Where a demo compares settings before it trains"
+    return Path(f'{out}-tune')
+
+
+def compare_first(out, given):
+    "Choose settings for a demo by `tune`, or go on with that"
+    own = 'data preset settings image_size bad_files copies encoder device seed quiet'.split()
+    how = {k: given[k] for k in own if k in given}
+    stage_function('tune')(out=tune_folder(out), minutes=given['tune'], resume=True, **how)
+
+
+def _tuned(out, given):
+    "The preset that `tune` has chosen for a demo; nothing before it has"
+    from ssl_nb.stages import data_name
+
+    folder = tune_folder(out)
+    if given.get('tune') is None or run_state(folder) != 'finished':
+        return {}
+    if (was := read_settings(folder)['data']) != (now := data_name(given.get('data', 'digits'))):
+        raise SslNbError(
+            f"{folder} holds settings that were chosen on {was}, not on {now}; choose another --out"
+        )
+    return dict(preset='tuned', settings=folder / 'tuned.ini')
 
 # %% ../nbs/experiments.ipynb #b5e68eb2
 @dataclass(frozen=True)

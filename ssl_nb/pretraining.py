@@ -8,6 +8,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/pretrain.html.md"""
 __all__ = ['CLOCKS', 'make_projector', 'SimCLR', 'simclr_step', 'SimCLRCallback', 'simclr_learner', 'effective_rank', 'spread',
            'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'epoch_seconds', 'pretrain', 'adopt',
            'load_projector']
+           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'duration', 'epoch_seconds', 'steps_to_epochs',
+           'pretrain', 'adopt', 'load_projector']
 
 # %% ../nbs/03_pretrain.ipynb #60a0607b
 import contextlib
@@ -407,6 +409,15 @@ def epoch_seconds(
     steps = clocked.steps[clocked.warm_up :]
     return len(learn.dls.train) * sum(steps) / len(steps) + min(clocked.rests)
 
+# %% ../nbs/03_pretrain.ipynb #stepepoch
+def steps_to_epochs(
+    n: int,  # Images, >= 1
+    batch_size: int = 256,  # >= 1
+    steps: int = 2500,  # >= 1
+) -> int:  # 5..500
+    "The epochs that make about so many steps"
+    return min(500, max(5, round(steps / max(1, n // batch_size))))
+
 # %% ../nbs/03_pretrain.ipynb #0a0f72de
 @stage('pretrain')
 def pretrain(
@@ -435,7 +446,7 @@ def pretrain(
     ] = 0.2,  # Smallest share of the area that a local view keeps
     local_size: Side | None = None,  # Pixels a side of local views; as the image when left out
     objective: Annotated[str | type | Objective, OneOf(OBJECTIVES)] = 'nt_xent',  # The loss, or FILE.py:NAME
-    epochs: Count = 50,  # Passes over the images
+    epochs: Count | None = None,  # Passes over the images; as many as make 2,500 steps when left out
     minutes: Annotated[float, Interval(gt=0, le=100_000), InsteadOf('epochs')]
     | None = None,  # As many epochs as fit into these minutes
     clock: Literal['wall', 'cpu'] = 'wall',  # What counts the minutes: the clock, or seconds of the processor
@@ -478,6 +489,8 @@ def pretrain(
     learner = lambda net, cbs: simclr_learner(
         x, net, draw, batch_size, lr, weight_decay, seed, optimizer, opt, cbs, dtype
     )
+    if epochs is None:
+        given['epochs'] = steps_to_epochs(len(x), batch_size)
     if minutes is not None:
         going = resume and state == 'unfinished'
         spare = lambda: learner(_copy(model, compile), [Watch(d, n_views)])
