@@ -661,9 +661,7 @@ def borrowed_beside_own(run, labels_per_class=10, sizes='96,128,160', n_test=Non
     return borrowed_worth(run, **how)
 
 
-_borrowed = lambda k, end, some: cell(
-    'borrow_worth', 'pretrain', f'borrow-{k}{end}', labels_per_class=k, n_test=some
-)
+_borrowed = lambda k: cell('borrow_worth', 'pretrain', f'borrow-{k}', labels_per_class=k)
 _borrowed_says = (
     'tf_efficientnet_lite0, trained with the labels of ImageNet, frozen; it is not self-supervised. '
     'Features of the labelled, the validation and the test images only'
@@ -671,16 +669,15 @@ _borrowed_says = (
 _borrowed_arms = ('linear_acc', 'own_acc', 'knn_acc', 'random_linear_acc', 'raw_linear_acc', 'valid_acc@*')
 _of_borrowed = dict(extra=('size', 'encoder', 'taught'), shows=('borrowed',), keep=True, stage='probe')
 RECORDS |= {
-    f'borrow-cifar10-{k}{end}': Experiment(
+    f'borrow-cifar10-{k}': Experiment(
         'cifar10',
         seeds=3,
-        cells=dict(pretrain=cell('kept'), borrowed=_borrowed(k, end, some)),
+        cells=dict(pretrain=cell('kept'), borrowed=_borrowed(k)),
         metrics=_borrowed_arms,
-        says=_borrowed_says + f'; {some or 0:,} of the test images' * bool(some),
+        says=_borrowed_says,
         **_of_borrowed,
     )
     for k in (10, 50)
-    for end, some in (('', None), ('-cpu', 2000))
 }
 
 # %% ../nbs/experiments.ipynb #75e80287
