@@ -187,6 +187,9 @@ def _stage_flags(parser, stages, argv):
         parser.add_argument('run', help='The run folder that pretrain or borrow wrote, runs/NAME')
         _add_flag(parser, _network)
         parser.usage = f'{parser.prog} RUN [--FLAG VALUE ...]'
+        parser.add_argument('run', help='run folder of pretraining')
+        if 'encoder' not in params:
+            _add_flag(parser, _network)
     elif 'data' in params:
         p = params['data']
         how = {} if p.required else dict(nargs='?', default=argparse.SUPPRESS, metavar='data')
@@ -759,6 +762,26 @@ def _compare(
         figure_style()
         save_figure(plot_comparison(found), out)
         print(f'picture: {out}')
+
+# %% ../nbs/cli.ipynb #b0distil
+def _check_distil(run, **given):
+    resolve('distil', **given)
+    _check_on_run('distil', run, **given)
+
+
+@command('teach a small network what a large one sees, without labels', 'distil', check=_check_distil)
+def _distil(run, **given):
+    from ssl_nb.distilling import distil
+
+    out = distil(run, **given)
+    m = _metrics(out)
+    says = f"loss {m['loss']:.3f}" + (
+        f", {m['valid_loss']:.3f} on images held back" if 'valid_loss' in m else ''
+    )
+    print(f"{says}; {m['student_mb']} MB, {m['student_images_per_s']:,.0f} images per second on this machine")
+    print(f"teacher: {m['teacher_mb']} MB, {m['teacher_images_per_s']:,.0f} images per second")
+    _say_end(out, m)
+    print(f"next: ssl_nb probe {out.path}, or ssl_nb finetune {out.path}")
 
 # %% ../nbs/cli.ipynb #7abf4364
 @command(

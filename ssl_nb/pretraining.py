@@ -38,6 +38,7 @@ from ssl_nb.encoders import (
     feature_dim,
     features,
     fit_weights,
+    is_borrowed,
     is_builtin,
     knn_predict,
     make_encoder,
@@ -533,13 +534,16 @@ def _chosen(registry, choice, options):
 
 def _recorded(given, encoder):
     "What the run was asked, with the encoder's name and options"
-    return asked(given) | encoder.options | dict(data=data_name(given['data']), encoder=encoder.arch)
+    came = dict(borrowed=f'{encoder.arch} + SimCLR') if is_borrowed(encoder) else {}
+    return asked(given) | encoder.options | dict(data=data_name(given['data']), encoder=encoder.arch) | came
 
 
 def _model_of(given, x):
     "The network to train and, when it comes from an earlier run, the name and checksum of its file"
     options, local = given['options'], given['local_views']
-    enc, parent = _start_from(given['encoder'], x, _chosen(ENCODERS, given['encoder'], options))
+    enc, parent = _start_from(
+        given['encoder'], x, _chosen(ENCODERS, given['encoder'], options), given['quiet']
+    )
     head = make_projector(given['projector'], feature_dim(enc), given['projection_dim'])
     chosen = _chosen(OBJECTIVES, given['objective'], options)
     _check_local(given, enc)
@@ -596,10 +600,11 @@ def _check_local(given, enc):
         ) from None
 
 # %% ../nbs/03_pretrain.ipynb #57a47f40
-def _start_from(encoder, x, options):
+def _start_from(encoder, x, options, quiet):
     "The encoder to train and, when it comes from an earlier run, the name and checksum of its file"
     by_name = not isinstance(encoder, (str, Path)) or is_builtin(str(encoder)) or is_own_code(encoder)
     if by_name:
+        _say_bare(encoder, quiet)
         return make_encoder(encoder, x.shape[1], x.shape[2], *pixel_statistics(x), **options), None
     path = Path(encoder)
     if not path.exists():
@@ -612,6 +617,15 @@ def _start_from(encoder, x, options):
             f"use --image-size {enc.size}"
         )
     return enc, dict(path=path.name, sha256=file_checksum(file))
+
+
+def _say_bare(encoder, quiet):
+    "A hint that a network of timm starts without weights here"
+    if not quiet and str(encoder).startswith('timm/'):
+        print(
+            f'{encoder} starts here without weights; to go on from those of timm: ssl_nb borrow, then --encoder RUN',
+            file=sys.stderr,
+        )
 
 # %% ../nbs/03_pretrain.ipynb #7175a591
 def _views_of(given):
