@@ -32,8 +32,7 @@ from ssl_nb.classifier import (
 )
 from .core import SslNbError, duration, pick_device, progress, read_json, unknown, write_json
 from .data import Images, Source, class_numbers, split
-from .encoders import Encoder, fresh_encoder
-from .encoders import fresh_encoder, hold_layers
+from .encoders import Encoder, fresh_encoder, hold_layers
 from .figures import calibration
 from .probing import _frozen
 from .runs import stage
