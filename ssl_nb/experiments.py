@@ -6,11 +6,11 @@ Docs: https://ssl-nb.github.io/ssl_nb/experiments.html.md"""
 
 # %% auto #0
 __all__ = ['LOOKS', 'SCORINGS', 'VALUES', 'MEASURES', 'RECORDS', 'GROUPS', 'EXTRAS', 'DERIVED', 'stage_settings', 'demo',
-           'stage_function', 'check_demo', 'Cell', 'cell', 'Experiment', 'probe_after_head', 'map_of_features', 'traps',
-           'figures_of_run', 'labels_by_method', 'semi_by_method', 'names_of_groups', 'borrowed_beside_own',
-           'records_of', 'params_of', 'cell_settings', 'Work', 'TimeUp', 'run_cell', 'keep_pictures', 'values_of',
-           'look', 'metrics_of', 'runs_of', 'all_metrics', 'record_of', 'reproduce', 'check_record', 'reproduce_all',
-           'metric_text']
+           'stage_function', 'check_demo', 'tune_folder', 'compare_first', 'Cell', 'cell', 'Experiment',
+           'probe_after_head', 'map_of_features', 'traps', 'figures_of_run', 'labels_by_method', 'semi_by_method',
+           'names_of_groups', 'borrowed_beside_own', 'records_of', 'params_of', 'cell_settings', 'Work', 'TimeUp',
+           'run_cell', 'keep_pictures', 'values_of', 'look', 'metrics_of', 'runs_of', 'all_metrics', 'record_of',
+           'reproduce', 'check_record', 'reproduce_all', 'metric_text']
 
 # %% ../nbs/experiments.ipynb #2c519be0
 import sys
@@ -58,13 +58,18 @@ def _on_digits(given):
 
 
 @holding()
-def demo(preset=None, out=None, force=False, resume=False, **given) -> dict:  # The metrics of each stage
+def demo(
+    preset=None, out=None, force=False, resume=False, tune=None, **given
+) -> dict:  # Metrics of each stage
     "Pretrain, probe (where there are labels), cluster and report; writes one run folder with the others inside"
     from ssl_nb.reporting import report
     from ssl_nb.stages import is_labelled, load_encoder, load_run
 
     out = Path(at_home(out or 'runs/demo'))
-    given = check_demo(out, force, resume, given | dict(preset=preset))
+    given = check_demo(out, force, resume, given | dict(preset=preset, tune=tune))
+    if tune is not None and run_state(tune_folder(out)) != 'finished':
+        compare_first(out, given)
+        given = check_demo(out, force, resume, given)
     named = given['data'] if is_own_code(given.get('data')) else None
     if resume and run_state(out) == 'finished':
         network = given.get('encoder')
@@ -104,6 +109,7 @@ def stage_function(name: str):
 def check_demo(out, force, resume, given) -> dict:  # The settings, with the preset
     "Refuse what `demo` could not do, before anything is done"
     given = _on_digits({k: v for k, v in given.items() if k not in ('out', 'force', 'resume')})
+    given |= _tuned(out, given)
     for stage in _demo_stages:
         resolve(stage, **stage_settings(stage, given))
     if run_state(out) != 'finished' or force:
@@ -119,9 +125,35 @@ def check_demo(out, force, resume, given) -> dict:  # The settings, with the pre
             f"{out} holds a finished run of {was}, not of {data}; choose another --out, or replace it with --force"
         )
     asked = resolve('pretrain', **stage_settings('pretrain', given))
-    controls = ('preset', 'data', *CONTROLS)
+    controls = ('preset', 'data', *CONTROLS, *(['epochs'] if asked['minutes'] else []))
     check_same(out, {k: v for k, v in asked.items() if k not in controls and v not in (None, 'auto')})
     return given
+
+# %% ../nbs/experiments.ipynb #demotune
+def tune_folder(out) -> Path:
+    "Where a demo compares settings before it trains"
+    return Path(f'{out}-tune')
+
+
+def compare_first(out, given):
+    "Choose settings for a demo by `tune`, or go on with that"
+    own = 'data preset settings image_size bad_files copies encoder device seed quiet'.split()
+    how = {k: given[k] for k in own if k in given}
+    stage_function('tune')(out=tune_folder(out), minutes=given['tune'], resume=True, **how)
+
+
+def _tuned(out, given):
+    "The preset that `tune` has chosen for a demo; nothing before it has"
+    from ssl_nb.stages import data_name
+
+    folder = tune_folder(out)
+    if given.get('tune') is None or run_state(folder) != 'finished':
+        return {}
+    if (was := read_settings(folder)['data']) != (now := data_name(given.get('data', 'digits'))):
+        raise SslNbError(
+            f"{folder} holds settings that were chosen on {was}, not on {now}; choose another --out"
+        )
+    return dict(preset='tuned', settings=folder / 'tuned.ini')
 
 # %% ../nbs/experiments.ipynb #b5e68eb2
 @dataclass(frozen=True)
@@ -661,9 +693,7 @@ def borrowed_beside_own(run, labels_per_class=10, sizes='96,128,160', n_test=Non
     return borrowed_worth(run, **how)
 
 
-_borrowed = lambda k, end, some: cell(
-    'borrow_worth', 'pretrain', f'borrow-{k}{end}', labels_per_class=k, n_test=some
-)
+_borrowed = lambda k: cell('borrow_worth', 'pretrain', f'borrow-{k}', labels_per_class=k)
 _borrowed_says = (
     'tf_efficientnet_lite0, trained with the labels of ImageNet, frozen; it is not self-supervised. '
     'Features of the labelled, the validation and the test images only'
@@ -671,17 +701,51 @@ _borrowed_says = (
 _borrowed_arms = ('linear_acc', 'own_acc', 'knn_acc', 'random_linear_acc', 'raw_linear_acc', 'valid_acc@*')
 _of_borrowed = dict(extra=('size', 'encoder', 'taught'), shows=('borrowed',), keep=True, stage='probe')
 RECORDS |= {
-    f'borrow-cifar10-{k}{end}': Experiment(
+    f'borrow-cifar10-{k}': Experiment(
         'cifar10',
         seeds=3,
-        cells=dict(pretrain=cell('kept'), borrowed=_borrowed(k, end, some)),
+        cells=dict(pretrain=cell('kept'), borrowed=_borrowed(k)),
         metrics=_borrowed_arms,
-        says=_borrowed_says + f'; {some or 0:,} of the test images' * bool(some),
+        says=_borrowed_says,
         **_of_borrowed,
     )
     for k in (10, 50)
-    for end, some in (('', None), ('-cpu', 2000))
 }
+
+# %% ../nbs/experiments.ipynb #b22distil
+_taught_says = (
+    'one student, taught by tf_efficientnet_lite0 at 96 pixels, which was trained with the labels of ImageNet, so it '
+    'is not self-supervised; 4,000 images without labels and 20 epochs in place of all images, and 300 steps of '
+    'fine-tuning; each arm draws its own 50 labels of each class'
+)
+_fifty = dict(labels_per_class=50, pictures=False)
+_teacher = dict(encoder='timm/tf_efficientnet_lite0', size=96, n_images=4000)
+RECORDS['distil-cifar10-50-cpu'] = Experiment(
+    'cifar10',
+    seeds=1,
+    cells=dict(
+        pretrain=cell('kept'),
+        own=cell('probe', of='pretrain', at='probe-50', baselines=False, **_fifty),
+        borrow=cell('borrow', at='borrowed/seed-{seed}', **_teacher),
+        teacher=cell('probe', of='borrow', baselines=False, **_fifty),
+        distil=cell('distil', of='borrow', encoder='resnet_small', epochs=20),
+        finetune=cell('finetune', of='distil', steps=300, batch_size=64, **_fifty),
+    ),
+    metrics={
+        'teacher_acc': ('teacher', 'linear_acc'),
+        'own_acc': ('own', 'linear_acc'),
+        **{k: ('finetune', k) for k in _arms},
+        **{
+            k: ('distil', k)
+            for k in ('student_mb', 'teacher_mb', 'student_images_per_s', 'teacher_images_per_s')
+        },
+    },
+    extra=dict(n_labels=('finetune', 'n_labels'), n_test=('finetune', 'n_test'), encoder='encoder'),
+    says=_taught_says,
+    stage='distil',
+    shows=('borrow', 'distil', 'finetune'),
+    keep=True,
+)
 
 # %% ../nbs/experiments.ipynb #75e80287
 _sets = {

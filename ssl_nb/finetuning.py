@@ -32,7 +32,7 @@ from ssl_nb.classifier import (
 )
 from .core import SslNbError, duration, pick_device, progress, read_json, unknown, write_json
 from .data import Images, Source, class_numbers, split
-from .encoders import Encoder, fresh_encoder
+from .encoders import Encoder, fresh_encoder, hold_layers
 from .figures import calibration
 from .probing import _frozen
 from .runs import stage
@@ -176,6 +176,7 @@ def finetune(
     batch_size: Count = 64,  # Images in a step
     lr: Positive = 2e-3,  # Largest learning rate of the head
     first_lr: Share = 0.3,  # Rate of the first layers as a share of that, 0 keeps the encoder
+    layers: Literal['all', 'last'] = 'all',  # Of the encoder that learn: all, or the last block only
     weight_decay: NonNegative = 0.05,  #
     smoothing: Share = 0.1,  # Of the labels
     mix: Literal['none', 'mixup', 'cutmix'] = 'none',  # Blend images and labels
@@ -210,20 +211,22 @@ def finetune(
     rule, draw = 'valid' if leaky else stop_rule(stop, labelled.y), transformation(transform, **options)
     start_stage('finetune', run, out, d, given, dev, n_labels=len(labelled), stop=rule)
     how = {k: given[k] for k in ('steps', 'batch_size', 'lr', 'weight_decay', 'smoothing', 'mix', 'seed')}
-    how['dtype'] = pick_precision('auto', dev)
+    how['dtype'], fresh = pick_precision('auto', dev), lambda: _copy_of(run.encoder, layers)
     found = dict(stop=rule, n_labels=len(labelled), n_test=len(d.test), n_twins=d.twins)
     found |= dict(n_pretrained=run.settings['data_n'])
     n = _all_steps(rule, steps, first_lr, labelled, baselines)
     say_time(run.encoder.to(dev), labelled, draw, n, batch_size, quiet, how['dtype'])
     if rule == 'folds':
-        first_lr, found['fold_accuracy'] = _chosen_by_folds(run, labelled, draw, first_lr, out, quiet, **how)
+        first_lr, found['fold_accuracy'] = _chosen_by_folds(
+            fresh, labelled, draw, first_lr, out, quiet, **how
+        )
     part, valid = _larger(labelled, draw, enlarge, seed), None
     if rule == 'valid':
         part, valid = _hold_back(labelled, valid_share, seed, draw, enlarge, leaky)
     how |= dict(
         im=part, valid=valid, augment=None if enlarge else draw, patience=patience, out=out, quiet=quiet
     )
-    model, rows = train_classifier(copy.deepcopy(run.encoder).to(dev), first_lr=first_lr, **how)
+    model, rows = train_classifier(fresh().to(dev), first_lr=first_lr, **how)
     p = model.predict_proba(d.test.x)
     scores = _beside(run, d, labelled, knn_k, dev, how) if baselines else {}
     save_classifier(model.cpu(), out / 'model.safetensors')
@@ -238,13 +241,13 @@ def finetune(
     return _run_of_stage(out, run)
 
 # %% ../nbs/finetuning.ipynb #b9877728
-def _chosen_by_folds(run, labelled, draw, first_lr, out, quiet, steps, **how):
+def _chosen_by_folds(fresh, labelled, draw, first_lr, out, quiet, steps, **how):
     "The rate at the input that cross-validation chooses, and the accuracy of each"
     if not quiet:
         says = 'cross-validation inside the labels chooses the learning rate of the first layers'
         print(f'{says}; --stop fixed skips it', file=sys.stderr)
     best, found = choose_by_folds(
-        lambda: copy.deepcopy(run.encoder),
+        fresh,
         labelled,
         draw,
         _fold_rates(first_lr),
@@ -255,6 +258,14 @@ def _chosen_by_folds(run, labelled, draw, first_lr, out, quiet, steps, **how):
         **how,
     )
     return best, {str(rate): accuracy for rate, accuracy in found.items()}
+
+
+def _copy_of(encoder, layers):
+    "A copy to train, with the layers held that are not to learn"
+    encoder = copy.deepcopy(encoder)
+    if layers == 'last':
+        hold_layers(encoder.body)
+    return encoder
 
 
 def _beside(run, d, labelled, knn_k, dev, how):

@@ -6,8 +6,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/pretrain.html.md"""
 
 # %% auto #0
 __all__ = ['CLOCKS', 'make_projector', 'SimCLR', 'simclr_step', 'SimCLRCallback', 'simclr_learner', 'effective_rank', 'spread',
-           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'epoch_seconds', 'pretrain', 'adopt',
-           'load_projector']
+           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'epoch_seconds', 'steps_to_epochs', 'pretrain',
+           'adopt', 'load_projector']
 
 # %% ../nbs/03_pretrain.ipynb #60a0607b
 import contextlib
@@ -36,6 +36,7 @@ from ssl_nb.encoders import (
     feature_dim,
     features,
     fit_weights,
+    is_borrowed,
     is_builtin,
     knn_predict,
     make_encoder,
@@ -407,6 +408,15 @@ def epoch_seconds(
     steps = clocked.steps[clocked.warm_up :]
     return len(learn.dls.train) * sum(steps) / len(steps) + min(clocked.rests)
 
+# %% ../nbs/03_pretrain.ipynb #stepepoch
+def steps_to_epochs(
+    n: int,  # Images, >= 1
+    batch_size: int = 256,  # >= 1
+    steps: int = 2500,  # >= 1
+) -> int:  # 5..500
+    "The epochs that make about so many steps"
+    return min(500, max(5, round(steps / max(1, n // batch_size))))
+
 # %% ../nbs/03_pretrain.ipynb #0a0f72de
 @stage('pretrain')
 def pretrain(
@@ -435,7 +445,7 @@ def pretrain(
     ] = 0.2,  # Smallest share of the area that a local view keeps
     local_size: Side | None = None,  # Pixels a side of local views; as the image when left out
     objective: Annotated[str | type | Objective, OneOf(OBJECTIVES)] = 'nt_xent',  # The loss, or FILE.py:NAME
-    epochs: Count = 50,  # Passes over the images
+    epochs: Count | None = None,  # Passes over the images; as many as make 2,500 steps when left out
     minutes: Annotated[float, Interval(gt=0, le=100_000), InsteadOf('epochs')]
     | None = None,  # As many epochs as fit into these minutes
     clock: Literal['wall', 'cpu'] = 'wall',  # What counts the minutes: the clock, or seconds of the processor
@@ -478,6 +488,8 @@ def pretrain(
     learner = lambda net, cbs: simclr_learner(
         x, net, draw, batch_size, lr, weight_decay, seed, optimizer, opt, cbs, dtype
     )
+    if epochs is None:
+        given['epochs'] = steps_to_epochs(len(x), batch_size)
     if minutes is not None:
         going = resume and state == 'unfinished'
         spare = lambda: learner(_copy(model, compile), [Watch(d, n_views)])
@@ -520,13 +532,16 @@ def _chosen(registry, choice, options):
 
 def _recorded(given, encoder):
     "What the run was asked, with the encoder's name and options"
-    return asked(given) | encoder.options | dict(data=data_name(given['data']), encoder=encoder.arch)
+    came = dict(borrowed=f'{encoder.arch} + SimCLR') if is_borrowed(encoder) else {}
+    return asked(given) | encoder.options | dict(data=data_name(given['data']), encoder=encoder.arch) | came
 
 
 def _model_of(given, x):
     "The network to train and, when it comes from an earlier run, the name and checksum of its file"
     options, local = given['options'], given['local_views']
-    enc, parent = _start_from(given['encoder'], x, _chosen(ENCODERS, given['encoder'], options))
+    enc, parent = _start_from(
+        given['encoder'], x, _chosen(ENCODERS, given['encoder'], options), given['quiet']
+    )
     head = make_projector(given['projector'], feature_dim(enc), given['projection_dim'])
     chosen = _chosen(OBJECTIVES, given['objective'], options)
     _check_local(given, enc)
@@ -583,10 +598,11 @@ def _check_local(given, enc):
         ) from None
 
 # %% ../nbs/03_pretrain.ipynb #57a47f40
-def _start_from(encoder, x, options):
+def _start_from(encoder, x, options, quiet):
     "The encoder to train and, when it comes from an earlier run, the name and checksum of its file"
     by_name = not isinstance(encoder, (str, Path)) or is_builtin(str(encoder)) or is_own_code(encoder)
     if by_name:
+        _say_bare(encoder, quiet)
         return make_encoder(encoder, x.shape[1], x.shape[2], *pixel_statistics(x), **options), None
     path = Path(encoder)
     if not path.exists():
@@ -599,6 +615,15 @@ def _start_from(encoder, x, options):
             f"use --image-size {enc.size}"
         )
     return enc, dict(path=path.name, sha256=file_checksum(file))
+
+
+def _say_bare(encoder, quiet):
+    "A hint that a network of timm starts without weights here"
+    if not quiet and str(encoder).startswith('timm/'):
+        print(
+            f'{encoder} starts here without weights; to go on from those of timm: ssl_nb borrow, then --encoder RUN',
+            file=sys.stderr,
+        )
 
 # %% ../nbs/03_pretrain.ipynb #7175a591
 def _views_of(given):

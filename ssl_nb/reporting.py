@@ -391,6 +391,12 @@ def _head(s, m, found):
             '<p class="soft">{n} images of {image_size}x{image_size} pixels, seen by {encoder}, which others trained '
             f'{m["taught"]}' + '; {date}; {seconds:.0f} s in all on {device}.</p>'
         )
+    if s['stage'] == 'distil':
+        about = (
+            '<p class="soft">{n} images of {image_size}x{image_size} pixels without labels, {encoder} taught by '
+            'the network of {teacher}, {epochs} epochs, seed {seed}, {date}; {seconds:.0f} s in all on {device}.</p>'
+        )
+        s = s | dict(teacher=(s.get('borrowed') or s['parent']['path']).partition(' -> ')[0])
     n = f'{s["data_n"]:,}' if isinstance(s['data_n'], int) else s['data_n']
     yield _html(about, **s | dict(n=n, seconds=sum(x['seconds'] for x in (m, *found.values()) if x)))
     if m.get('verdict'):
@@ -398,17 +404,16 @@ def _head(s, m, found):
     yield _cards(s, m, found)
 
 
-def _meant(m):
-    "The sentence of a stage on its numbers; a run of an earlier version has none"
-    return _html('<p>{}</p>', m['meaning']) if m.get('meaning') else ''
-
-
 def _pretrain_part(run, m, im):
     if run.settings['stage'] == 'borrow':
         yield _html('<h2>The borrowed network</h2>{}', _meant(m))
         yield _html('<p class="soft">Weights: SHA-256 {}. It was not trained here.</p>', _borrowed_sum(run))
         return
-    yield _html('<h2>Pretraining</h2>')
+    yield _html('<h2>How it was learned</h2>')
+    if run.settings['stage'] == 'distil':
+        yield _meant(m)
+        yield _html('<p class="soft">{}</p>', _from_teacher(run.settings, m))
+        return
     yield _meant(m)
     strengths = augmentation_of(run) if im is not None else None
     if strengths:
@@ -420,6 +425,11 @@ def _pretrain_part(run, m, im):
     yield _figure(_png(plot_curves([run.history])), 'Curves of pretraining', f'{caption} {speed}')
 
 # %% ../nbs/06_report.ipynb #b0borrow2
+def _meant(m):
+    "The sentence of a stage on its numbers; a run of an earlier version has none"
+    return _html('<p>{}</p>', m['meaning']) if m.get('meaning') else ''
+
+
 def _borrowed_sum(run):
     return bytes(run.encoder.body.borrowed.tolist()).hex()[:16]
 
@@ -442,6 +452,15 @@ def _command_again(command, path):
     for i in reversed(named):
         del words[i : i + (2 if words[i] == '--out' else 1)]
     return shlex.join([*words, '--out', f'{path}-again'])
+
+
+def _from_teacher(s, m):
+    "What a student was taught, in a sentence"
+    what = dict(features='the features', similarity='the similarities')[s['match']]
+    loss = f"loss {m['loss']:.3f}" + (
+        f", {m['valid_loss']:.3f} on images held back" if 'valid_loss' in m else ''
+    )
+    return f"It learned {what} of its teacher under random views, without labels of these images ({loss})."
 
 # %% ../nbs/06_report.ipynb #526edde2
 _titles = dict(

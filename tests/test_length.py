@@ -101,3 +101,9 @@ def test_the_pace_is_that_of_the_run(pile):
     began = time.process_time()
     fit(learner(), 10)
     assert 0.4 < 10 * each / (time.process_time() - began) < 2.5
+
+
+def test_a_small_pile_gets_its_steps(pile, tmp_path, monkeypatch):
+    monkeypatch.setattr(pretraining, "steps_to_epochs", lambda n, batch_size: n // batch_size)
+    run = pretrain(pile, out=tmp_path / "run", **SMALL)
+    assert (run.settings["epochs"], len(run.history)) == (3, 3)

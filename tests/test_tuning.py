@@ -8,7 +8,8 @@ import torch
 import ssl_nb
 from ssl_nb import tuning
 from ssl_nb.core import SslNbError
-from ssl_nb.runs import run_state
+from ssl_nb.runs import finish_run, run_state, start_run
+from ssl_nb.settings import resolve
 from ssl_nb.tuning import Round, tune
 
 
@@ -111,3 +112,54 @@ def test_tune_on_thirty_images(tmp_path, pile):
         SslNbError, match="has 30 images, too few for 20 clusters; tune needs 40, or a smaller --k"
     ):
         tune(pile[:30], out=tmp_path / "tune", quiet=True)
+
+
+def test_short_runs_are_made_with_the_preset_of_the_user(pile, two_rounds, tmp_path, monkeypatch):
+    mine, real, seen = tmp_path / "mine.ini", tuning.pretrain, []
+    mine.write_text("[mine]\ninherit = none\n[mine.pretrain]\nprojector = linear\nimage_size = 12\n")
+
+    def kept(*args, **given):
+        run = real(*args, **given)
+        seen.append([run.settings[k] for k in ("projector", "image_size")])
+        return run
+
+    monkeypatch.setattr(tuning, "pretrain", kept)
+    out = tune(pile, preset="mine", settings=mine, out=tmp_path / "tune", **two_rounds)
+    assert seen == [["linear", 12]] * 6
+    chosen = resolve("pretrain", "tuned", out / "tuned.ini")
+    assert [chosen[k] for k in ("projector", "image_size")] == ["linear", 12]
+    with pytest.raises(SslNbError, match="a preset 'tuned' already"):
+        tune(pile, preset="tuned", settings=out / "tuned.ini", out=tmp_path / "again", **two_rounds)
+
+
+def test_a_demo_that_tunes_first(pile, tmp_path, monkeypatch, capsys):
+    import numpy as np
+    from PIL import Image
+
+    from ssl_nb import cli, experiments
+
+    (tmp_path / "photos").mkdir()
+    for i, x in enumerate(pile[:40]):
+        Image.fromarray(np.array(x[0])).save(tmp_path / "photos" / f"{i}.png")
+    monkeypatch.chdir(tmp_path)
+    asked = []
+
+    def choose(out, data, minutes, resume, **how):
+        asked.append(minutes)
+        start_run(out, dict(stage="tune", parent=None, data=data))
+        (out / "tuned.ini").write_text("[tuned]\ninherit = none\n[tuned.pretrain]\nepochs = 1\ncrop = 0.33\n")
+        finish_run(out, dict(seconds=1))
+
+    found = experiments.stage_function
+    monkeypatch.setattr(experiments, "stage_function", lambda name: choose if name == "tune" else found(name))
+    words = "demo photos --out run --quiet --k 2 --device cpu".split()
+    for bad in ("0", "x", "-3"):
+        assert cli.main([*words, "--tune", bad]) == 2 and "tune = " in capsys.readouterr().err
+    assert cli.main([*words, "--tune", "2"]) == 0
+    was = json.loads((tmp_path / "run/settings.json").read_text())
+    assert (asked, was["crop"], was["epochs"]) == ([2.0], 0.33, 1)
+    assert cli.main([*words, "--tune", "2", "--resume"]) == 0 and asked == [2.0]
+    capsys.readouterr()
+    (tmp_path / "photos").rename(tmp_path / "others")
+    assert cli.main("demo others --out run --quiet --tune 2 --force".split()) == 2
+    assert "chosen on photos, not on others" in capsys.readouterr().err

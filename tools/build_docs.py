@@ -130,6 +130,13 @@ def finish(site):
         path.write_text(REMOTE_FONT.sub("", path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
+def copy_touch(notebooks, site):
+    "The pages to touch, and their pictures for readers without scripts"
+    shutil.copytree(notebooks / "touch", site / "touch", dirs_exist_ok=True)
+    for path in (notebooks / "images").glob("touch-*.png"):
+        shutil.copy(path, site / "images")
+
+
 def prepare_workers():
     "Let nbdev's workers find docproc, and stop at a cell that mixes imports with code that a build should not run"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TOOLS), os.environ.get("PYTHONPATH")]))
@@ -174,6 +181,7 @@ def main():
     config = get_config()
     problems = build_offline(config) if offline else build_with_quarto(config)
     finish(config.doc_path)
+    copy_touch(config.nbs_path, config.doc_path)
     processed = config.config_path / "_proc"
     write_twins(
         processed, config.doc_path, config.doc_url.rstrip("/"), f"# {config.title}\n\n> {config.description}"

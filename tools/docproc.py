@@ -1,5 +1,6 @@
 "What nbdev does, beyond its own steps, to each notebook on its way to a page (`doc_procs` in pyproject.toml)."
 
+import html
 import json
 import re
 from functools import cache
@@ -79,6 +80,21 @@ def entries(cell):
             path = get_config().config_path / home[1]
             text = SIGNATURE.sub("", text)
             output["data"]["text/markdown"] = f"{text}\n\n{reference.entry(path, name)}\n"
+
+
+TOUCH = re.compile(r"^\[!\[(.*?)\]\((images/touch-\w+\.png)\)\]\((touch/\w+\.html)\)$", re.M)
+FRAME = """```{{=html}}
+<iframe class="touch" src="{page}" title="{text}" loading="lazy"></iframe>
+<noscript><img src="{picture}" alt="{text}"></noscript>
+```"""
+
+
+def touch_frames(cell):
+    "A picture that leads to a page to touch becomes that page; elsewhere, as in Colab, it stays a picture"
+    if cell.cell_type == "markdown":
+        cell.source = TOUCH.sub(
+            lambda m: FRAME.format(page=m[3], picture=m[2], text=html.escape(m[1])), cell.source
+        )
 
 
 TESTS = re.compile(r"^(assert|with ExceptionExpected|(for|with) .*: *(assert|test_)|test_\w+\()", re.M)
