@@ -135,7 +135,7 @@ def write(name, args, ours, peer, peer_version, settings, data="random uint8 ima
     print(f"record: {path}")
 
 
-def write_parts(name, args, parts, rows, settings):
+def write_parts(name, args, parts, rows, settings, data="random uint8 images"):
     "The record of variants `{name: [[seconds of each part] of each round]}`"
     totals = {k: [sum(r) for r in v] for k, v in rows.items()}
     path = _write(
@@ -145,6 +145,7 @@ def write_parts(name, args, parts, rows, settings):
         [sum(t) for t in zip(*totals.values())],
         totals,
         extra=dict(parts=dict(names=list(parts), seconds=rows)),
+        data=data,
     )
     for k, v in totals.items():
         print(

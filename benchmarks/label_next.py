@@ -49,7 +49,7 @@ def main():
             rows[f"{method}@{n}"] = spent
             print(f"{method:9} {n:4} labels: {max(s for [s] in spent):6.1f} s", flush=True)
     settings = dict(script="label_next.py", points=args.images, dim=DIM, sizes=list(SIZES))
-    write_parts("bench-label-next", args, ["choose"], rows, settings)
+    write_parts("bench-label-next", args, ["choose"], rows, settings, "vectors around thirty directions")
 
 
 if __name__ == "__main__":

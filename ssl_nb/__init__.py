@@ -12,6 +12,7 @@ _HOMES = {
     "core": "SslNbError",
     "data": "few_labels load_data show_images",
     "deepclustering": "cluster clustering_scores deepcluster hungarian_accuracy kmeans",
+    "distilling": "distil",
     "encoders": "features knn_predict",
     "estimator": "SimCLRFeatures",
     "exporting": "embed to_onnx",
@@ -44,6 +45,7 @@ if TYPE_CHECKING:  # what a type checker sees of API; a test holds the two in st
     from ssl_nb.deepclustering import cluster as cluster, clustering_scores as clustering_scores
     from ssl_nb.deepclustering import deepcluster as deepcluster, kmeans as kmeans
     from ssl_nb.deepclustering import hungarian_accuracy as hungarian_accuracy
+    from ssl_nb.distilling import distil as distil
     from ssl_nb.encoders import features as features, knn_predict as knn_predict
     from ssl_nb.estimator import SimCLRFeatures as SimCLRFeatures
     from ssl_nb.exporting import embed as embed, to_onnx as to_onnx

@@ -1,4 +1,4 @@
-"""Random transformations of a whole batch at once, on the device where it is, with fresh numbers for every image
+"""Change a whole batch at random, at once, on its device, with new random numbers for every image
 
 Docs: https://ssl-nb.github.io/ssl_nb/augment.html.md"""
 

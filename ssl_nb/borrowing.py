@@ -6,7 +6,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/borrowing.html.md"""
 
 # %% auto #0
 __all__ = ['read_state', 'fit_timm', 'find_weights', 'taught_by', 'borrowed_encoder', 'timm_name', 'borrow', 'borrowed_worth',
-           'cluster_agreement', 'neighbours_kept', 'compare_spaces', 'verdict_of', 'compare_table', 'plot_comparison']
+           'compare_spaces', 'verdict_of', 'compare_table', 'plot_comparison']
 
 # %% ../nbs/borrowing.ipynb #b29c683
 import logging
@@ -19,17 +19,14 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import fmean
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import torch
-import torch.nn.functional as F
 from annotated_types import Ge
-from sklearn.metrics import adjusted_rand_score
 from torch import Tensor, nn
 
-from .augment import augmentation, enlarge
+from .augment import apply, augmentation
 from .core import SslNbError, as_command, pick_device, reading, shown, unknown
 from ssl_nb.data import (
     Images,
@@ -42,7 +39,7 @@ from ssl_nb.data import (
     load_data,
     part_of,
 )
-from .deepclustering import kmeans
+from .doctor import Seen, cluster_agreement, neighbours_kept
 from ssl_nb.encoders import (
     ENCODERS,
     Encoder,
@@ -50,7 +47,6 @@ from ssl_nb.encoders import (
     features,
     knn_predict,
     make_encoder,
-    nearest_neighbours,
     random_encoder,
     raw_pixels,
     save_encoder,
@@ -400,31 +396,6 @@ def borrowed_worth(
     about = dict(size=int(best), encoder=encoder, taught=taught_by(timm_name(encoder)), classes=d.classes)
     return found | valid | about | dict(knn_acc=knn_acc, n_labels=len(im), n_test=len(test))
 
-# %% ../nbs/borrowing.ipynb #ba12056
-def cluster_agreement(
-    h: Tensor,  # (N,D) features
-    k: int = 10,  # Clusters, at most N
-    seeds: int = 3,  # >= 2
-) -> float:  # 1 when all are the same, about 0 by chance
-    "How far k-means clusterings from several starts agree: the mean adjusted Rand index of their pairs"
-    found = [kmeans(h, min(k, len(h)), n_init=1, seed=seed).labels_ for seed in range(seeds)]
-    pairs = [(a, b) for i, a in enumerate(found) for b in found[:i]]
-    return fmean(float(adjusted_rand_score(a, b)) for a, b in pairs)
-
-
-def neighbours_kept(
-    h: Tensor,  # (N,D) features of images
-    h_view: Tensor,  # (N,D) of a view of each
-    k: int = 10,  # Neighbours, at most N-1
-) -> float:  # 0..1
-    "The share of the nearest neighbours of an image that are those of its view, too"
-    k = min(k, len(h) - 1)
-    near = nearest_neighbours(h, k)[1]
-    cosines = F.normalize(h_view, dim=1) @ F.normalize(h, dim=1).T
-    cosines.fill_diagonal_(-2)  # an image is no neighbour of its own view
-    near_view = cosines.topk(k, 1).indices
-    return (near[:, :, None] == near_view[:, None]).any(2).float().mean().item()
-
 # %% ../nbs/borrowing.ipynb #bb377ab
 def _networks(encoders, data, d, weights, size, seed):
     "{name: `Encoder`, or None for pixels}"
@@ -471,19 +442,18 @@ def _size_for(encoders, data, image_size):
 def _measured(see, d, labelled, held, k, seed):
     "The figures of one space"
     n = min(len(d.pile), 1000)
-    some = d.pile[torch.randperm(len(d.pile), generator=torch.Generator().manual_seed(seed))[:n]]
-    views = enlarge(some, augmentation(**_gentle), 1, seed)[0][n:]
-    h = see(some)
-    found = dict(agreement=cluster_agreement(h, k), kept=neighbours_kept(h, see(views)))
+    gen = torch.Generator().manual_seed(seed)
+    some = d.pile[torch.randperm(len(d.pile), generator=gen)[:n]]
+    views = [apply(augmentation(), some.float() / 255, gen).clamp(0, 1) for _ in range(2)]
+    views = torch.stack([see((255 * v).round().byte()) for v in views])
+    seen = Seen(see(some), views, views, min(k, n // 2), seed)
+    found = dict(agreement=cluster_agreement(seen), kept=neighbours_kept(seen))
     if labelled is not None:
         h, h_new = see(labelled.x), see(held.x)
         voted = knn_predict(h, labelled.y, h_new, n_classes=len(d.classes))
         knn_acc = (voted == held.y).float().mean().item()
         found |= dict(probe_acc=linear_probe(h, labelled.y, seed=seed).score(h_new, held.y), knn_acc=knn_acc)
     return found
-
-
-_gentle = dict(crop=0.7, rotation=0.0, translation=0.05, brightness=0.2, contrast=0.2, noise=0.02)
 
 
 def _cost(enc, x):

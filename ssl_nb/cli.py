@@ -1,4 +1,4 @@
-"""`ssl_nb` and `python -m ssl_nb`: every stage as a command, every setting as a flag
+"""Run every stage as `ssl_nb COMMAND`, with every setting as a flag
 
 Docs: https://ssl-nb.github.io/ssl_nb/cli.html.md"""
 
@@ -117,6 +117,8 @@ class _Parser(argparse.ArgumentParser):
 
 def _metavar(p):
     "What stands behind a flag in the help"
+    if p.name == 'data':
+        return 'FOLDER|NAME'
     own = ('FILE.py:NAME',) if p.registry is not None else ()
     return '|'.join((*p.choices, *own)) or {'int': 'N', 'float': 'X'}.get(p.kind, p.name.upper())
 
@@ -129,16 +131,35 @@ def _add_flag(parser, p, required=False):
     # --pictures, --no-pictures
     switch = argparse.BooleanOptionalAction if p.default is True else 'store_true'
     how = dict(action=switch) if p.kind == 'bool' else dict(metavar=_metavar(p), required=required)
-    says = ', '.join(filter(None, (p.help, p.range())))
+    says = _images_help(p) if p.name == 'data' and p.choices else ', '.join(filter(None, (p.help, p.range())))
     text = (says + default + owner).replace('%', '%%')
     parser.add_argument(*names, dest=p.name, default=argparse.SUPPRESS, help=text, **how)
 
 
+def _images_help(p):
+    "What can be named as images in a shell; elsewhere `data` says more than that"
+    if not p.help.startswith('Images'):
+        return p.help
+    return f"A folder of images, or a data set: {', '.join(p.choices)}; also a labels CSV or FILE.py:NAME"
+
+
 def _add_flags(parser, params):
-    "A flag for each setting but what only Python can give"
-    for p in params.values():
-        if (p.owner or not p.required) and p.kind != 'object':
-            _add_flag(parser, p)
+    "A flag for each setting but what only Python can give; those of single choices and of the views come last"
+    usable = [p for p in params.values() if (p.owner or not p.required) and p.kind != 'object']
+    views = peek('augment:augmentation')
+    kind = lambda p: 1 if p.owner else 2 if p.name in views else 0
+    for k, title in enumerate(_flag_groups):
+        found = [p for p in usable if kind(p) == k]
+        group = parser.add_argument_group(title) if title and found else parser
+        for p in found:
+            _add_flag(group, p)
+
+
+_flag_groups = (
+    None,
+    'options of one objective, encoder or optimiser, which stands in brackets',
+    'augmentation: how strongly the views change an image',
+)
 
 # %% ../nbs/cli.ipynb #664671f1
 def _said(argv, p):
@@ -163,16 +184,21 @@ def _stage_flags(parser, stages, argv):
     every = [stage_params(stage) for stage in reversed(stages)]
     params = {n: p for of in every for n, p in of.items()}
     if all('run' in of for of in every):
-        parser.add_argument('run', help='run folder of pretraining')
-        _add_flag(parser, _network)
+        parser.add_argument('run', help='The run folder that pretrain, borrow or distil wrote, runs/NAME')
+        if 'encoder' not in params:
+            _add_flag(parser, _network)
+        parser.usage = f'{parser.prog} RUN [--FLAG VALUE ...]'
     elif 'data' in params:
         p = params['data']
         how = {} if p.required else dict(nargs='?', default=argparse.SUPPRESS, metavar='data')
-        parser.add_argument('data' if p.required else 'images', help=p.help.replace('%', '%%'), **how)
+        parser.add_argument(
+            'data' if p.required else 'images', help=_images_help(p).replace('%', '%%'), **how
+        )
+        parser.usage = f'{parser.prog} FOLDER|NAME [--FLAG VALUE ...]'
     _add_flags(parser, params | _own_options(params, argv))
 
 
-_network = Param('encoder', help='the network of the run, when it is one of your own', registry=())
+_network = Param('encoder', help='The network of the run, when it is one of your own', registry=())
 
 # %% ../nbs/cli.ipynb #ba973660
 def _signature_flags(parser, f):
@@ -198,7 +224,7 @@ def make_parser(argv=()) -> argparse.ArgumentParser:
     "The parser of all commands, with the flags of the one that `argv` names"
     from ssl_nb import __version__
 
-    top = _Parser('ssl_nb', description='Self-supervised learning on small images.', allow_abbrev=False)
+    top = _Parser('ssl_nb', description=_description, epilog=_begin, allow_abbrev=False)
     top.add_argument('--version', action='version', version=f'ssl_nb {__version__}')
     sub = top.add_subparsers(dest='command', metavar='COMMAND', title='commands')
     for name, c in COMMANDS.items():
@@ -215,6 +241,10 @@ def make_parser(argv=()) -> argparse.ArgumentParser:
     return top
 
 
+_description = 'Learn from a folder of small images with few labels or none.'
+_begin = (
+    'Begin with: ssl_nb demo, or ssl_nb demo FOLDER. Each command explains its flags: ssl_nb COMMAND --help'
+)
 _with_switch = dict(probe='all arms at growing numbers of labels (sizes, draws, semi-up-to)')
 
 # %% ../nbs/cli.ipynb #93142d4f
@@ -463,7 +493,7 @@ def _check_demo(out=None, force=False, resume=False, **given):
 
 
 @command(
-    'pretrain, probe, cluster and report in one go, on data that needs no download',
+    'all steps in one go: pretrain, probe, cluster, report; on digits, or on a folder of yours',
     'pretrain',
     'probe',
     'cluster',
@@ -564,10 +594,7 @@ def _check_data_command(name, out, csv, views, **_):
     _check_file(csv, _found_files)
 
 
-@command(
-    'what data there is, or what is in a folder: counts, sizes, broken files, copies',
-    check=_check_data_command,
-)
+@command('look at a folder or a data set: counts, sizes, broken files, copies', check=_check_data_command)
 def _data(
     name: str | Path | None = None,  # A data set or a folder
     *,
@@ -623,7 +650,7 @@ def _say_data_sets():
     )
 
 # %% ../nbs/cli.ipynb #d514c045
-@command('the named settings, or all settings of one')
+@command('list the named settings, or show all values of one')
 def _presets(
     name=None,  # A preset
     *,
@@ -644,11 +671,7 @@ def _presets(
                 print(f"{k} = {v}")
 
 # %% ../nbs/cli.ipynb #7881159a
-@command(
-    'learn a representation from images without labels',
-    'pretrain',
-    check=lambda **given: _check_new('pretrain', **given),
-)
+@command('train on images without labels', 'pretrain', check=lambda **given: _check_new('pretrain', **given))
 def _pretrain(**given):
     from ssl_nb.pretraining import pretrain
 
@@ -668,7 +691,7 @@ def _pretrain(**given):
 
 # %% ../nbs/cli.ipynb #tune0cmd
 @command(
-    'choose views and objective for images without labels, by short runs',
+    'choose views and objective without labels, by short trials (--minutes says how long)',
     'tune',
     check=lambda **given: _check_new('tune', **given),
 )
@@ -684,7 +707,7 @@ def _tune(**given):
 
 # %% ../nbs/cli.ipynb #b0borrow1
 @command(
-    'use a network that others have trained, from timm',
+    'use a network that others trained, from timm',
     'borrow',
     check=lambda **given: _check_new('borrow', **given),
 )
@@ -707,7 +730,7 @@ def _check_compare(data, labels, out, **_):
     _check_file(out, _picture)
 
 
-@command('your own network, a borrowed one and baselines side by side on your images', check=_check_compare)
+@command('compare your own network, a borrowed one and baselines on your images', check=_check_compare)
 def _compare(
     data: str,  # A data set, or a folder of images
     *,
@@ -738,9 +761,29 @@ def _compare(
         save_figure(plot_comparison(found), out)
         print(f'picture: {out}')
 
+# %% ../nbs/cli.ipynb #b0distil
+def _check_distil(run, **given):
+    resolve('distil', **given)
+    _check_on_run('distil', run, **given)
+
+
+@command('teach a small network what a large one sees, without labels', 'distil', check=_check_distil)
+def _distil(run, **given):
+    from ssl_nb.distilling import distil
+
+    out = distil(run, **given)
+    m = _metrics(out)
+    says = f"loss {m['loss']:.3f}" + (
+        f", {m['valid_loss']:.3f} on images held back" if 'valid_loss' in m else ''
+    )
+    print(f"{says}; {m['student_mb']} MB, {m['student_images_per_s']:,.0f} images per second on this machine")
+    print(f"teacher: {m['teacher_mb']} MB, {m['teacher_images_per_s']:,.0f} images per second")
+    _say_end(out, m)
+    print(f"next: ssl_nb probe {out.path}, or ssl_nb finetune {out.path}")
+
 # %% ../nbs/cli.ipynb #7abf4364
 @command(
-    'how good is a representation with few labels, beside honest baselines',
+    'train a linear classifier on few labels, beside baselines with the same labels',
     'curve',
     'probe',
     check=_check_probe,
@@ -775,7 +818,7 @@ def _curve(run, given):
 
 # %% ../nbs/cli.ipynb #bdd91ba8
 @command(
-    'train the encoder on with few labels, beside the same baselines',
+    'train the whole encoder further on few labels, beside the same baselines',
     'finetune',
     check=lambda **given: _check_on_run('finetune', **given),
 )
@@ -794,7 +837,7 @@ def _finetune(run, encoder=None, **given):
 
 
 @command(
-    'train with few labels and the unlabelled rest',
+    'train with few labels and all unlabelled images',
     'semi',
     check=lambda **given: _check_on_run('semi', **given),
 )
@@ -810,7 +853,7 @@ def _semi(run, encoder=None, **given):
 
 # %% ../nbs/cli.ipynb #3cebc2e0
 @command(
-    'clusters of a representation, without labels',
+    'sort the images of a run into groups, without labels',
     'cluster',
     check=lambda **given: _check_on_run('cluster', **given),
 )
@@ -821,7 +864,7 @@ def _cluster(run, encoder=None, **given):
 
 
 @command(
-    'classes from images alone by iterative pseudo-labels, from random weights',
+    'learn classes from images alone, by iterative pseudo-labels',
     'deepcluster',
     check=lambda **given: _check_new('deepcluster', **given),
 )
@@ -992,7 +1035,7 @@ def _check_predict(run, csv, json, **_):
         raise SslNbError("--csv and --json contradict each other; give one of them")
 
 
-@command('the classes of image files', check=_check_predict)
+@command('name the classes of image files', check=_check_predict)
 def _predict(
     run: str,  # Run folder, or a model.safetensors
     source: str,  # An image file, or a folder of them
@@ -1114,7 +1157,7 @@ def _sort(
         print(f"table: {done.table}; put all back with: {as_command('sort', '--undo', done.table)}")
 
 
-@command('write representations as a table with file names', check=_check_model)
+@command('write the features as a table with file names', check=_check_model)
 def _embed(
     run: str,  # Run folder, or a model.safetensors
     data: str,  # A data set, or a folder or file of images
@@ -1166,7 +1209,7 @@ def _check_check(run, data, labels, out, **_):
     _check_there(labels)
 
 
-@command('suspected wrong labels, near-duplicates and outliers among images', check=_check_check)
+@command('find likely wrong labels, near-duplicates and outliers', check=_check_check)
 def _check(
     run: str,  # Run folder, or a model.safetensors
     *,
@@ -1217,7 +1260,7 @@ def _check_label(source, out, **_):
     _check_file(out, *_page)
 
 
-@command('write a page on which to look, name groups and label', check=_check_label)
+@command('write a page, label.html, to look at groups, name them and label', check=_check_label)
 def _label(
     source: str,  # Run folder, the .npz of embed, or a folder of images
     *,

@@ -1,4 +1,4 @@
-"""Errors, files, devices, a bar and the one figure style: what every other chapter stands on
+"""Errors, files, devices, a progress bar and one figure style: the base of every other chapter
 
 Docs: https://ssl-nb.github.io/ssl_nb/core.html.md"""
 
@@ -8,7 +8,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/core.html.md"""
 __all__ = ['COLOURS', 'SslNbError', 'unknown', 'shown', 'at_home', 'Printable', 'csv_cell', 'plain_cell', 'sweep', 'atomic_path',
            'write_text', 'write_json', 'write_csv', 'as_command', 'file_checksum', 'reading', 'check_kinds', 'Found',
            'read_json', 'data_file', 'machine_says', 'keep_memory', 'check_device', 'pick_device', 'torchrun_process',
-           'holder', 'hold', 'let_go', 'holding', 'is_holding', 'progress', 'class_colour', 'figure_style',
+           'holder', 'hold', 'let_go', 'holding', 'is_holding', 'progress', 'duration', 'class_colour', 'figure_style',
            'save_figure']
 
 # %% ../nbs/core.ipynb #9b25d2a4
@@ -504,6 +504,14 @@ def progress(
         mininterval=0.2 if is_terminal else 10,
         **kw,
     )
+
+# %% ../nbs/core.ipynb #b594a93b
+def duration(seconds: float) -> str:
+    "Seconds in words"
+    s = round(seconds)
+    if s < 90:
+        return f'{s} s'
+    return f'{s // 60} min {s % 60} s' if s < 3600 else f'{s // 3600} h {s % 3600 // 60} min'
 
 # %% ../nbs/core.ipynb #550af539
 COLOURS = (

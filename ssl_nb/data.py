@@ -1,4 +1,4 @@
-"""Images in: names, arrays and folders become one uint8 tensor that is split once and never leaves the device
+"""Turn a name, an array or a folder into one uint8 tensor that is split once and never leaves the device
 
 Docs: https://ssl-nb.github.io/ssl_nb/data.html.md"""
 
@@ -410,6 +410,16 @@ def _drawable(im):
     return (im[0] if im.shape[0] < 3 else im[:3].permute(1, 2, 0)).numpy()
 
 
+def _frame_light(ax, rim=0.85):
+    "A thin frame around a picture whose rim is as light as the page"
+    from matplotlib.patches import Rectangle
+
+    a = np.asarray(ax.images[0].get_array(), float)
+    height, width = a.shape[:2]
+    if np.concatenate([a[0], a[-1], a[:, 0], a[:, -1]]).mean() > 255 * rim:
+        ax.add_patch(Rectangle((-0.5, -0.5), width, height, fill=False, edgecolor='#bbb', linewidth=0.8))
+
+
 def show_images(
     x: Tensor,  # (N,C,H,W) uint8, or float in 0..1
     titles=None,  # A text for each image
@@ -434,6 +444,7 @@ def show_images(
         ax.set_axis_off()
         if i < len(x):
             ax.imshow(_drawable(x[i]), vmin=0, vmax=255, interpolation='nearest')
+            _frame_light(ax)
         if titles is not None and i < len(x):
             # a class may be called $a_b$, which is no formula
             ax.set_title(str(titles[i]), fontsize=8, pad=2, parse_math=False)
@@ -1094,7 +1105,7 @@ def _lost_names(table, lost, n):
     near = f"; did you mean '{shown(near)}'?" if near else ''
     if len(lost) == n:
         what = f"none of the {n:,} names in {shown(table)} is that of a file, such as '{shown(lost[0])}'"
-        raise SslNbError(f"{what}{near or '; write them as they lie beside it'}")
+        raise SslNbError(f"{what}{near or '; write the names as the folder has them'}")
     first = f'not there, as {len(lost):,} of {n:,} names in {table.name}{near}'
     return [(home / f, 'not there' if i else first) for i, f in enumerate(lost)]
 

@@ -1,4 +1,4 @@
-"""One training on several GPUs or machines: what has to be exchanged so that it stays the training of one
+"""Share one training among several GPUs or machines, with the same result as one process
 
 Docs: https://ssl-nb.github.io/ssl_nb/distributed.html.md"""
 

@@ -1,4 +1,4 @@
-"""Networks by name or of one's own, their features, and their weights in files
+"""Networks by name or of your own, their features, and their weights in files
 
 Docs: https://ssl-nb.github.io/ssl_nb/encoders.html.md"""
 
@@ -8,8 +8,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/encoders.html.md"""
 __all__ = ['ENCODERS', 'Network', 'small_cnn', 'resnet_small', 'resnet', 'timm_network', 'Encoder', 'pixel_statistics',
            'make_encoder', 'call_maker', 'is_builtin', 'is_borrowed', 'feature_dim', 'features', 'finite', 'fitting',
            'raw_pixels', 'feature_tensor', 'feature_matrix', 'directions', 'fresh_encoder', 'random_encoder',
-           'knn_predict', 'layer_groups', 'write_weights', 'read_weights', 'check_fits', 'fit_weights', 'save_encoder',
-           'body_of', 'nearest_neighbours']
+           'knn_predict', 'layer_groups', 'hold_layers', 'write_weights', 'read_weights', 'check_fits', 'fit_weights',
+           'save_encoder', 'body_of', 'nearest_neighbours']
 
 # %% ../nbs/encoders.ipynb #55adb56d
 import copy
@@ -397,6 +397,23 @@ def _is_row(module):
     "Whether a module lists blocks, which have parts of their own"
     blocks = list(module.children()) if isinstance(module, (nn.Sequential, nn.ModuleList)) else []
     return any(list(b.children()) for b in blocks)
+
+# %% ../nbs/encoders.ipynb #b22hold2
+def hold_layers(
+    body: nn.Module,  # A network; changed in place
+) -> list:  # The modules that are held
+    "Let only the last block of a network learn, and what comes after it"
+    layers = list(_layers(body))
+    blocks = [i for i, layer in enumerate(layers) if _is_block(layer)]
+    held = layers[: blocks[-1]] if blocks else []
+    learns = {id(p) for layer in layers[len(held) :] for p in layer.parameters()}
+    for p in body.parameters():
+        p.requires_grad_(id(p) in learns or not held)
+    return held
+
+
+def _is_block(layer):
+    return any(True for _ in layer.children()) and any(p.ndim > 1 for p in layer.parameters())
 
 # %% ../nbs/encoders.ipynb #c60da3a8
 def write_weights(

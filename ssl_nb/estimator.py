@@ -1,4 +1,4 @@
-"""Pretraining as a transformer with `fit` and `transform`: in pipelines, cross-validation and grid searches
+"""Use pretraining as a scikit-learn transformer: in pipelines, cross-validation and grid searches
 
 Docs: https://ssl-nb.github.io/ssl_nb/estimator.html.md"""
 

@@ -1,4 +1,4 @@
-"""Representations as a table with file names, and the network as ONNX
+"""Write features as a table with file names, and the network as ONNX
 
 Docs: https://ssl-nb.github.io/ssl_nb/export.html.md"""
 

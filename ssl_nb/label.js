@@ -1059,7 +1059,7 @@ class App {
   }
 
   redo() {
-    if (this.session.redo() === null) this.say('There is nothing to do again.')
+    if (this.session.redo() === null) this.say('There is nothing to redo.')
   }
 
   // keys
@@ -1942,9 +1942,9 @@ class QueueView {
   says({ picks, unsure, silent }) {
     if (!this.app.session.classes.length) return 'Name the first image: press Enter and type what it shows.'
     if (silent)
-      return `About ${count(picks, 'more label')} until it pays no more; ${count(silent, 'group')} without a label yet.`
-    if (!unsure) return 'Every image has a label or a clear guess. More labels pay little; look at Check.'
-    return `About ${count(picks, 'more label')} until it pays no more; ${count(unsure, 'image')} without a clear guess.`
+      return `About ${count(picks, 'more label')} until labels add little; ${count(silent, 'group')} without a label yet.`
+    if (!unsure) return 'Every image has a label or a clear guess. More labels add little; look at Check.'
+    return `About ${count(picks, 'more label')} until labels add little; ${count(unsure, 'image')} without a clear guess.`
   }
 
   finished() {

@@ -1,4 +1,4 @@
-"""`labels.csv` against the images of a run: which name is which image, who disagrees, and what is labelled from then on
+"""Use a `labels.csv` from anywhere with a run: match its names to images, merge two people's labels, and score by them
 
 Docs: https://ssl-nb.github.io/ssl_nb/label_files.html.md"""
 

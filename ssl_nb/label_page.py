@@ -1,4 +1,4 @@
-"""A pile of images as one page on which to name groups, answer questions and mend labels
+"""Look at a pile of images, name its groups, label images and mend labels, all on one page
 
 Docs: https://ssl-nb.github.io/ssl_nb/label_page.html.md"""
 

@@ -1,4 +1,4 @@
-"""Which images of a pile to name first: five ways to choose them, tried against a random draw
+"""Choose which images of a pile to label first: five methods, compared with a random draw
 
 Docs: https://ssl-nb.github.io/ssl_nb/labelling.html.md"""
 

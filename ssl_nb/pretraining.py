@@ -6,8 +6,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/pretrain.html.md"""
 
 # %% auto #0
 __all__ = ['CLOCKS', 'make_projector', 'SimCLR', 'simclr_step', 'SimCLRCallback', 'simclr_learner', 'effective_rank', 'spread',
-           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'duration', 'epoch_seconds', 'steps_to_epochs',
-           'pretrain', 'adopt', 'load_projector']
+           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'epoch_seconds', 'steps_to_epochs', 'pretrain',
+           'adopt', 'load_projector']
 
 # %% ../nbs/03_pretrain.ipynb #60a0607b
 import contextlib
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from .augment import Views, augmentation, transformation
 from .augment import enlarge as enlarged
-from .core import SslNbError, file_checksum, pick_device, unknown
+from .core import SslNbError, duration, file_checksum, pick_device, unknown
 from .data import Batches, ImageData, Images, Source, load_data, part_of
 from .distributed import gather, join, own_rows, share, wait, world
 from ssl_nb.encoders import (
@@ -36,6 +36,7 @@ from ssl_nb.encoders import (
     feature_dim,
     features,
     fit_weights,
+    is_borrowed,
     is_builtin,
     knn_predict,
     make_encoder,
@@ -356,14 +357,6 @@ def estimate(
     n = max(1, len(x) // len(batch)) * epochs
     return dict(steps=n, seconds=n * min(times), bytes=used + x.numel(), kept=kept.total())
 
-# %% ../nbs/03_pretrain.ipynb #b594a93b
-def duration(seconds: float) -> str:
-    "Seconds in words"
-    s = round(seconds)
-    if s < 90:
-        return f'{s} s'
-    return f'{s // 60} min {s % 60} s' if s < 3600 else f'{s // 3600} h {s % 3600 // 60} min'
-
 # %% ../nbs/03_pretrain.ipynb #paceclock
 class _Clocked(TrainingCallback):
     "Time the steps of a training and what follows the last of an epoch; end it when there are enough"
@@ -428,26 +421,29 @@ def steps_to_epochs(
 @stage('pretrain')
 def pretrain(
     data: Source = 'digits',  # Images: a name, a folder, a labels CSV, an array or tensor, a Dataset
-    preset: str | None = None,  # A named set of settings; the one called like the data when left out
+    preset: str | None = None,  # A named set of settings; that of the data set when left out
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     image_size: Side | None = None,  # Scale images to this many pixels a side
-    bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
-    copies: Literal['keep', 'drop'] = 'keep',  # What to do about images that are equal, pixel for pixel
-    n_images: Annotated[int, Ge(2)] | None = None,  # Only so many of the training images, drawn at random
-    images_per_class: Count | None = None,  # Only so many of each class, and no validation images
+    bad_files: Literal['refuse', 'skip'] = 'refuse',  # Refuse or skip files that are no images
+    copies: Literal['keep', 'drop'] = 'keep',  # Keep or drop exact copies of images
+    n_images: Annotated[int, Ge(2)] | None = None,  # Use only this many training images, drawn at random
+    images_per_class: Count
+    | None = None,  # Use only this many images of each class, and no validation images
     enlarge: Annotated[
         int, Interval(ge=0, le=1000)
     ] = 0,  # Fixed augmented copies of each image, made beforehand
     encoder: Network = 'small_cnn',  # The network, a run to go on from, or FILE.py:NAME; any nn.Module
     projector: Literal['mlp', 'linear', 'none'] = 'mlp',  # The projection head
-    projection_dim: Annotated[int, Interval(ge=2, le=65536)] = 128,  # Of the projection z
+    projection_dim: Annotated[int, Interval(ge=2, le=65536)] = 128,  # Size of the projection z
     views: Annotated[int, Interval(ge=2, le=100)] = 2,  # Random views of each image
-    one_branch: bool = False,  # Transform all views but the first, which stays as the image is
+    one_branch: bool = False,  # Leave the first view as the image is
     local_views: Annotated[
         int, Interval(ge=0, le=100)
     ] = 0,  # Further views, each cut from a smaller part (multi-crop)
-    local_crop: Annotated[float, Interval(ge=0.01, le=1)] = 0.2,  # Smallest share of the area that these keep
-    local_size: Side | None = None,  # Pixels a side of these; those of the image when left out
+    local_crop: Annotated[
+        float, Interval(ge=0.01, le=1)
+    ] = 0.2,  # Smallest share of the area that a local view keeps
+    local_size: Side | None = None,  # Pixels a side of local views; as the image when left out
     objective: Annotated[str | type | Objective, OneOf(OBJECTIVES)] = 'nt_xent',  # The loss, or FILE.py:NAME
     epochs: Count | None = None,  # Passes over the images; as many as make 2,500 steps when left out
     minutes: Annotated[float, Interval(gt=0, le=100_000), InsteadOf('epochs')]
@@ -458,14 +454,14 @@ def pretrain(
     lr: Positive | None = None,  # Largest learning rate; the optimiser's own when left out
     weight_decay: NonNegative
     | None = None,  # Of weights, not of biases and norms; the optimiser's own when left out
-    warmup: Share = 0.1,  # Share of the steps in which the rate rises
+    warmup: Share = 0.1,  # Share of the steps in which the learning rate rises
     transform: str
     | Any = None,  # In place of the augmentation: FILE.py:NAME; in Python any callable on batches
     cbs: object = None,  # fastai callbacks that run along
-    precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',  # What the network computes in
+    precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',  # Number format of the network
     compile: bool = False,  # Run the network through torch.compile
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Seed = 0,  # Of everything random
+    seed: Seed = 0,  # Random seed
     out: str | Path | None = None,  # Run folder; runs/NAME when left out
     force: bool = False,  # Replace an earlier run in that folder
     resume: bool = False,  # Go on with an unfinished run in that folder
@@ -536,13 +532,16 @@ def _chosen(registry, choice, options):
 
 def _recorded(given, encoder):
     "What the run was asked, with the encoder's name and options"
-    return asked(given) | encoder.options | dict(data=data_name(given['data']), encoder=encoder.arch)
+    came = dict(borrowed=f'{encoder.arch} + SimCLR') if is_borrowed(encoder) else {}
+    return asked(given) | encoder.options | dict(data=data_name(given['data']), encoder=encoder.arch) | came
 
 
 def _model_of(given, x):
     "The network to train and, when it comes from an earlier run, the name and checksum of its file"
     options, local = given['options'], given['local_views']
-    enc, parent = _start_from(given['encoder'], x, _chosen(ENCODERS, given['encoder'], options))
+    enc, parent = _start_from(
+        given['encoder'], x, _chosen(ENCODERS, given['encoder'], options), given['quiet']
+    )
     head = make_projector(given['projector'], feature_dim(enc), given['projection_dim'])
     chosen = _chosen(OBJECTIVES, given['objective'], options)
     _check_local(given, enc)
@@ -599,10 +598,11 @@ def _check_local(given, enc):
         ) from None
 
 # %% ../nbs/03_pretrain.ipynb #57a47f40
-def _start_from(encoder, x, options):
+def _start_from(encoder, x, options, quiet):
     "The encoder to train and, when it comes from an earlier run, the name and checksum of its file"
     by_name = not isinstance(encoder, (str, Path)) or is_builtin(str(encoder)) or is_own_code(encoder)
     if by_name:
+        _say_bare(encoder, quiet)
         return make_encoder(encoder, x.shape[1], x.shape[2], *pixel_statistics(x), **options), None
     path = Path(encoder)
     if not path.exists():
@@ -615,6 +615,15 @@ def _start_from(encoder, x, options):
             f"use --image-size {enc.size}"
         )
     return enc, dict(path=path.name, sha256=file_checksum(file))
+
+
+def _say_bare(encoder, quiet):
+    "A hint that a network of timm starts without weights here"
+    if not quiet and str(encoder).startswith('timm/'):
+        print(
+            f'{encoder} starts here without weights; to go on from those of timm: ssl_nb borrow, then --encoder RUN',
+            file=sys.stderr,
+        )
 
 # %% ../nbs/03_pretrain.ipynb #7175a591
 def _views_of(given):

@@ -1,4 +1,4 @@
-"""What is a representation worth? Linear probe, neighbours and honest baselines at the same number of labels
+"""Measure what features are worth: linear probe, neighbours and baselines with the same labels
 
 Docs: https://ssl-nb.github.io/ssl_nb/probe.html.md"""
 
@@ -194,7 +194,7 @@ def probe(
     preset: str | None = None,  # A named set of settings; that of the run when left out
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     labels_per_class: Count | None = None,  # Labels of each class; all when left out
-    knn_k: Count = 10,  # Neighbours that vote
+    knn_k: Count = 10,  # Neighbours in the kNN baseline
     supervised_steps: Count = 600,  # Steps of the supervised baseline
     supervised_batch: Count = 128,  # Images in each of them
     baselines: bool = True,  # Measure raw pixels, a random encoder and supervised training too
@@ -203,7 +203,7 @@ def probe(
     seed: Seed = 0,  # Of the draw of labels and the baselines
     out: str | Path | None = None,  # Run folder; RUN/probe when left out
     force: bool = False,  # Replace an earlier run in that folder
-    resume: bool = False,  # Go on with an unfinished run there
+    resume: bool = False,  # Continue an unfinished run there
     quiet: bool = False,  # No progress bar
 ) -> Run:
     "Linear probe and kNN on few labels, beside three baselines; writes a run folder"

@@ -1,4 +1,4 @@
-"""Five write-ups, what became of their claims, and how a run of yours becomes one page
+"""Which claims of five write-ups hold, and how to turn a run of yours into one page
 
 Docs: https://ssl-nb.github.io/ssl_nb/report.html.md"""
 
@@ -222,6 +222,7 @@ p{margin:.5rem 0}
 .soft{color:var(--soft);font-size:.92rem}
 figure{margin:1rem 0}
 figure img{max-width:100%;height:auto;display:block;margin:auto;background:#fff;border-radius:6px;padding:6px}
+figure img,img.strip{border:1px solid var(--line)}
 figcaption{color:var(--soft);font-size:.88rem;text-align:center;margin-top:.3rem}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:.92rem;margin:.6rem 0}
@@ -294,9 +295,14 @@ def _cards(s, m, found):
             out.append(_gain_card(x[k], max(others), x['n_test']))
     c = found['cluster']
     if 'cluster_acc' in c:
-        out.append(_card(f"{100 * c['cluster_acc']:.1f} %", f"clusters, no labels (Hungarian), k = {c['k']}"))
+        out.append(
+            _card(
+                f"{100 * c['cluster_acc']:.1f} %",
+                f"of the images in the group of their class, no labels, k = {c['k']}",
+            )
+        )
     if 'pixel_acc' in c:
-        out.append(_card(f"{100 * c['pixel_acc']:.1f} %", 'clusters of bare pixels'))
+        out.append(_card(f"{100 * c['pixel_acc']:.1f} %", 'the same for groups of raw pixels'))
     if c.get('groups'):
         out += _pile_cards(s, c)
     return _html('<div class="cards">{}</div>', _joined(out))
@@ -340,7 +346,7 @@ def report(
             *_head(s, m, found),
             *_labelled_parts(run.path, found),
             *_cluster_part(run.path, found, d),
-            *_next_part(run, found),
+            *_next_part(run, found, m),
             *_pretrain_part(run, m, im),
             *_settings_part({'pretraining': s} | {n: x for n, (x, _) in stages.items()}, run.path),
         ]
@@ -385,6 +391,12 @@ def _head(s, m, found):
             '<p class="soft">{n} images of {image_size}x{image_size} pixels, seen by {encoder}, which others trained '
             f'{m["taught"]}' + '; {date}; {seconds:.0f} s in all on {device}.</p>'
         )
+    if s['stage'] == 'distil':
+        about = (
+            '<p class="soft">{n} images of {image_size}x{image_size} pixels without labels, {encoder} taught by '
+            'the network of {teacher}, {epochs} epochs, seed {seed}, {date}; {seconds:.0f} s in all on {device}.</p>'
+        )
+        s = s | dict(teacher=(s.get('borrowed') or s['parent']['path']).partition(' -> ')[0])
     n = f'{s["data_n"]:,}' if isinstance(s['data_n'], int) else s['data_n']
     yield _html(about, **s | dict(n=n, seconds=sum(x['seconds'] for x in (m, *found.values()) if x)))
     if m.get('verdict'):
@@ -392,18 +404,15 @@ def _head(s, m, found):
     yield _cards(s, m, found)
 
 
-def _meant(m):
-    "The sentence of a stage on its numbers; a run of an earlier version has none"
-    return _html('<p>{}</p>', m['meaning']) if m.get('meaning') else ''
-
-
 def _pretrain_part(run, m, im):
     if run.settings['stage'] == 'borrow':
-        yield _html('<h2>Where it comes from</h2>{}', _meant(m))
+        yield _html('<h2>The borrowed network</h2>{}', _meant(m))
         yield _html('<p class="soft">Weights: SHA-256 {}. It was not trained here.</p>', _borrowed_sum(run))
         return
-    yield _html('<h2>How it was learned</h2>')
-    yield _meant(m)
+    yield _html('<h2>How it was learned</h2>{}', _meant(m))
+    if run.settings['stage'] == 'distil':
+        yield _html('<p class="soft">{}</p>', _from_teacher(run.settings, m))
+        return
     strengths = augmentation_of(run) if im is not None else None
     if strengths:
         views = _png(show_views(im, augmentation(**strengths)))
@@ -414,6 +423,11 @@ def _pretrain_part(run, m, im):
     yield _figure(_png(plot_curves([run.history])), 'Curves of pretraining', f'{caption} {speed}')
 
 # %% ../nbs/06_report.ipynb #b0borrow2
+def _meant(m):
+    "The sentence of a stage on its numbers; a run of an earlier version has none"
+    return _html('<p>{}</p>', m['meaning']) if m.get('meaning') else ''
+
+
 def _borrowed_sum(run):
     return bytes(run.encoder.body.borrowed.tolist()).hex()[:16]
 
@@ -437,30 +451,39 @@ def _command_again(command, path):
         del words[i : i + (2 if words[i] == '--out' else 1)]
     return shlex.join([*words, '--out', f'{path}-again'])
 
+
+def _from_teacher(s, m):
+    "What a student was taught, in a sentence"
+    what = dict(features='the features', similarity='the similarities')[s['match']]
+    loss = f"loss {m['loss']:.3f}" + (
+        f", {m['valid_loss']:.3f} on images held back" if 'valid_loss' in m else ''
+    )
+    return f"It learned {what} of its teacher under random views, without labels of these images ({loss})."
+
 # %% ../nbs/06_report.ipynb #526edde2
 _titles = dict(
-    probe='What the representation is worth',
-    finetune='Trained on with labels',
-    semi='Labels, and the images without them',
+    probe='Linear probe on few labels',
+    finetune='Fine-tuned on few labels',
+    semi='Few labels and all unlabelled images',
 )
 # picture of a stage: alternative text, caption
 _pictures = dict(
     map=(
         'Test images in two dimensions (t-SNE and PCA), before and after',
         'Test images in two dimensions: above t-SNE, below the first two principal '
-        'components. Colours are the true classes; the map did not know them.',
+        'components. Colours are the true classes, which the map does not use.',
     ),
     neighbours=(
         'Nearest neighbours',
-        'One test image of each class and those that the encoder thinks most alike; '
+        'One test image of each class and those that the encoder finds most similar; '
         'neighbours of another class are named in red.',
     ),
     confusion=('Confusion matrix', 'Confusion matrix on the test images.'),
     mistakes=(
         'The most confident mistakes',
-        'The most confident mistakes: taken for / true class, and how sure.',
+        'The most confident mistakes: predicted class / true class, and the confidence.',
     ),
-    reliability=('Reliability diagram', 'How often it is right, by how sure it says it is.'),
+    reliability=('Reliability diagram', 'How often the classifier is right, by its confidence.'),
 )
 _curve_picture = (
     'Accuracy against the number of labels',
@@ -479,10 +502,9 @@ def _labelled_parts(path, found):
             yield comparison_html(m)
             yield _html('<p class="soft">{}</p>', twins_line(m)) if twins_line(m) else ''
             yield _meant(m)
-            more = (
-                ('neighbours', 'confusion') if stage == 'probe' else ('confusion', 'mistakes', 'reliability')
-            )
-            for name in ('map', *more):
+            special = dict(before=('neighbours',)) if stage == 'probe' else dict(after=('reliability',))
+            before, after = special.get('before', ()), special.get('after', ())
+            for name in ('map', *before, 'confusion', 'mistakes', *after):
                 yield _figure(path / stage / f'{name}.png', *_pictures[name])
     if found['curve']:
         yield _html('<h2>How many labels?</h2>')
@@ -568,26 +590,34 @@ def next_commands(
     folder, path = run.home(), str(run.path)
     sort = as_command('sort', path, folder or 'FOLDER', '--dry-run')
     return [
-        (
-            as_command('label', path),
-            'a page on which to look at the groups, name and mend them; it saves labels.csv',
-        ),
+        (as_command('label', path), 'a page to look at the groups, name and mend them; it saves labels.csv'),
         (
             as_command('semi', path, '--labels', 'labels.csv'),
             'a classifier from the images that you named and all others',
         ),
-        (sort, 'the files in a folder for each group, later for each class; first only what would be done'),
+        (sort, 'the files in a folder for each group, later for each class; this is a dry run'),
     ]
 
 
-def _next_part(run, found):
-    "The next three commands, and the page for labelling where it is there"
-    if not found['cluster'].get('groups') or any(found[stage] for stage in _labelled):
-        return
+def _next_stage(run, found, has_labels):
+    "The first command that was not run yet"
+    label = 'a page to look at the images in groups, name them and mend labels'
+    todo = [('cluster', 'groups without labels, and how well they hold together'), ('label', label)]
+    if has_labels:
+        fewer = 'a classifier from few labels and all unlabelled images'
+        todo = [('probe', 'a linear classifier beside three baselines'), ('semi', fewer), *todo]
+    stage, what = next((s, what) for s, what in todo if not found.get(s))
+    return as_command(stage, str(run.path)), what
+
+
+def _next_part(run, found, m):
+    "The next commands, and a link to the page for labelling if there is one"
     yield _html('<h2>What to do next</h2>')
     if (run.path / 'label.html').is_file():
-        yield _html('<p><a href="label.html">Look at the groups, name them and mend them</a></p>')
-    for command, what in next_commands(run):
+        yield _html('<p><a href="label.html">Look at the groups, name them and mend labels</a></p>')
+    unnamed = found['cluster'].get('groups') and not any(found[stage] for stage in _labelled)
+    has_labels = 'knn_accuracy' in m or any(found[stage] for stage in _labelled)
+    for command, what in next_commands(run) if unnamed else [_next_stage(run, found, has_labels)]:
         yield _html('<pre>{}</pre><p class="soft">{}</p>', command, what)
 
 # %% ../nbs/06_report.ipynb #b3924cd1
@@ -605,19 +635,21 @@ _cluster_pictures = dict(
         'Images in two dimensions (t-SNE), coloured by cluster',
         'Images in two dimensions (t-SNE); a colour is a cluster.',
     ),
-    neighbours=('Nearest neighbours', 'An image, and those that the encoder thinks most alike.'),
+    neighbours=('Nearest neighbours', 'An image, and those that the encoder finds most similar.'),
 )
 
 
 def _cluster_part(path, found, d=None):
     if not (c := found['cluster']):
         return
-    yield _html('<h2>Clusters without any label</h2>')
+    yield _html('<h2>Groups without labels</h2>')
     if 'cluster_acc' in c:
         yield _html(
-            '<p>{} of all images. Labels were used only now, to score.</p>', _cluster_methods[c['method']]
+            '<p>{} of all images. Labels were only used at the end, to score the groups.</p>',
+            _cluster_methods[c['method']],
         )
         yield _table(*_cluster_table(c))
+        yield _html('<p class="soft">{}</p>', _about_scores)
     yield _meant(c)
     yield from _groups_part(path, c, d)
     for name, texts in _cluster_pictures.items():
@@ -629,9 +661,15 @@ def _cluster_part(path, found, d=None):
 
 # %% ../nbs/06_report.ipynb #4264dd53
 _cluster_methods = dict(
-    kmeans='k-means on the representation',
-    scan='Heads that agree on neighbours, on the representation',
-    pixels='k-means on the bare pixels',
+    kmeans='k-means of the features', scan='Heads that agree on neighbours', pixels='k-means of raw pixels'
+)
+
+
+_about_scores = (
+    'Accuracy: each group stands for one class, by the best one-to-one assignment (found by the Hungarian '
+    'algorithm); the share of images in the group of their class. NMI: how much group and class tell about each '
+    'other, 0 to 1. ARI: how often two images are together in both, 0 by chance and 1 at best. Purity: each group '
+    'counts as its most frequent class, so more groups always score higher.'
 )
 
 
@@ -640,9 +678,11 @@ def _cluster_table(c):
     names = {'accuracy (Hungarian)': 'cluster_acc', 'NMI': 'nmi', 'ARI': 'ari', 'purity': 'purity'}
     rows = [[name, f'{c[key]:.3f}'] for name, key in names.items()]
     if 'pixel_acc' not in c:
-        return ['score', 'clusters'], rows
+        return ['score', 'groups'], rows
     pixels = ['pixel_acc', *(f'pixel_{key}' for key in list(names.values())[1:])]
-    return ['score', 'clusters', 'bare pixels'], [[*r, f'{c[key]:.3f}'] for r, key in zip(rows, pixels)]
+    return ['score', 'groups', 'groups of raw pixels'], [
+        [*r, f'{c[key]:.3f}'] for r, key in zip(rows, pixels)
+    ]
 
 # %% ../nbs/06_report.ipynb #a9c35165
 # of settings: when, where and by how many, not what

@@ -1,4 +1,4 @@
-"""One invocation, one folder: settings, metrics, resuming, where a number comes from, and records
+"""One run, one folder: settings, metrics, resuming, records, and where each number comes from
 
 Docs: https://ssl-nb.github.io/ssl_nb/runs.html.md"""
 

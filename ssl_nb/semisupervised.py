@@ -1,4 +1,4 @@
-"""The unlabelled rest beside few labels: label spreading, clusters, FixMatch, and accuracy by label count
+"""Train with few labels and all unlabelled images: label spreading, clusters, FixMatch, and accuracy by label count
 
 Docs: https://ssl-nb.github.io/ssl_nb/semi.html.md"""
 
@@ -39,7 +39,7 @@ from .data import Images, Source, class_numbers, few_labels
 from .deepclustering import _points, kmeans
 from .encoders import Encoder, directions, feature_dim, features, nearest_neighbours
 from .figures import calibration
-from .finetuning import finetune
+from .finetuning import finetune, say_time
 from .objectives import balanced
 from .probing import FEW_ARMS
 from .runs import percent, read_record, run_state, stage
@@ -349,6 +349,7 @@ def semi_classifier(
     options = {k: how[k] for k in all_params(augmentation) if k in how}
     draw = transformation(how['transform'], **options)
     more |= {k: how[k] for k in ('lr', 'first_lr', 'seed', 'quiet')}
+    say_time(encoder, im[i], draw, how['steps'] * (how['rounds'] + 1), how['batch_size'], how['quiet'])
     if how['method'] == 'fixmatch':
         n, labels_a_step = how['steps'] * (how['rounds'] + 1), max(1, how['batch_size'] // 5)
         sizes = dict(steps=n, batch_size=labels_a_step, threshold=how['threshold'])
@@ -366,7 +367,7 @@ def semi(
     preset: str | None = None,  # A named set of settings; that of the run when left out
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
     labels_per_class: Count | None = None,  # Labels of each class; all when left out
-    method: Literal['spread', 'cluster', 'fixmatch'] = 'spread',  # How the unlabelled images are used
+    method: Literal['spread', 'cluster', 'fixmatch'] = 'spread',  # How to use the unlabelled images
     rounds: Few = 2,  # Of pseudo-labels and training (not of fixmatch)
     steps: Count = 700,  # Optimiser steps of each round, twice as many in the last
     batch_size: Count = 256,  # Images in a step
@@ -378,14 +379,14 @@ def semi(
     threshold: Share = 0.95,  # A probability above it counts as sure (fixmatch)
     transform: str
     | Any = None,  # In place of the augmentation: FILE.py:NAME; in Python any callable on batches
-    baselines: bool = True,  # Measure the other rows of the table, too
-    knn_k: Count = 10,  # Neighbours that vote
+    baselines: bool = True,  # Also measure the baselines
+    knn_k: Count = 10,  # Neighbours in the kNN baseline
     pictures: bool = True,  # Draw confusion, map, neighbours and so on
     device: str = 'auto',  # auto, cpu, cuda or mps
-    seed: Seed = 0,  # Of the draw of labels and the training
+    seed: Seed = 0,  # Random seed of the labels drawn and of the training
     out: str | Path | None = None,  # Run folder; RUN/semi when left out
     force: bool = False,  # Replace an earlier run in that folder
-    resume: bool = False,  # Go on with an unfinished run there
+    resume: bool = False,  # Continue an unfinished run there
     quiet: bool = False,  # No progress bar
     **options: Annotated[
         Any, OptionsOf(augmentation)
@@ -511,7 +512,7 @@ def label_curve(
     seed: Annotated[int, Interval(ge=0, le=2**32 - 1001)] = 0,  # Of the first draw
     out: str | Path | None = None,  # Run folder; RUN/curve when left out
     force: bool = False,  # Replace an earlier run in that folder
-    resume: bool = False,  # Go on with an unfinished run there
+    resume: bool = False,  # Continue an unfinished run there
     quiet: bool = False,  # No progress bar
 ) -> Run:
     "All arms at growing numbers of labels; writes a run folder and one figure"

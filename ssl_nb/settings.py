@@ -1,4 +1,4 @@
-"""Every parameter of a stage is a flag, a key in a settings file and a line in the record; registries hold what can be chosen by name
+"""Every parameter of a stage is a flag, a key in a settings file and a line in the record; registries list what can be chosen by name
 
 Docs: https://ssl-nb.github.io/ssl_nb/settings.html.md"""
 

@@ -1,4 +1,4 @@
-"""NT-Xent from its definition to five lines, checked against the paper in naive loops, and what its value means
+"""NT-Xent from its definition to five lines, checked against the paper, and what its value means
 
 Docs: https://ssl-nb.github.io/ssl_nb/simclr_loss.html.md"""
 

@@ -1,4 +1,4 @@
-"""Your files in a folder for each class or group: names kept, nothing overwritten, and a table that puts all back
+"""Put your files into a folder for each class or group, with names kept, nothing overwritten, and a table to undo it
 
 Docs: https://ssl-nb.github.io/ssl_nb/sorting.html.md"""
 

@@ -170,7 +170,7 @@ def augmentation_of(
     return {k: was[k] for k in all_params(augmentation) if k in was}
 
 # %% ../nbs/stages.ipynb #0483ab1b
-FIRST = 'pretrain', 'borrow'  # Stages that make a run for the others to work on
+FIRST = 'pretrain', 'borrow', 'distil'  # Stages that make a run for the others to work on
 
 
 def pretraining_run(run) -> Run:
@@ -237,7 +237,14 @@ def _of_data(run, d, data):
         n_images=run.settings.get('n_images') if own else None,
         images_per_class=run.settings.get('images_per_class') if own else None,
         part_seed=run.settings.get('seed', 0),
-    ) | ({'borrowed': run.settings['encoder']} if run.settings['stage'] == 'borrow' else {})
+    ) | _of_borrowed(run.settings)
+
+
+def _of_borrowed(settings):
+    "Whose network it is, where others have trained it"
+    if settings['stage'] == 'borrow':
+        return dict(borrowed=settings['encoder'])
+    return dict(borrowed=settings['borrowed']) if settings.get('borrowed') else {}
 
 # %% ../nbs/stages.ipynb #6f16650c
 def is_labelled(d) -> bool:
@@ -310,8 +317,8 @@ def _worth(m, arm, who):
     best = max(there, key=there.get)
     says, sign = _difference(m[arm], m[best], m['n_test'])
     if sign == 0:
-        return f'{m["n_test"]:,} test images do not tell {who} from {_beside[best]} ({says})'
-    verb, place = ('pays', 'ahead of') if sign > 0 else ('does not pay', 'behind')
+        return f'{m["n_test"]:,} test images cannot separate {who} from {_beside[best]} ({says})'
+    verb, place = ('helps', 'ahead of') if sign > 0 else ('does not help', 'behind')
     what = 'borrowing' if m.get('borrowed') else 'pretraining'
     return f'{what} {verb} here: {who} is {place} {_beside[best]} ({says})'
 
@@ -422,6 +429,15 @@ def _tune_says(m):
     return f"of these settings, the images speak for {m['chosen']}{'; ' * bool(unsure)}{unsure}"
 
 # %% ../nbs/stages.ipynb #1214b602
+def _distil_says(m):
+    if m.get('verdict'):
+        return 'first do what the look-out says: every later stage starts from this encoder'
+    size = f"{m['student_mb']:.1f} MB in place of {m['teacher_mb']:.1f}"
+    faster = m['student_images_per_s'] / max(m['teacher_images_per_s'], 0.1)
+    what = f'the student has {size} and sees {faster:.1f} times as many images a second'
+    return f'{what}; ssl_nb probe and ssl_nb finetune say what it is worth'
+
+
 _says = dict(
     pretrain=_pretrain_says,
     probe=_probe_says,
@@ -431,6 +447,7 @@ _says = dict(
     cluster=_cluster_says,
     deepcluster=_cluster_says,
     tune=_tune_says,
+    distil=_distil_says,
 )
 
 

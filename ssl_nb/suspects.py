@@ -1,4 +1,4 @@
-"""Wrong labels, near-duplicates and outliers: what to look at before you trust a pile of images
+"""Find likely wrong labels, near-duplicates and outliers before you trust a pile of images
 
 Docs: https://ssl-nb.github.io/ssl_nb/suspects.html.md"""
 

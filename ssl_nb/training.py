@@ -1,4 +1,4 @@
-"""One way to train: fastai's Learner with a schedule, a history, checkpoints, a bar and a guard
+"""Train any network with a schedule, a history, checkpoints, a bar and a guard against divergence
 
 Docs: https://ssl-nb.github.io/ssl_nb/training.html.md"""
 

@@ -1,4 +1,4 @@
-"""Claims of five write-ups, and the figures that answer them
+"""Five write-ups, what they claim, and what we measured
 
 Docs: https://ssl-nb.github.io/ssl_nb/writeups.html.md"""
 

@@ -144,8 +144,14 @@ def test_walk_through_a_pile_counts_what_is_right(own_images, tmp_path):
     (tmp_path / "truth.json").write_text(json.dumps(truth))
     rows = [f"pile/{file},{says},0.9,0,semi" for file, says in zip(truth, ("bag", "coat", "coat"))]
     said = dict(answers=dict(output="\n".join(["file,class,probability,looks_inverted,answered_by", *rows])))
-    assert own_pile.right(tmp_path, said, "answers") == pytest.approx(2 / 3)
-    assert own_pile.by_class(tmp_path, said) == dict(by_class=dict(bag=[2, 1], coat=[1, 1]))
+    found = own_pile.answered(said)
+    assert own_pile.right(tmp_path, found) == pytest.approx(2 / 3)
+    assert own_pile.right(tmp_path, {}) == 0
+    assert own_pile.by_class(tmp_path, found) == dict(by_class=dict(bag=[2, 1], coat=[1, 1]))
+    (tmp_path / "sorted.csv").write_text(
+        "file,to,class,confidence,how\n/x/pile/0001.png,./bag/0001.png,bag,1,link\n"
+    )
+    assert own_pile.placed(tmp_path) == {"0001.png": "bag"}
     assert own_pile.head(said, "answers", 2)["output"].endswith("... and 2 more lines")
 
 

@@ -1,5 +1,7 @@
 "Borrowed networks: weights that do not fit, a full disk, no network, a kill, and stages on the kept features."
 
+import copy
+import json
 import os
 import signal
 import subprocess
@@ -15,10 +17,11 @@ from conftest import command as ssl_nb
 
 timm = pytest.importorskip("timm", reason="timm is not installed: pip install 'ssl_nb[borrow]'")
 
-from ssl_nb import borrow, load_encoder, load_run, probe
+from ssl_nb import borrow, finetune, load_encoder, load_run, pretrain, probe
 from ssl_nb.borrowing import borrowed_encoder, find_weights, fit_timm, read_state
+from ssl_nb.classifier import train_classifier
 from ssl_nb.core import SslNbError
-from ssl_nb.encoders import features
+from ssl_nb.encoders import features, hold_layers
 from ssl_nb.frozen import Features, TimmNetwork, store_of
 
 TINY = "test_vit"  # timm's own network for tests, 0.4 million numbers
@@ -240,8 +243,6 @@ def test_a_killed_run_goes_on(weights, cache, tmp_path):
     done = subprocess.run([*go, "--resume"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = load_run(tmp_path / "run")
-    import json
-
     m = json.loads((found.path / "metrics.json").read_text(encoding="utf-8"))
     assert m["n"] == 1797 and m["computed"] <= 1797 - 256 * kept
 
@@ -281,3 +282,64 @@ def test_a_comparison_with_labels_and_without(run, weights, cache, tmp_path):
     done = ssl_nb("compare", *words, cwd=tmp_path)
     assert done.returncode == 0 and "Use pixels: its probe is ahead" in done.stdout, done.stderr
     assert (tmp_path / "c.png").stat().st_size > 1000
+
+
+def moved(before, after):
+    "The names of the weights that differ"
+    after = after.state_dict()
+    return {k for k, v in before.state_dict().items() if not torch.equal(v, after[k])}
+
+
+TUNE = dict(labels_per_class=5, steps=3, stop="fixed", pictures=False, device="cpu", quiet=True)
+
+
+@pytest.mark.parametrize("layers", ["all", "last"])
+def test_fine_tuning_whole_or_the_last_block(run, layers):
+    stage = finetune(run, layers=layers, **TUNE)
+    changed = moved(run.encoder, load_encoder(stage.path))
+    blocks = {k.split("net.")[1].split(".")[0] for k in changed if "net." in k}
+    assert blocks == (
+        {"layer4"} if layers == "last" else {f"layer{i}" for i in (1, 2, 3, 4)} | {"conv1", "bn1"}
+    )
+    m = json.loads((stage.path / "metrics.json").read_text(encoding="utf-8"))
+    assert m["borrowed"] == f"timm/{CONV}" and {"linear_acc", "supervised_acc"} <= m.keys()
+    assert stage.settings["layers"] == layers
+
+
+def test_held_layers_keep_their_statistics(run):
+    encoder = copy.deepcopy(run.encoder)
+    held = hold_layers(encoder.body)
+    norms = [m for part in held for m in part.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    before = [m.running_mean.clone() for m in norms]
+    d = run.data()
+    train_classifier(encoder, d.train[:40], steps=3)
+    assert norms and all(torch.equal(m.running_mean, b) for m, b in zip(norms, before))
+    assert all(p.grad is None for part in held for p in part.parameters())
+
+
+def test_a_transformer_holds_all_but_its_last_block(cache, tmp_path):
+    net = TimmNetwork(TINY, 3, 32)
+    held = hold_layers(net)
+    learns = {k.split(".")[2] if "blocks" in k else k for k, p in net.named_parameters() if p.requires_grad}
+    last = str(len(net.net.blocks) - 1)
+    assert last in learns and "0" not in learns and not any("cls_token" in k or "patch" in k for k in learns)
+    assert net.net.blocks[0] in held
+
+
+def test_simclr_goes_on_from_it_and_keeps_whose_it_is(run, tmp_path):
+    brief = dict(epochs=1, batch_size=64, n_images=128, device="cpu", quiet=True)
+    further = pretrain("digits", encoder=run.path, image_size=run.encoder.size, out=tmp_path / "on", **brief)
+    assert len(moved(run.encoder, further.encoder)) > 10
+    assert further.settings["borrowed"] == f"timm/{CONV} + SimCLR"
+    assert further.settings["parent"]["path"] == run.path.name
+    stage = probe(further, labels_per_class=5, supervised_steps=2, pictures=False, device="cpu", quiet=True)
+    assert stage.settings["borrowed"] == f"timm/{CONV} + SimCLR"
+    found = ssl_nb("report", str(further.path), cwd=tmp_path)
+    page = (further.path / "report.html").read_text(encoding="utf-8")
+    assert found.returncode == 0 and f"timm/{CONV} + SimCLR + linear probe" in page, found.stderr
+
+
+def test_simclr_on_a_bare_network_of_timm_says_so(tmp_path):
+    words = f"pretrain digits --encoder timm/{CONV} --input-size 32 --epochs 1 --n-images 64 --batch-size 32"
+    done = ssl_nb(*words.split(), "--out", "bare", cwd=tmp_path)
+    assert done.returncode == 0 and "starts here without weights" in done.stderr, done.stderr

@@ -8,7 +8,7 @@ import sys
 
 from conftest import ROOT
 
-SIGNATURE = "    knn_k: Count = 10,  # Neighbours that vote\n"
+SIGNATURE = "    knn_k: Count = 10,  # Neighbours in the kNN baseline\n"
 ADDED = "    new_one: Count = 7,  # A new setting of the probe\n"
 BODY = """
 import json, sys

@@ -96,7 +96,10 @@ PAGE = f"""<html><body>
 <div id="quarto-search"><input {SEARCH}></div><div id="results" class="smalldocs-search-results"></div>
 <a class="quarto-color-scheme-toggle" {SWITCH}>theme</a><h2 id="nt_xent">nt_xent</h2>BODY
 <script>
-const paint = () => {{ document.body.style.background = +localStorage.dark ? 'black' : 'white'; }};
+const paint = () => {{
+  document.body.style.background = +localStorage.dark ? 'black' : 'white';
+  document.body.style.color = +localStorage.dark ? 'white' : 'black';
+}};
 paint();
 </script></body></html>"""
 PLANTED = {
@@ -117,6 +120,14 @@ PLANTED = {
     "markup": (
         "<p>$$x$$ ::: {{&lt; x &gt;}}</p>",
         ["shows raw markup $$", "shows raw markup :::", "shows raw markup {{<"],
+    ),
+    "faint": (
+        "<p style='color: #999'>light grey</p><p style='color: #949494; font-size: 25px'>large</p><p hidden>x</p>",
+        ["faint text: 2.8 of <p> . light grey"],
+    ),
+    "dim-when-dark": (
+        "<p style='color: #444' class='note'>grey</p>",
+        ["faint text in the other theme: 2.2 of <p> .note grey"],
     ),
     "code": ("<pre>$$x$$</pre><p><code>:::</code></p>", []),
 }

@@ -243,7 +243,9 @@ def test_the_table_has_intervals(probed):
     assert text.returncode == 0, text.stderr
     page = (probed / "whole/report.html").read_text("utf-8")
     assert re.search(r"points against the best baseline, 95 % interval [+-][\d.]+ to [+-][\d.]+", page)
-    assert re.search(r"<td>[\d.]+ to [\d.]+</td>", page) and "bare pixels" in page
+    assert re.search(r"<td>[\d.]+ to [\d.]+</td>", page) and "groups of raw pixels" in page
+    assert "NMI: how much group and class tell about each other" in page
+    assert re.search(r"<h2>What to do next</h2>\s*<pre>ssl_nb \w+ whole</pre>", page)
     again = re.search(r"<h2>Do it again</h2><pre>(.*)</pre>", page)[1]
     assert again.endswith("--out whole-again") and "--resume" not in again and "--force" not in again
 
@@ -255,21 +257,21 @@ def test_sentences_follow_the_numbers():
     from ssl_nb.stages import meaning
 
     arms = dict(n_test=500, n_labels=100, raw_linear_acc=0.88, supervised_acc=0.9)
-    pays = lambda acc: meaning("probe", arms | dict(linear_acc=acc))
-    assert pays(0.96).startswith(
-        "Pretraining pays here: the linear probe is ahead of a network from scratch (+6.0"
+    helps = lambda acc: meaning("probe", arms | dict(linear_acc=acc))
+    assert helps(0.96).startswith(
+        "Pretraining helps here: the linear probe is ahead of a network from scratch (+6.0"
     )
-    assert pays(0.91).startswith(
-        "500 test images do not tell the linear probe from a network from scratch (+1.0"
+    assert helps(0.91).startswith(
+        "500 test images cannot separate the linear probe from a network from scratch (+1.0"
     )
-    assert pays(0.80).startswith("Pretraining does not pay here: the linear probe is behind")
+    assert helps(0.80).startswith("Pretraining does not help here: the linear probe is behind")
     assert "ssl_nb semi uses the 900 images" in meaning(
         "probe", arms | dict(linear_acc=0.9, n_pretrained=1000)
     )
-    assert "ssl_nb finetune" in pays(0.9)
+    assert "ssl_nb finetune" in helps(0.9)
     assert "without baselines nobody knows" in meaning("probe", dict(linear_acc=0.9, n_labels=1, n_test=9))
     tuned = arms | dict(finetune_acc=0.97)
-    assert meaning("finetune", tuned).startswith("Pretraining pays here: the fine-tuned network")
+    assert meaning("finetune", tuned).startswith("Pretraining helps here: the fine-tuned network")
     semi = tuned | dict(semi_acc=0.99)
     assert meaning("semi", semi).startswith("The images without labels help, beside fine-tuning (+2.0")
     assert "do harm" in meaning("semi", semi | dict(semi_acc=0.9))
@@ -321,3 +323,21 @@ def test_every_stage_has_a_sentence():
 
     assert set(_says) | {"borrow"} == set(stage_names())  # borrow says what its network has seen
     assert meaning("a stage of one's own", {}) == ""
+
+
+# --- time
+
+
+def test_a_long_training_is_announced(capsys):
+    from ssl_nb import few_labels, load_data
+    from ssl_nb.encoders import make_encoder
+    from ssl_nb.finetuning import say_time
+
+    train = load_data("digits", 16).train
+    labelled, encoder = train[few_labels(train.y, 2)], make_encoder("small_cnn", size=16)
+    before, drawn = [p.clone() for p in encoder.parameters()], torch.get_rng_state()
+    assert say_time(encoder, labelled, None, 100_000, batch_size=8, least=0) > 0
+    assert re.fullmatch(r"100,000 steps of training, about .+ on this machine\n", capsys.readouterr().err)
+    assert all(map(torch.equal, before, encoder.parameters())) and torch.equal(drawn, torch.get_rng_state())
+    assert say_time(encoder, labelled, None, 100_000, quiet=True) == 0
+    assert say_time(encoder, labelled, None, 99) == 0 and capsys.readouterr().err == ""

@@ -4,6 +4,7 @@ Headless Chromium opens every page over a local server, from which nothing else 
 and the theme switch.
 """
 
+import argparse
 import os
 import shutil
 import sys
@@ -51,6 +52,41 @@ SHOWN_TEXT = """() => {
   style.remove();
   return text;
 }"""
+FAINT = """() => {
+  const channel = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+  const known = new Map();
+  const read = color => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data].map(v => v / 255);
+  };
+  const rgba = color => known.get(color) ?? known.set(color, read(color)).get(color);
+  const over = (top, below) => [0, 1, 2].map(i => top[i] * top[3] + below[i] * (1 - top[3]));
+  const behind = e => {
+    if (!e) return [1, 1, 1];
+    const own = rgba(getComputedStyle(e).backgroundColor);
+    return own[3] === 1 ? own : over(own, behind(e.parentElement));
+  };
+  const light = c => [0.2126, 0.7152, 0.0722].reduce((sum, w, i) => sum + w * channel(c[i]), 0);
+  const pairs = new Map();
+  for (const e of document.body.querySelectorAll('*')) {
+    const text = [...e.childNodes].filter(n => n.nodeType === 3).map(n => n.textContent.trim()).join(' ').trim();
+    if (!text || !e.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
+    const style = getComputedStyle(e), back = behind(e), front = over(rgba(style.color), back);
+    const [a, b] = [light(front), light(back)].sort((x, y) => y - x), ratio = (a + 0.05) / (b + 0.05);
+    const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 600);
+    if (ratio >= (large ? 3 : 4.5)) continue;
+    const where = e.closest('[class]')?.className.toString().split(' ')[0] ?? '';
+    const tag = e.tagName.toLowerCase(), said = text.slice(0, 30);
+    pairs.set(`${style.color}${back}`, `${ratio.toFixed(1)} of <${tag}> .${where} ${said}`);
+  }
+  return [...pairs.values()];
+}"""
+STYLED = (
+    "() => [...document.querySelectorAll('link[rel=stylesheet]')].every(link => link.disabled || link.sheet)"
+)
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 
 
@@ -147,6 +183,20 @@ def page_faults(page):
         if needed:
             yield f"scrolls sideways at {width} px: {needed}"
     page.set_viewport_size({"width": WIDTHS[0], "height": 900})
+    yield from contrast_faults(page)
+
+
+def contrast_faults(page):
+    "One line for each pair of colours in which text of the loaded `page` is hard to read (WCAG 2.2: 4.5, 3 if large)"
+    page.add_style_tag(content="* { transition: none !important; }")
+    yield from (f"faint text: {pair}" for pair in page.evaluate(FAINT))
+    switch, before = page.locator(".quarto-color-scheme-toggle"), page.evaluate(BACKGROUND)
+    if switch.count():
+        switch.first.dispatch_event("click")
+        page.wait_for_function(STYLED)
+        if page.evaluate(BACKGROUND) != before:
+            yield from (f"faint text in the other theme: {pair}" for pair in page.evaluate(FAINT))
+            switch.first.dispatch_event("click")
 
 
 def search_faults(page, word):
@@ -179,10 +229,11 @@ def theme_faults(page, next_url):
     return [] if page.evaluate(BACKGROUND) == after else ["the theme is forgotten on the next page"]
 
 
-def faults(site, browser, word="nt_xent"):
+def faults(site, browser, word="nt_xent", pages_only=False):
     """One line for each fault of the site in folder `site`
 
-    `word` is a section's name that the search of its first page should find."""
+    `word` is a section's name that the search of its first page should find. Quarto's own search and theme switch
+    are not ours to test: `pages_only` leaves them out."""
     names = sorted(path.relative_to(site).as_posix() for path in Path(site).rglob("*.html"))
     if not names:
         return [f"{site}: has no pages"]
@@ -200,15 +251,20 @@ def faults(site, browser, word="nt_xent"):
 
         for name in names:
             visit(name, lambda: page_faults(page))
-        visit(first, lambda: search_faults(page, word))
-        visit(first, lambda: theme_faults(page, address + names[-1]))
+        if not pages_only:
+            visit(first, lambda: search_faults(page, word))
+            visit(first, lambda: theme_faults(page, address + names[-1]))
     return found
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("site", nargs="?", default="_docs", type=Path)
+    parser.add_argument("--pages-only", action="store_true", help="neither search nor theme switch")
+    asked = parser.parse_args()
     try:
         with open_browser() as chromium:
-            lines = faults(Path(sys.argv[1] if len(sys.argv) > 1 else "_docs"), chromium)
+            lines = faults(asked.site, chromium, pages_only=asked.pages_only)
     except NoBrowser as error:
         lines = [str(error)]
     sys.exit("\n".join(lines) or 0)

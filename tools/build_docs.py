@@ -24,6 +24,7 @@ from smalldocs.site import build
 
 from check_quarto import figure_texts
 from check_site import faults
+from twins import write_twins
 
 TOOLS = Path(__file__).resolve().parent
 MATH = re.compile(r'<span class="math (inline|display)">\\[(\[](.*?)\\[)\]]</span>', re.S)
@@ -92,6 +93,7 @@ def stage_settings(path, names):
     settings["project"]["output-dir"] = "_site"
     settings.get("format", {}).pop("commonmark", None)
     page = settings.get("format", {}).get("html", {})
+    page.pop("respect-user-color-scheme", None)  # it always does
     if "grid" in page:
         page["max-width"] = page.pop("grid")["body-width"]
     settings.pop("format-links", None)
@@ -126,6 +128,13 @@ def finish(site):
         path.write_text(page, encoding="utf-8")
     for path in site.rglob("*.css"):
         path.write_text(REMOTE_FONT.sub("", path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def copy_touch(notebooks, site):
+    "The pages to touch, and their pictures for readers without scripts"
+    shutil.copytree(notebooks / "touch", site / "touch", dirs_exist_ok=True)
+    for path in (notebooks / "images").glob("touch-*.png"):
+        shutil.copy(path, site / "images")
 
 
 def prepare_workers():
@@ -172,6 +181,11 @@ def main():
     config = get_config()
     problems = build_offline(config) if offline else build_with_quarto(config)
     finish(config.doc_path)
+    copy_touch(config.nbs_path, config.doc_path)
+    processed = config.config_path / "_proc"
+    write_twins(
+        processed, config.doc_path, config.doc_url.rstrip("/"), f"# {config.title}\n\n> {config.description}"
+    )
     problems += faults(config.doc_path, offline)
     for line in problems:
         print("warning:", line, file=sys.stderr)

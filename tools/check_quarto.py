@@ -50,6 +50,7 @@ FORMAT = values(
     "lightbox",
     "link-external-icon",
     "link-external-newwindow",
+    "respect-user-color-scheme",
     "embed-resources",
 ) | {
     "theme": values("light", "dark"),

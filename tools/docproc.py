@@ -1,12 +1,17 @@
 "What nbdev does, beyond its own steps, to each notebook on its way to a page (`doc_procs` in pyproject.toml)."
 
+import html
 import json
 import re
+from functools import cache
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 
 from nbdev.config import get_config
 from nbdev.process import Processor, mk_cell
+
+import reference
 
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
 
@@ -52,17 +57,44 @@ def fill_addresses(cell):
         cell.source = filled(cell.source)
 
 
-def source_once(cell):
-    "Leave the signature out of a symbol's entry: its whole source stands below it"
-    if cell.cell_type != "code":
+SIGNATURE = re.compile(r"\n```python\n.*?\n```\n", re.S)
+SOURCE = re.compile(r"\[source\]\([^)]*?/(\w+/\w+\.py)#")
+
+
+def folded_source(cell):
+    "Fold the source of what is exported: the entry above it says how it is called"
+    if cell.cell_type == "code":
+        cell.source = cell.source.replace("#| code-fold: show", "#| code-fold: true")
+        cell.source = cell.source.replace('#| code-summary: "Exported source"', '#| code-summary: "Source"')
+
+
+def entries(cell):
+    "Signature, parameters, result and errors in the entry of a symbol, in place of nbdev's signature"
+    if cell.cell_type != "code" or "show_doc(" not in cell.source:
         return
-    cell.source = cell.source.replace('#| code-summary: "Exported source"', '#| code-summary: "Source"')
-    for output in cell.get("outputs", []) if "show_doc(" in cell.source else []:
-        text = output.get("data", {}).get("text/markdown")
-        if text:
-            output["data"]["text/markdown"] = re.sub(
-                r"\n```python\n.*?\n```\n", "", "".join(text), flags=re.S
-            )
+    name = re.search(r"show_doc\(([\w.]+)", cell.source)[1]
+    for output in cell.get("outputs", []):
+        text = "".join(output.get("data", {}).get("text/markdown", ""))
+        home = SOURCE.search(text)
+        if home:
+            path = get_config().config_path / home[1]
+            text = SIGNATURE.sub("", text)
+            output["data"]["text/markdown"] = f"{text}\n\n{reference.entry(path, name)}\n"
+
+
+TOUCH = re.compile(r"^\[!\[(.*?)\]\((images/touch-\w+\.png)\)\]\((touch/\w+\.html)\)$", re.M)
+FRAME = """```{{=html}}
+<iframe class="touch" src="{page}" title="{text}" loading="lazy"></iframe>
+<noscript><img src="{picture}" alt="{text}"></noscript>
+```"""
+
+
+def touch_frames(cell):
+    "A picture that leads to a page to touch becomes that page; elsewhere, as in Colab, it stays a picture"
+    if cell.cell_type == "markdown":
+        cell.source = TOUCH.sub(
+            lambda m: FRAME.format(page=m[3], picture=m[2], text=html.escape(m[1])), cell.source
+        )
 
 
 TESTS = re.compile(r"^(assert|with ExceptionExpected|(for|with) .*: *(assert|test_)|test_\w+\()", re.M)
@@ -79,6 +111,24 @@ def folded_tests(cell):
     ):
         return
     cell.source = f'#| code-fold: true\n#| code-summary: "tests"\n{cell.source}'
+
+
+HEADING = re.compile(r"^(##+ )`?(\w+)`?$", re.M)
+
+
+def own_anchors(cell):
+    "A heading of one word leaves its anchor to the symbol of that name, if there is one"
+    if cell.cell_type == "markdown":
+        cell.source = HEADING.sub(
+            lambda m: f"{m[0]} {{#about-{m[2].lower()}}}" if m[2].lower() in symbols() else m[0], cell.source
+        )
+
+
+@cache
+def symbols():
+    "All public names of the package in lower case"
+    known = import_module(f"{get_config().lib_name}._modidx").d["syms"]
+    return {name.rpartition(".")[2].lower() for module in known.values() for name in module}
 
 
 DEFINED = re.compile(r"^(?:async )?(?:def|class) (\w+)", re.M)

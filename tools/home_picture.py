@@ -1,10 +1,9 @@
-"""Draw the picture of the first page, nbs/images/home.png, from a training on the digits (two minutes on two cores).
+"""Draw the picture of the first page, nbs/images/home.png, from a recorded encoder of Fashion-MNIST (half a minute).
 
 python tools/home_picture.py
 """
 
 import io
-import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -16,10 +15,13 @@ import ssl_nb
 from figures import small
 from ssl_nb.augment import Views, augmentation
 from ssl_nb.core import class_colour, figure_style
+from ssl_nb.encoders import features
 from ssl_nb.figures import tsne
-from ssl_nb.stages import augmentation_of
+from ssl_nb.runs import results_dir
+from ssl_nb.settings import all_params, resolve
 
 TARGET = Path(__file__).parent.parent / "nbs" / "images" / "home.png"
+N_IMAGES = 2000
 WIDTH, HEIGHT, DPI = 7.6, 2.4, 200  # inches on the page, and pixels to an inch
 
 
@@ -62,17 +64,16 @@ def arrow(fig, x):
 def main():
     "Train, draw and write"
     figure_style()
-    with tempfile.TemporaryDirectory() as folder:
-        run = ssl_nb.pretrain("digits", out=Path(folder) / "run", quiet=True)
-        data, augment = run.data(), augmentation(**augmentation_of(run))
-        h = run.features(data.test)
-    x = data.test.x
+    x = ssl_nb.load_data("fashion_mnist").test.x[:N_IMAGES]
+    settings = resolve("pretrain", "fashion_mnist")
+    augment = augmentation(**{k: settings[k] for k in all_params(augmentation)})
+    h = features(ssl_nb.load_encoder(results_dir() / "encoders" / "fashion_mnist-seed-0.safetensors"), x)
     views = (
         (255 * Views(augment, 2)(x[:5], gen=torch.Generator().manual_seed(5))[0])
         .clamp(0, 255)
         .view(2, 5, *x.shape[2:])
     )
-    groups = ssl_nb.cluster(h, k=10).labels_
+    groups = ssl_nb.cluster(h, k=10, seed=0).labels_
     xy, _ = tsne(h)
     order = np.argsort([np.median(xy[groups == g, 0]) for g in range(10)])[
         [0, 2, 4, 6, 8]
@@ -81,15 +82,15 @@ def main():
     say(fig, 0.9, "images", "no labels")
     tiles(fig, (0.08, 0.08, 1.64, 1.75), x[:25, 0].view(5, 5, *x.shape[2:]).numpy())
     arrow(fig, 1.74)
-    say(fig, 2.4, "views", "the same, changed")
+    say(fig, 2.4, "views", "each, changed twice")
     tiles(fig, (2.06, 0.08, 0.66, 1.75), views.transpose(0, 1).numpy())
     arrow(fig, 2.79)
-    say(fig, 4.17, "representation", "alike is close")
+    say(fig, 4.17, "representation", "similar images lie close")
     ax = fig.add_axes([3.1 / WIDTH, 0.02, 2.15 / WIDTH, 0.77], xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     ax.scatter(*xy.T, s=5, lw=0, c=[class_colour(g) for g in groups])
     arrow(fig, 5.27)
-    say(fig, 6.55, "groups, classes", "no label, or a few")
+    say(fig, 6.55, "groups, classes", "with no or few labels")
     tiles(
         fig,
         (5.6, 0.08, 1.94, 1.75),

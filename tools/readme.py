@@ -34,6 +34,7 @@ def prose(text):
     text = CALLOUT.sub(alert, text)
     text = re.sub(r"^::: *(\{[^}]*\})?\n?", "", text, flags=re.M)
     text = re.sub(r"(!\[[^\]]*\]\()(?!https?:)([^)\s]+)([^)]*\))(\{[^}]*\})?", r"\1nbs/\2\3", text)
+    text = re.sub(r"(?<=\]\()(touch/[\w-]+\.html)(?=\))", r"{documentation}/\1", text)
     text = re.sub(r"(?<=\]\()([\w-]+\.ipynb)(?=[)#])", lambda m: page_url(m[1]), text)
     return filled(text.replace("](../", "]("))
 
