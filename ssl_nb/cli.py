@@ -184,12 +184,10 @@ def _stage_flags(parser, stages, argv):
     every = [stage_params(stage) for stage in reversed(stages)]
     params = {n: p for of in every for n, p in of.items()}
     if all('run' in of for of in every):
-        parser.add_argument('run', help='The run folder that pretrain or borrow wrote, runs/NAME')
-        _add_flag(parser, _network)
-        parser.usage = f'{parser.prog} RUN [--FLAG VALUE ...]'
-        parser.add_argument('run', help='run folder of pretraining')
+        parser.add_argument('run', help='The run folder that pretrain, borrow or distil wrote, runs/NAME')
         if 'encoder' not in params:
             _add_flag(parser, _network)
+        parser.usage = f'{parser.prog} RUN [--FLAG VALUE ...]'
     elif 'data' in params:
         p = params['data']
         how = {} if p.required else dict(nargs='?', default=argparse.SUPPRESS, metavar='data')

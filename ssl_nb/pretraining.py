@@ -6,10 +6,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/pretrain.html.md"""
 
 # %% auto #0
 __all__ = ['CLOCKS', 'make_projector', 'SimCLR', 'simclr_step', 'SimCLRCallback', 'simclr_learner', 'effective_rank', 'spread',
-           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'epoch_seconds', 'pretrain', 'adopt',
-           'load_projector']
-           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'duration', 'epoch_seconds', 'steps_to_epochs',
-           'pretrain', 'adopt', 'load_projector']
+           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'epoch_seconds', 'steps_to_epochs', 'pretrain',
+           'adopt', 'load_projector']
 
 # %% ../nbs/03_pretrain.ipynb #60a0607b
 import contextlib
