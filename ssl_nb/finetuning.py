@@ -11,23 +11,34 @@ __all__ = ['stop_rule', 'choose_by_folds', 'say_time', 'finetune']
 import copy
 import sys
 import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
 import numpy as np
 import torch
-from pathlib import (Path)
-from typing import (Annotated, Any, Literal)
-from annotated_types import (Interval)
-from .augment import (augmentation, enlarge as enlarged, transformation)
-from .classifier import (_accuracy, _labelled, _run_of_stage, _trained_pictures, class_scores, save_classifier, train_classifier, training_verdict)
-from .core import (SslNbError, duration, pick_device, progress, read_json, unknown, write_json)
-from .data import (Images, Source, class_numbers, split)
-from .encoders import (Encoder, fresh_encoder, hold_layers)
-from .figures import (calibration)
-from .probing import (_frozen)
-from .runs import (stage)
-from .settings import (Count, NonNegative, OptionsOf, Positive, Seed, Share)
-from .stages import (Run, begin_stage, finish_stage, labelled_data, start_stage)
-from .training import (pick_precision)
+from annotated_types import Interval
 
+from .augment import augmentation, transformation
+from .augment import enlarge as enlarged
+from ssl_nb.classifier import (
+    _accuracy,
+    _labelled,
+    _run_of_stage,
+    _trained_pictures,
+    class_scores,
+    save_classifier,
+    train_classifier,
+    training_verdict,
+)
+from .core import SslNbError, duration, pick_device, progress, read_json, unknown, write_json
+from .data import Images, Source, class_numbers, split
+from .encoders import Encoder, fresh_encoder, hold_layers
+from .figures import calibration
+from .probing import _frozen
+from .runs import stage
+from .settings import Count, NonNegative, OptionsOf, Positive, Seed, Share
+from .stages import Run, begin_stage, finish_stage, labelled_data, start_stage
+from .training import pick_precision
 
 # %% ../nbs/finetuning.ipynb #92fd3ae4
 def stop_rule(
