@@ -720,9 +720,6 @@ RECORDS |= {
 
 # %% ../nbs/experiments.ipynb #b22distil
 _taught_says = (
-    'one student, taught by tf_efficientnet_lite0 at 96 pixels, which saw the labels of ImageNet. '
-    'It learned from 4,000 images for 20 epochs in place of all, and was fine-tuned for 300 steps. '
-    'Each arm draws its own 50 labels of each class'
     'The teacher is tf_efficientnet_lite0 at 96 pixels. It was trained with the labels of ImageNet, so nothing here is '
     'self-supervised. 4,000 images without labels and 20 epochs in place of all images; 300 steps of fine-tuning. '
     'Each arm draws its own 50 labels of each class.'

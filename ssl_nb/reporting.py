@@ -413,12 +413,6 @@ def _pretrain_part(run, m, im):
     if run.settings['stage'] == 'distil':
         yield _html('<p class="soft">{}</p>', _from_teacher(run.settings, m))
         return
-    yield _html('<h2>How it was learned</h2>')
-    if run.settings['stage'] == 'distil':
-        yield _meant(m)
-        yield _html('<p class="soft">{}</p>', _from_teacher(run.settings, m))
-        return
-    yield _meant(m)
     strengths = augmentation_of(run) if im is not None else None
     if strengths:
         views = _png(show_views(im, augmentation(**strengths)))
