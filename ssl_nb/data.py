@@ -1018,9 +1018,7 @@ def _read_csv(path):
             raise SslNbError(f"{what}; put a name that holds '{apart}' in quotes")
         file, found = _csv_line(dict(zip(head, row)), f'{shown(path)}, line {n}')
         if out.setdefault(file, found) != found:
-            raise SslNbError(
-                f"{path}, line {n}: {shown(file)} appears twice, with different labels or parts"
-            )
+            raise SslNbError(f"{path}, line {n}: {shown(file)} appears twice, with different labels or parts")
     if len({part is None for label, part in out.values() if label}) > 1:
         raise SslNbError(f"{path} names a split for some images and none for others; name it for all or none")
     return _without_points(out)
