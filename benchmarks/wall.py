@@ -5,8 +5,8 @@
 k-means on the kept encoders of Fashion-MNIST, three seeds, on 3,000 of the test images, drawn at random. Four plain
 numbers of each picture (brightness, and area, height and width of its outline) are held against clusters and against
 classes: a forest that sees these alone is trained on one half of the images and asked about the other. Among the five
-kinds of garment for the upper body the same is asked again. Then a person names groups by what most of their images show, one
-click each. Every look at labels adds a line to scorings.csv.
+kinds of garment for the upper body the same is asked again. Then a person names groups by what most of their images
+show, one click each. Every look at labels adds a line to scorings.csv.
 """
 
 import argparse
