@@ -720,26 +720,22 @@ _taught_says = (
 )
 _fifty = dict(labels_per_class=50, pictures=False)
 _teacher = dict(encoder='timm/tf_efficientnet_lite0', size=96, n_images=4000)
+_taught_cells = dict(
+    pretrain=cell('kept'),
+    own=cell('probe', of='pretrain', at='probe-50', baselines=False, **_fifty),
+    borrow=cell('borrow', at='borrowed/seed-{seed}', **_teacher),
+    teacher=cell('probe', of='borrow', baselines=False, **_fifty),
+    distil=cell('distil', of='borrow', encoder='resnet_small', epochs=20),
+    finetune=cell('finetune', of='distil', steps=300, batch_size=64, **_fifty),
+)
+_taught_metrics = dict(teacher_acc=('teacher', 'linear_acc'), own_acc=('own', 'linear_acc'))
+_taught_metrics |= {k: ('finetune', k) for k in _arms}
+_costs = 'student_mb', 'teacher_mb', 'student_images_per_s', 'teacher_images_per_s'
 RECORDS['distil-cifar10-50-cpu'] = Experiment(
     'cifar10',
     seeds=1,
-    cells=dict(
-        pretrain=cell('kept'),
-        own=cell('probe', of='pretrain', at='probe-50', baselines=False, **_fifty),
-        borrow=cell('borrow', at='borrowed/seed-{seed}', **_teacher),
-        teacher=cell('probe', of='borrow', baselines=False, **_fifty),
-        distil=cell('distil', of='borrow', encoder='resnet_small', epochs=20),
-        finetune=cell('finetune', of='distil', steps=300, batch_size=64, **_fifty),
-    ),
-    metrics={
-        'teacher_acc': ('teacher', 'linear_acc'),
-        'own_acc': ('own', 'linear_acc'),
-        **{k: ('finetune', k) for k in _arms},
-        **{
-            k: ('distil', k)
-            for k in ('student_mb', 'teacher_mb', 'student_images_per_s', 'teacher_images_per_s')
-        },
-    },
+    cells=_taught_cells,
+    metrics=_taught_metrics | {k: ('distil', k) for k in _costs},
     extra=dict(n_labels=('finetune', 'n_labels'), n_test=('finetune', 'n_test'), encoder='encoder'),
     says=_taught_says,
     stage='distil',
