@@ -633,23 +633,29 @@ _by_method = dict(
     metrics=('*_acc@*', '*_classes@*'),
     shows=('label_next',),
 )
-_ways = {f'{m}-{n}': dict(method=m, n_labels=n) for n in (10, 100) for m in ('typical', 'random', 'balanced')}
-_trained = {
-    way: cell('label_next_semi', of='pretrain', at=f'label-next-{{seed}}-{way}', **given)
-    for way, given in _ways.items()
-}
-_semi_by_method = dict(
-    cells=dict(pretrain=_kept_of_three) | _trained,
-    metrics={f'{g["method"]}_semi_acc@{g["n_labels"]}': (way, 'semi_acc') for way, g in _ways.items()},
-    shows=tuple(_trained),
-    stage='semi',
-)
+_chosen = {f'{m}-{n}': dict(method=m, n_labels=n) for n in (10, 100) for m in ('typical', 'random')}
+# balanced draws are those of mnist-few-1, mnist-few-10 and fashion-few-10, but for this one
+_one_each = {'balanced-10': dict(method='balanced', n_labels=10)}
+
+
+def _semi_by_method(ways):
+    "`semi` on the labels that each way of choosing draws"
+    at = 'label-next-{seed}-'
+    return dict(
+        cells=dict(pretrain=_kept_of_three)
+        | {w: cell('label_next_semi', of='pretrain', at=at + w, **given) for w, given in ways.items()},
+        metrics={f'{g["method"]}_semi_acc@{g["n_labels"]}': (w, 'semi_acc') for w, g in ways.items()},
+        shows=tuple(ways),
+        stage='semi',
+    )
+
+
 _named = dict(mnist='mnist', fashion='fashion_mnist', cifar10='cifar10')
 _of_kept = dict(extra=('encoder',), keep=True)
 RECORDS |= {f'label-next-{k}': Experiment(v, 5, **_by_method, **_of_kept) for k, v in _named.items()}
 RECORDS |= {
-    f'label-next-semi-{k}': Experiment(_named[k], 3, **_semi_by_method, **_of_kept)
-    for k in ('mnist', 'fashion')
+    f'label-next-semi-{k}': Experiment(_named[k], 3, **_semi_by_method(ways), **_of_kept)
+    for k, ways in dict(mnist=_chosen, fashion=_chosen | _one_each).items()
 }
 _grouped = dict(
     pretrain=cell('kept'),

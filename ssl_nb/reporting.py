@@ -409,12 +409,10 @@ def _pretrain_part(run, m, im):
         yield _html('<h2>The borrowed network</h2>{}', _meant(m))
         yield _html('<p class="soft">Weights: SHA-256 {}. It was not trained here.</p>', _borrowed_sum(run))
         return
-    yield _html('<h2>How it was learned</h2>')
+    yield _html('<h2>How it was learned</h2>{}', _meant(m))
     if run.settings['stage'] == 'distil':
-        yield _meant(m)
         yield _html('<p class="soft">{}</p>', _from_teacher(run.settings, m))
         return
-    yield _meant(m)
     strengths = augmentation_of(run) if im is not None else None
     if strengths:
         views = _png(show_views(im, augmentation(**strengths)))

@@ -3,7 +3,9 @@
 import importlib
 import json
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from conftest import ROOT, code
@@ -151,3 +153,18 @@ def test_walk_through_a_pile_counts_what_is_right(own_images, tmp_path):
     )
     assert own_pile.placed(tmp_path) == {"0001.png": "bag"}
     assert own_pile.head(said, "answers", 2)["output"].endswith("... and 2 more lines")
+
+
+def test_the_wall_knows_what_groups_sort_by(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    wall = importlib.import_module("wall")
+    x = torch.zeros(400, 1, 12, 12, dtype=torch.uint8)
+    bright = torch.arange(400) % 4 * 50 + 60
+    for i, b in enumerate(bright):
+        x[i, 0, 2:8, 3 : 7 + i % 3] = b
+    numbers = wall.plain_numbers(x)
+    assert numbers[:2].tolist() == [[60, 24, 6, 4], [110, 30, 6, 5]]
+    groups, classes = (bright // 50).numpy(), np.random.default_rng(0).integers(0, 4, 400)
+    found = wall.sorted_by(numbers, groups, classes, np.full(400, True), 0)
+    assert found["told@clusters"] == 1 and found["brightness@clusters"] > 0.99
+    assert found["told@classes"] < 0.4 and found["brightness@classes"] < 0.1 and found["area@clusters"] < 0.05

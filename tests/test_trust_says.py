@@ -329,7 +329,8 @@ def test_every_stage_has_a_sentence():
 
 
 def test_a_long_training_is_announced(capsys):
-    from ssl_nb import few_labels, load_data, make_encoder
+    from ssl_nb import few_labels, load_data
+    from ssl_nb.encoders import make_encoder
     from ssl_nb.finetuning import say_time
 
     train = load_data("digits", 16).train

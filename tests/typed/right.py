@@ -48,6 +48,7 @@ for data in (
     print(data, len(data.train), data.test.y.bincount(), data.classes[0])
 for pile in (x, images.train, images, Photos()):
     ssl_nb.pretrain(pile, epochs=1)
+    ssl_nb.pretrain(pile, epochs=None, minutes=0.5)
 print(
     ssl_nb.inspect_data('my/folder').plot(), ssl_nb.inspect_data(Path('my/folder'), None, 'skip', quiet=False)
 )

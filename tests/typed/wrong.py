@@ -10,7 +10,6 @@ ssl_nb.pretran(x)  # attr-defined
 ssl_nb.pretrain(5)  # arg-type
 ssl_nb.pretrain(x, epochs='3')  # arg-type
 ssl_nb.pretrain(x, epochs=2.5)  # arg-type
-ssl_nb.pretrain(x, epochs=None)  # arg-type
 ssl_nb.pretrain(x, encoder=lambda v: v)  # arg-type
 ssl_nb.pretrain(x, out=3)  # arg-type
 ssl_nb.pretrain(x, 'mnist', None, 28, 'leave')  # arg-type
