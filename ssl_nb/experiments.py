@@ -8,9 +8,9 @@ Docs: https://ssl-nb.github.io/ssl_nb/experiments.html.md"""
 __all__ = ['LOOKS', 'SCORINGS', 'VALUES', 'MEASURES', 'RECORDS', 'GROUPS', 'EXTRAS', 'DERIVED', 'stage_settings', 'demo',
            'stage_function', 'check_demo', 'tune_folder', 'compare_first', 'Cell', 'cell', 'Experiment',
            'probe_after_head', 'map_of_features', 'traps', 'figures_of_run', 'labels_by_method', 'semi_by_method',
-           'names_of_groups', 'borrowed_beside_own', 'records_of', 'params_of', 'cell_settings', 'Work', 'TimeUp',
-           'run_cell', 'keep_pictures', 'values_of', 'look', 'metrics_of', 'runs_of', 'all_metrics', 'record_of',
-           'reproduce', 'check_record', 'reproduce_all', 'metric_text']
+           'names_of_groups', 'borrowed_beside_own', 'records_of', 'own_beside_borrowed', 'params_of', 'cell_settings',
+           'Work', 'TimeUp', 'run_cell', 'keep_pictures', 'values_of', 'look', 'metrics_of', 'runs_of', 'all_metrics',
+           'record_of', 'reproduce', 'check_record', 'reproduce_all', 'metric_text']
 
 # %% ../nbs/experiments.ipynb #2c519be0
 import sys
@@ -734,14 +734,14 @@ _taught_cells = dict(
     distil=cell('distil', of='borrow', encoder='resnet_small', epochs=20),
     finetune=cell('finetune', of='distil', steps=300, batch_size=64, **_fifty),
 )
-_size = ('student_mb', 'teacher_mb', 'student_images_per_s', 'teacher_images_per_s')
-_taught = dict(teacher_acc=('teacher', 'linear_acc'), own_acc=('own', 'linear_acc'))
-_taught |= {k: ('finetune', k) for k in _arms} | {k: ('distil', k) for k in _size}
+_taught_metrics = dict(teacher_acc=('teacher', 'linear_acc'), own_acc=('own', 'linear_acc'))
+_taught_metrics |= {k: ('finetune', k) for k in _arms}
+_costs = 'student_mb', 'teacher_mb', 'student_images_per_s', 'teacher_images_per_s'
 RECORDS['distil-cifar10-50-cpu'] = Experiment(
     'cifar10',
     seeds=1,
     cells=_taught_cells,
-    metrics=_taught,
+    metrics=_taught_metrics | {k: ('distil', k) for k in _costs},
     extra=dict(n_labels=('finetune', 'n_labels'), n_test=('finetune', 'n_test'), encoder='encoder'),
     says=_taught_says,
     stage='distil',
@@ -869,6 +869,47 @@ def records_of(
         raise unknown('record', name, [*GROUPS, 'all', *RECORDS])
     names = [n for g in GROUPS.values() for n in g] if name == 'all' else GROUPS.get(name, [name])
     return [f'{n}-cpu' if cpu_size and f'{n}-cpu' in RECORDS else n for n in names]
+
+# %% ../nbs/experiments.ipynb #b22comp
+@MEASURES.register('compare')
+def own_beside_borrowed(
+    run,
+    encoders='timm/tf_efficientnet_lite0,random,pixels',
+    size=64,
+    labels_per_class=10,
+    n_asked=1000,
+    seed=0,
+) -> dict:
+    "What labels and label-free figures say of a run's encoder, a borrowed one and baselines"
+    from ssl_nb.borrowing import compare_spaces, label_free_choice
+
+    how = dict(size=size, labels_per_class=labels_per_class, n_images=n_asked, seed=seed)
+    found = compare_spaces(run.settings['data'], f'{run.path},{encoders}', **how)
+    rows = [r | dict(encoder='own' if r['encoder'] == str(run.path) else r['encoder']) for r in found['rows']]
+    said = {f'{k}@{r["encoder"]}': v for r in rows for k, v in r.items() if k != 'encoder'}
+    best = lambda k: max(rows, key=lambda r: r[k])['encoder']
+    chosen = label_free_choice(rows)
+    hits = {k: float(best(k) == best('probe_acc')) for k in ('agreement', 'kept')}
+    hits |= dict(chosen=float(chosen is not None), right=float(chosen == best('probe_acc')))
+    return (
+        said
+        | {f'hit@{k}': v for k, v in hits.items()}
+        | {k: found[k] for k in ('n_labels', 'n_asked', 'says')}
+    )
+
+
+_of_compare = ('probe_acc@*', 'knn_acc@*', 'agreement@*', 'kept@*', 'seconds@*', 'megabytes@*', 'hit@*')
+RECORDS['compare-cpu'] = Experiment(
+    'writing',
+    seeds=1,
+    cells=dict(pretrain=cell('pretrain', batch_size=128), compare=cell('compare', of='pretrain')),
+    variants={d: how | grid(('default',))['default, t = 0.2'] for d, (_, how) in _piles.items()},
+    variant_metrics=_of_compare,
+    derived='verdicts',
+    says='Own networks are short runs on at most 5,000 images; 10 labels of each class, at most 1,000 images asked. '
+    'The borrowed network sees 64 pixels and was trained with the labels of ImageNet.',
+    shows=(),
+)
 
 # %% ../nbs/experiments.ipynb #94342cbd
 def params_of(stage: str) -> dict:  # {name: `Param`}
@@ -1158,6 +1199,15 @@ def _spearman(metrics):
     from ssl_nb.doctor import correlations
 
     return correlations(metrics)
+
+
+@DERIVED.register('verdicts')
+def _verdicts(metrics):
+    "On how many sets each label-free choice is the choice of labels"
+    hits = lambda k: [v for m, v in metrics.items() if m.startswith('hit@') and m.endswith(f', {k}')]
+    return {
+        f'sets@{k}': [sum(seed) for seed in zip(*hits(k))] for k in ('agreement', 'kept', 'chosen', 'right')
+    }
 
 # %% ../nbs/experiments.ipynb #0c2c20b0
 def runs_of(work: Work, seed) -> dict:
