@@ -6,7 +6,7 @@ Docs: https://ssl-nb.github.io/ssl_nb/borrowing.html.md"""
 
 # %% auto #0
 __all__ = ['read_state', 'fit_timm', 'find_weights', 'taught_by', 'borrowed_encoder', 'timm_name', 'borrow', 'borrowed_worth',
-           'compare_spaces', 'verdict_of', 'compare_table', 'plot_comparison']
+           'compare_spaces', 'verdict_of', 'label_free_choice', 'compare_table', 'plot_comparison']
 
 # %% ../nbs/borrowing.ipynb #b29c683
 import logging
@@ -519,13 +519,26 @@ def verdict_of(
     "What to use, and how sure that is"
     if 'probe_acc' in rows[0]:
         return _by_labels(rows, n_asked)
-    tops = {f: [r['encoder'] for r in rows if r[f] == max(r[f] for r in rows)] for f in ('agreement', 'kept')}
-    if tops['agreement'] == tops['kept'] and len(tops['kept']) == 1:
-        hint = 'both label-free figures name it, which is a hint; ten labels of each class would tell'
-        return f"Perhaps {tops['kept'][0]}: {hint}."
+    if chosen := label_free_choice(rows):
+        hint = 'both label-free figures name it, a weak hint, since a network that was trained on views keeps them anyway'
+        return f'Perhaps {chosen}: {hint}; ten labels of each class would tell.'
+    tops = _tops(rows)
     kept, agreement = (' and '.join(tops[f]) for f in ('kept', 'agreement'))
     what = f'the neighbours kept speak for {kept}, the clusters for {agreement}'
     return f'Nobody knows without labels: {what}; label ten images of each class and ask again with --labels.'
+
+
+def label_free_choice(
+    rows: list,  # Of `compare_spaces`
+) -> str | None:  # The name of an encoder
+    "The encoder that both label-free figures put first, None where they do not agree"
+    tops = _tops(rows)
+    return tops['kept'][0] if tops['agreement'] == tops['kept'] and len(tops['kept']) == 1 else None
+
+
+def _tops(rows):
+    "Which encoders each label-free figure puts first"
+    return {f: [r['encoder'] for r in rows if r[f] == max(r[f] for r in rows)] for f in ('agreement', 'kept')}
 
 # %% ../nbs/borrowing.ipynb #b0split4
 def _by_labels(rows, n_asked):

@@ -580,8 +580,18 @@ def _say_end(out, m):
     "What the numbers mean, and where they are"
     if m.get('meaning'):
         print(m['meaning'])
+    _say_taught(m.get('borrowed'))
     _say_twins(m)
     print(f'run: {out.path}')
+
+
+def _say_taught(name):
+    "Whose network it is, and whether labels have taught it"
+    if name and name.startswith('timm/'):
+        from ssl_nb.borrowing import taught_by
+
+        name = name.partition(' ')[0]
+        print(f"{name} was trained by others, {taught_by(name.removeprefix('timm/'))}")
 
 
 def _metrics(out):
@@ -754,6 +764,8 @@ def _compare(
             f"{found['n_labels']:,} labels for each, asked about {found['n_asked']:,} images that were held back"
         )
     print('\n'.join([*compare_table(found), found['says']]))
+    for row in found['rows']:
+        _say_taught(row['encoder'])
     if out:
         from ssl_nb.core import figure_style, save_figure
 

@@ -8,9 +8,9 @@ Docs: https://ssl-nb.github.io/ssl_nb/experiments.html.md"""
 __all__ = ['LOOKS', 'SCORINGS', 'VALUES', 'MEASURES', 'RECORDS', 'GROUPS', 'EXTRAS', 'DERIVED', 'stage_settings', 'demo',
            'stage_function', 'check_demo', 'tune_folder', 'compare_first', 'Cell', 'cell', 'Experiment',
            'probe_after_head', 'map_of_features', 'traps', 'figures_of_run', 'labels_by_method', 'semi_by_method',
-           'names_of_groups', 'borrowed_beside_own', 'records_of', 'params_of', 'cell_settings', 'Work', 'TimeUp',
-           'run_cell', 'keep_pictures', 'values_of', 'look', 'metrics_of', 'runs_of', 'all_metrics', 'record_of',
-           'reproduce', 'check_record', 'reproduce_all', 'metric_text']
+           'names_of_groups', 'borrowed_beside_own', 'records_of', 'own_beside_borrowed', 'params_of', 'cell_settings',
+           'Work', 'TimeUp', 'run_cell', 'keep_pictures', 'values_of', 'look', 'metrics_of', 'runs_of', 'all_metrics',
+           'record_of', 'reproduce', 'check_record', 'reproduce_all', 'metric_text']
 
 # %% ../nbs/experiments.ipynb #2c519be0
 import sys
@@ -633,23 +633,29 @@ _by_method = dict(
     metrics=('*_acc@*', '*_classes@*'),
     shows=('label_next',),
 )
-_ways = {f'{m}-{n}': dict(method=m, n_labels=n) for n in (10, 100) for m in ('typical', 'random', 'balanced')}
-_trained = {
-    way: cell('label_next_semi', of='pretrain', at=f'label-next-{{seed}}-{way}', **given)
-    for way, given in _ways.items()
-}
-_semi_by_method = dict(
-    cells=dict(pretrain=_kept_of_three) | _trained,
-    metrics={f'{g["method"]}_semi_acc@{g["n_labels"]}': (way, 'semi_acc') for way, g in _ways.items()},
-    shows=tuple(_trained),
-    stage='semi',
-)
+_chosen = {f'{m}-{n}': dict(method=m, n_labels=n) for n in (10, 100) for m in ('typical', 'random')}
+# balanced draws are those of mnist-few-1, mnist-few-10 and fashion-few-10, but for this one
+_one_each = {'balanced-10': dict(method='balanced', n_labels=10)}
+
+
+def _semi_by_method(ways):
+    "`semi` on the labels that each way of choosing draws"
+    at = 'label-next-{seed}-'
+    return dict(
+        cells=dict(pretrain=_kept_of_three)
+        | {w: cell('label_next_semi', of='pretrain', at=at + w, **given) for w, given in ways.items()},
+        metrics={f'{g["method"]}_semi_acc@{g["n_labels"]}': (w, 'semi_acc') for w, g in ways.items()},
+        shows=tuple(ways),
+        stage='semi',
+    )
+
+
 _named = dict(mnist='mnist', fashion='fashion_mnist', cifar10='cifar10')
 _of_kept = dict(extra=('encoder',), keep=True)
 RECORDS |= {f'label-next-{k}': Experiment(v, 5, **_by_method, **_of_kept) for k, v in _named.items()}
 RECORDS |= {
-    f'label-next-semi-{k}': Experiment(_named[k], 3, **_semi_by_method, **_of_kept)
-    for k in ('mnist', 'fashion')
+    f'label-next-semi-{k}': Experiment(_named[k], 3, **_semi_by_method(ways), **_of_kept)
+    for k, ways in dict(mnist=_chosen, fashion=_chosen | _one_each).items()
 }
 _grouped = dict(
     pretrain=cell('kept'),
@@ -714,9 +720,9 @@ RECORDS |= {
 
 # %% ../nbs/experiments.ipynb #b22distil
 _taught_says = (
-    'one student, taught by tf_efficientnet_lite0 at 96 pixels, which saw the labels of ImageNet. '
-    'It learned from 4,000 images for 20 epochs in place of all, and was fine-tuned for 300 steps. '
-    'Each arm draws its own 50 labels of each class'
+    'The teacher is tf_efficientnet_lite0 at 96 pixels. It was trained with the labels of ImageNet, so nothing here is '
+    'self-supervised. 4,000 images without labels and 20 epochs in place of all images; 300 steps of fine-tuning. '
+    'Each arm draws its own 50 labels of each class.'
 )
 _fifty = dict(labels_per_class=50, pictures=False)
 _teacher = dict(encoder='timm/tf_efficientnet_lite0', size=96, n_images=4000)
@@ -728,14 +734,14 @@ _taught_cells = dict(
     distil=cell('distil', of='borrow', encoder='resnet_small', epochs=20),
     finetune=cell('finetune', of='distil', steps=300, batch_size=64, **_fifty),
 )
-_size = ('student_mb', 'teacher_mb', 'student_images_per_s', 'teacher_images_per_s')
-_taught = dict(teacher_acc=('teacher', 'linear_acc'), own_acc=('own', 'linear_acc'))
-_taught |= {k: ('finetune', k) for k in _arms} | {k: ('distil', k) for k in _size}
+_taught_metrics = dict(teacher_acc=('teacher', 'linear_acc'), own_acc=('own', 'linear_acc'))
+_taught_metrics |= {k: ('finetune', k) for k in _arms}
+_costs = 'student_mb', 'teacher_mb', 'student_images_per_s', 'teacher_images_per_s'
 RECORDS['distil-cifar10-50-cpu'] = Experiment(
     'cifar10',
     seeds=1,
     cells=_taught_cells,
-    metrics=_taught,
+    metrics=_taught_metrics | {k: ('distil', k) for k in _costs},
     extra=dict(n_labels=('finetune', 'n_labels'), n_test=('finetune', 'n_test'), encoder='encoder'),
     says=_taught_says,
     stage='distil',
@@ -863,6 +869,47 @@ def records_of(
         raise unknown('record', name, [*GROUPS, 'all', *RECORDS])
     names = [n for g in GROUPS.values() for n in g] if name == 'all' else GROUPS.get(name, [name])
     return [f'{n}-cpu' if cpu_size and f'{n}-cpu' in RECORDS else n for n in names]
+
+# %% ../nbs/experiments.ipynb #b22comp
+@MEASURES.register('compare')
+def own_beside_borrowed(
+    run,
+    encoders='timm/tf_efficientnet_lite0,random,pixels',
+    size=64,
+    labels_per_class=10,
+    n_asked=1000,
+    seed=0,
+) -> dict:
+    "What labels and label-free figures say of a run's encoder, a borrowed one and baselines"
+    from ssl_nb.borrowing import compare_spaces, label_free_choice
+
+    how = dict(size=size, labels_per_class=labels_per_class, n_images=n_asked, seed=seed)
+    found = compare_spaces(run.settings['data'], f'{run.path},{encoders}', **how)
+    rows = [r | dict(encoder='own' if r['encoder'] == str(run.path) else r['encoder']) for r in found['rows']]
+    said = {f'{k}@{r["encoder"]}': v for r in rows for k, v in r.items() if k != 'encoder'}
+    best = lambda k: max(rows, key=lambda r: r[k])['encoder']
+    chosen = label_free_choice(rows)
+    hits = {k: float(best(k) == best('probe_acc')) for k in ('agreement', 'kept')}
+    hits |= dict(chosen=float(chosen is not None), right=float(chosen == best('probe_acc')))
+    return (
+        said
+        | {f'hit@{k}': v for k, v in hits.items()}
+        | {k: found[k] for k in ('n_labels', 'n_asked', 'says')}
+    )
+
+
+_of_compare = ('probe_acc@*', 'knn_acc@*', 'agreement@*', 'kept@*', 'seconds@*', 'megabytes@*', 'hit@*')
+RECORDS['compare-cpu'] = Experiment(
+    'writing',
+    seeds=1,
+    cells=dict(pretrain=cell('pretrain', batch_size=128), compare=cell('compare', of='pretrain')),
+    variants={d: how | grid(('default',))['default, t = 0.2'] for d, (_, how) in _piles.items()},
+    variant_metrics=_of_compare,
+    derived='verdicts',
+    says='Own networks are short runs on at most 5,000 images; 10 labels of each class, at most 1,000 images asked. '
+    'The borrowed network sees 64 pixels and was trained with the labels of ImageNet.',
+    shows=(),
+)
 
 # %% ../nbs/experiments.ipynb #94342cbd
 def params_of(stage: str) -> dict:  # {name: `Param`}
@@ -1152,6 +1199,15 @@ def _spearman(metrics):
     from ssl_nb.doctor import correlations
 
     return correlations(metrics)
+
+
+@DERIVED.register('verdicts')
+def _verdicts(metrics):
+    "On how many sets each label-free choice is the choice of labels"
+    hits = lambda k: [v for m, v in metrics.items() if m.startswith('hit@') and m.endswith(f', {k}')]
+    return {
+        f'sets@{k}': [sum(seed) for seed in zip(*hits(k))] for k in ('agreement', 'kept', 'chosen', 'right')
+    }
 
 # %% ../nbs/experiments.ipynb #0c2c20b0
 def runs_of(work: Work, seed) -> dict:

@@ -2,15 +2,20 @@
 
 import pytest
 
-from conftest import ROOT
+from touch_model import copy_touch
 
-TOUCH = ROOT / "nbs" / "touch"
 MOST_BYTES = 6e6
 SHOWN = "id => document.getElementById(id).toDataURL()"
 
 
+@pytest.fixture(scope="module")
+def touch(tmp_path_factory):
+    "The folder of the pages, as the site has it"
+    return copy_touch(tmp_path_factory.mktemp("site"))
+
+
 @pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=["wide", "phone"])
-def opened(request, chromium):
+def opened(request, chromium, touch):
     "Opens a page to touch; whatever goes wrong in it fails the test"
     width, scheme = request.param
     faults = []
@@ -23,7 +28,7 @@ def opened(request, chromium):
         tab.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
 
         def open_page(name):
-            tab.goto((TOUCH / f"{name}.html").as_uri())
+            tab.goto((touch / f"{name}.html").as_uri())
             tab.wait_for_function("document.getElementById('said').textContent !== ''")
             assert tab.evaluate("document.documentElement.scrollWidth") <= width
             assert tab.evaluate("document.documentElement.classList.contains('dark')") == (scheme == "dark")
@@ -121,14 +126,61 @@ def test_views(opened, tmp_path):
     assert tab.evaluate(SHOWN, "views") == shown
 
 
-def test_they_are_small():
-    assert sum(path.stat().st_size for path in TOUCH.iterdir()) < MOST_BYTES
+def draw(tab, *points):
+    "One stroke through points in pixels of the paper"
+    box = tab.locator("#paper").bounding_box()
+    places = [(box["x"] + x * box["width"] / 280, box["y"] + y * box["height"] / 280) for x, y in points]
+    tab.mouse.move(*places[0])
+    tab.mouse.down()
+    for place in places[1:]:
+        tab.mouse.move(*place, steps=8)
+    tab.mouse.up()
+
+
+def test_a_drawn_digit_is_named(opened):
+    tab = opened("digit")
+    draw(tab, (150, 40), (140, 240))
+    assert tab.locator("#said").inner_text().startswith("This is a 1,")
+    tab.get_by_role("button", name="Clear").click()
+    assert tab.locator("#said").inner_text() == "Draw a digit."
+    draw(tab, (70, 60), (210, 60), (120, 240))
+    assert tab.locator("#said").inner_text().startswith("This is a 7,")
+    near = tab.evaluate("shown.near.map(i => DATA.y[i])")
+    assert near.count(7) >= 4
+    tab.get_by_role("combobox").select_option("test image 1")
+    assert tab.locator("#said").inner_text().startswith("This is a 7,")  # the first of MNIST's test images
+
+
+def test_the_browser_computes_what_torch_does(opened):
+    "Representation and probabilities within 1e-4, on test images and on noise"
+    import base64
+
+    import torch
+
+    from ssl_nb.classifier import load_classifier
+    from ssl_nb.runs import shipped_model
+
+    tab = opened("digit")
+    model = load_classifier(shipped_model("mnist")).eval()
+    tests = [list(base64.b64decode(text)) for text in tab.evaluate("DATA.tests")[:3]]
+    noise = torch.randint(0, 256, (784,), generator=torch.Generator().manual_seed(0)).tolist()
+    for pixels in [*tests, noise]:
+        h, p = tab.evaluate("x => { const h = represent(x); return [Array.from(h), classify(h)]; }", pixels)
+        x = torch.tensor(pixels, dtype=torch.uint8).view(1, 1, 28, 28)
+        with torch.no_grad():
+            expected = model.encoder(x / 255)[0]
+        assert torch.allclose(torch.tensor(h), expected, atol=1e-4, rtol=1e-4)
+        assert torch.allclose(torch.tensor(p), model.predict_proba(x)[0], atol=1e-4)
+
+
+def test_they_are_small(touch):
+    assert sum(path.stat().st_size for path in touch.iterdir()) < MOST_BYTES
 
 
 def test_the_site_shows_them_in_place(built, chromium):
     from browse_site import served
 
-    places = dict(index="map", simclr_loss="temperature", augment="views")
+    places = dict(index="map", simclr_loss="temperature", augment="views", models="digit")
     with served(built / "_docs") as address, chromium.new_context() as context:
         tab = context.new_page()
         for page, name in places.items():

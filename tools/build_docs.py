@@ -24,6 +24,7 @@ from smalldocs.site import build
 
 from check_quarto import figure_texts
 from check_site import faults
+from touch_model import copy_touch
 from twins import write_twins
 
 TOOLS = Path(__file__).resolve().parent
@@ -130,9 +131,8 @@ def finish(site):
         path.write_text(REMOTE_FONT.sub("", path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def copy_touch(notebooks, site):
-    "The pages to touch, and their pictures for readers without scripts"
-    shutil.copytree(notebooks / "touch", site / "touch", dirs_exist_ok=True)
+def touch_pictures(notebooks, site):
+    "The pictures of the pages to touch, for readers without scripts"
     for path in (notebooks / "images").glob("touch-*.png"):
         shutil.copy(path, site / "images")
 
@@ -181,7 +181,8 @@ def main():
     config = get_config()
     problems = build_offline(config) if offline else build_with_quarto(config)
     finish(config.doc_path)
-    copy_touch(config.nbs_path, config.doc_path)
+    copy_touch(config.doc_path)
+    touch_pictures(config.nbs_path, config.doc_path)
     processed = config.config_path / "_proc"
     write_twins(
         processed, config.doc_path, config.doc_url.rstrip("/"), f"# {config.title}\n\n> {config.description}"

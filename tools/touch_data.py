@@ -6,6 +6,7 @@ python tools/touch_data.py
 import base64
 import io
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from ssl_nb.augment import Views, augmentation
 from ssl_nb.encoders import features
 from ssl_nb.figures import tsne
 from ssl_nb.runs import results_dir
+from touch_model import as_text, copy_touch
 
 HOME = Path(__file__).parent.parent / "nbs" / "touch"
 N_IMAGES, NEIGHBOURS, COLUMNS = 1000, 8, 40
@@ -92,12 +94,32 @@ def clothes():
     )
 
 
-def picture(name):
+def digits(n=600, tests=8):
+    "Training digits and the directions of their representations by the shipped classifier; some test images"
+    data = ssl_nb.load_data("mnist")
+    encoder = ssl_nb.load_encoder(ssl_nb.shipped_model("mnist"))
+    x = data.train.x[:n]
+    z = torch.nn.functional.normalize(features(encoder, x), dim=1)
+    write(
+        "digit",
+        dict(
+            near=as_text(z.numpy()),
+            y=data.train.y[:n].tolist(),
+            sheet=data_uri(sheet_of(x.numpy()), "PNG", optimize=True),
+            columns=COLUMNS,
+            tests=[base64.b64encode(im.numpy().tobytes()).decode() for im in data.test.x[:tests]],
+        ),
+    )
+
+
+def picture(folder, name):
     "What the page looks like, for readers who cannot touch it"
     with browse_site.open_browser() as browser:
         tab = browser.new_page(viewport=dict(width=900, height=400), color_scheme="light")
-        tab.goto((HOME / f"{name}.html").as_uri())
+        tab.goto((folder / f"{name}.html").as_uri())
         tab.wait_for_timeout(1000)
+        if name == "digit":
+            tab.get_by_role("combobox").select_option("test image 1")
         shown = Image.open(io.BytesIO(tab.screenshot(full_page=True))).convert("RGB")
     target = HOME.parent / "images" / f"touch-{name}.png"
     shown.quantize(256, method=Image.Quantize.MAXCOVERAGE).save(target, optimize=True)
@@ -105,13 +127,16 @@ def picture(name):
 
 
 def main():
-    "Write all three, and take their pictures"
+    "Write it all, and take the pictures"
     temperature()
     clothes()
     photo = Image.fromarray(load_sample_images().images[1]).resize((320, 214))
     write("views", dict(picture=data_uri(photo, "JPEG", quality=80)))
-    for name in ("temperature", "map", "views"):
-        picture(name)
+    digits()
+    with tempfile.TemporaryDirectory() as folder:
+        here = copy_touch(folder)
+        for name in ("temperature", "map", "views", "digit"):
+            picture(here, name)
 
 
 if __name__ == "__main__":
