@@ -1018,9 +1018,7 @@ def _read_csv(path):
             raise SslNbError(f"{what}; put a name that holds '{apart}' in quotes")
         file, found = _csv_line(dict(zip(head, row)), f'{shown(path)}, line {n}')
         if out.setdefault(file, found) != found:
-            raise SslNbError(
-                f"{path}, line {n}: {shown(file)} stands there twice, with different labels or parts"
-            )
+            raise SslNbError(f"{path}, line {n}: {shown(file)} appears twice, with different labels or parts")
     if len({part is None for label, part in out.values() if label}) > 1:
         raise SslNbError(f"{path} names a split for some images and none for others; name it for all or none")
     return _without_points(out)
@@ -1079,7 +1077,7 @@ def _table_items(table, files):
         if (f := _file_named(home, name)) is None:
             lost.append(name)
         elif found.setdefault(f, item := (f, label, part if label else 'rest')) != item:
-            what = f"{shown(_below(f, home))} stands there twice, with different labels or parts"
+            what = f"{shown(_below(f, home))} appears twice, with different labels or parts"
             raise SslNbError(f"{table}: {what}")
     # a CSV that was named speaks for its own lines only
     others = [f for f in files or () if f not in found]

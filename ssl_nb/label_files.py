@@ -79,7 +79,7 @@ def match_labels(
         if i is None:
             lost.append(name)
         elif found.setdefault(i, said) != said:
-            raise SslNbError(f"{shown(names[i])} stands there twice, with different labels or parts")
+            raise SslNbError(f"{shown(names[i])} appears twice, with different labels or parts")
     return found, lost
 
 
@@ -284,7 +284,7 @@ def _given(labels):
         file = _spelling(plain_cell(name))
         if said[0] and found.setdefault(file, said) != said:
             raise SslNbError(
-                f"{_called(labels)}: {shown(file)} stands there twice, with different labels or parts"
+                f"{_called(labels)}: {shown(file)} appears twice, with different labels or parts"
             )
     return found
 

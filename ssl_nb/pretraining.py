@@ -233,7 +233,7 @@ def pile_verdict(
     copies = 1 - len(set(some)) / len(some)
     if copies > 0.5:
         return (
-            f'{100 * copies:.0f} % of the images are copies of others, so an image is told from itself; '
+            f'{100 * copies:.0f} % of the images are copies of others, so images are contrasted with their own copies; '
             'keep one of each with --copies drop'
         )
     return ''

@@ -174,9 +174,9 @@ def twins_line(
     "What to say under a table of test scores, '' when no test image was learned from"
     if not (twins := metrics.get('n_twins', 0)):
         return ''
-    stand = 'image stands' if twins == 1 else 'images stand'
-    what = f"{twins:,} of {metrics['n_test']:,} test {stand} among those learned from, pixel for pixel"
-    return f'{what}, which flatters: pretrain with --copies drop to leave these out'
+    stand = 'image is' if twins == 1 else 'images are'
+    what = f"{twins:,} of {metrics['n_test']:,} test {stand} also in the training part, pixel for pixel"
+    return f'{what}, which makes the score too high: pretrain with --copies drop to leave these out'
 
 # %% ../nbs/06_report.ipynb #c9fe1ee8
 def _table(head, rows, cls=''):

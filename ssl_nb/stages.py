@@ -347,7 +347,7 @@ def _semi_says(m):
         return f"right in {100 * m['semi_acc']:.1f} %, and without baselines nobody knows what the rest added"
     best = max(there, key=there.get)
     says, sign = _difference(m['semi_acc'], there[best], m['n_test'])
-    told = {1: 'help', 0: 'make no difference that can be told', -1: 'do harm'}[sign]
+    told = {1: 'help', 0: 'make no measurable difference', -1: 'do harm'}[sign]
     step = (
         'ssl_nb evaluate shows which classes it confuses'
         if sign > 0
@@ -393,7 +393,7 @@ def _pretrain_says(m, rows=()):
         return f'the accuracy of neighbours fell {fell}: these epochs are too many; take fewer, or stronger views'
     if since <= n / 2:
         level = f'level at {100 * knn[-1]:.1f} % since epoch {since} of {n}'
-        return f'the accuracy of neighbours is {level}, so these views teach no more; other views may, not more epochs'
+        return f'the accuracy of neighbours is {level}, so longer training will not help; other views may'
     rose = 100 * (knn[-1] - knn[n // 2 - 1])
     return f'the accuracy of neighbours rose by {rose:.1f} points in the last half; more epochs may help'
 

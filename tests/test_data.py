@@ -371,7 +371,7 @@ def bad_tables(rows):
         (['name;class', *rows], "it begins with 'name;class'"),
         (['file,label', *rows, '99.png,two'], '99.png .not there'),
         (['file,label', *rows[:-1]], '19.png .not in labels.csv'),
-        (['file,label', *rows, '3.png,two'], 'line 22: 3.png stands there twice'),
+        (['file,label', *rows, '3.png,two'], 'line 22: 3.png appears twice'),
         (['file,label', *rows, ',two'], 'line 22: there should be'),
         (['file,label,split', '1.png,a,tset'], 'split = tset'),
         (['file,label,split', '1.png,a,test', '2.png,a'], 'for some images'),

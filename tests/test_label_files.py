@@ -129,10 +129,10 @@ def test_names_that_are_no_image_are_told(pile):
 def test_two_labels_for_one_file(pile, tmp_path):
     table = tmp_path / 'labels.csv'
     table.write_text('file,label\na b.png,x\n./a b.png,y\n')
-    with pytest.raises(SslNbError, match='labels.csv: a b.png stands there twice, with different labels'):
+    with pytest.raises(SslNbError, match='labels.csv: a b.png appears twice, with different labels'):
         with_labels(load_data(pile), table)
     table.write_text('file,label\na b.png,x\na b.png,y\n')
-    with pytest.raises(SslNbError, match='line 3: a b.png stands there twice'):
+    with pytest.raises(SslNbError, match='line 3: a b.png appears twice'):
         with_labels(load_data(pile), table)
 
 
@@ -240,7 +240,7 @@ def test_merging_keeps_parts_and_tells_slips(tmp_path):
     write_labels({'1.png': ('x', 'test')}, tmp_path / 'other.csv')
     with pytest.raises(SslNbError, match='1.png is for train in one file and for test in the other'):
         merge_labels(tmp_path / 'parts.csv', tmp_path / 'other.csv')
-    with pytest.raises(SslNbError, match='a.png stands there twice'):
+    with pytest.raises(SslNbError, match='a.png appears twice'):
         merge_labels({'a.png': 'x', './a.png': 'y'}, {})
 
 

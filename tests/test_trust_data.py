@@ -382,7 +382,7 @@ def test_an_empty_label_is_none(tmp_path):
         (b'file,label,split\na0.png,,test\n', 'needs a label'),
         (b'', 'it begins with'),
         (b'\xff\xfe\x00', 'no text'),
-        (b'file,label\na0.png,cat\n./a0.png,dog\n', 'stands there twice'),
+        (b'file,label\na0.png,cat\n./a0.png,dog\n', 'appears twice'),
     ],
 )
 def test_tables_that_are_refused(content, why, tmp_path):
@@ -637,7 +637,7 @@ def test_the_line_under_a_table():
 
     assert twins_line(dict(n_test=9)) == twins_line(dict(n_test=9, n_twins=0)) == ''
     assert twins_line(dict(n_test=9, n_twins=2)).startswith(
-        '2 of 9 test images stand among those learned from'
+        '2 of 9 test images are also in the training part'
     )
 
 

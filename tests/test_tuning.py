@@ -163,3 +163,15 @@ def test_a_demo_that_tunes_first(pile, tmp_path, monkeypatch, capsys):
     (tmp_path / "photos").rename(tmp_path / "others")
     assert cli.main("demo others --out run --quiet --tune 2 --force".split()) == 2
     assert "chosen on photos, not on others" in capsys.readouterr().err
+
+
+def test_demo_says_where_settings_come_from(capsys):
+    from ssl_nb import cli
+
+    for given in (dict(), dict(data="mnist"), dict(data="a", tune=3), dict(data="a", preset="writing")):
+        cli._say_kinds(**given)
+    cli._say_kinds(data="a", quiet=True)
+    assert capsys.readouterr().err == ""
+    cli._say_kinds(data="my photos")
+    said = capsys.readouterr().err
+    assert "ssl_nb data 'my photos' --views" in said and "--tune 10" in said and said.count("\n") == 1

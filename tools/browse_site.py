@@ -186,16 +186,25 @@ def page_faults(page):
     yield from contrast_faults(page)
 
 
+def faint_text(page, tries=10):
+    "What `FAINT` finds, again and again while something is found: the sheet of the other theme may be on its way"
+    for _ in range(tries):
+        found = page.evaluate(FAINT)
+        if not found:
+            break
+        page.wait_for_timeout(200)
+    return found
+
+
 def contrast_faults(page):
     "One line for each pair of colours in which text of the loaded `page` is hard to read (WCAG 2.2: 4.5, 3 if large)"
     page.add_style_tag(content="* { transition: none !important; }")
-    yield from (f"faint text: {pair}" for pair in page.evaluate(FAINT))
+    yield from (f"faint text: {pair}" for pair in faint_text(page))
     switch, before = page.locator(".quarto-color-scheme-toggle"), page.evaluate(BACKGROUND)
     if switch.count():
         switch.first.dispatch_event("click")
-        page.wait_for_function(STYLED)
         if page.evaluate(BACKGROUND) != before:
-            yield from (f"faint text in the other theme: {pair}" for pair in page.evaluate(FAINT))
+            yield from (f"faint text in the other theme: {pair}" for pair in faint_text(page))
             switch.first.dispatch_event("click")
 
 
