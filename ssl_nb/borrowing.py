@@ -520,7 +520,9 @@ def verdict_of(
     if 'probe_acc' in rows[0]:
         return _by_labels(rows, n_asked)
     if chosen := label_free_choice(rows):
-        hint = 'both label-free figures name it, a weak hint, since a network that was trained on views keeps them anyway'
+        hint = (
+            'both label-free figures name it, a weak hint, since a network trained on views keeps them anyway'
+        )
         return f'Perhaps {chosen}: {hint}; ten labels of each class would tell.'
     tops = _tops(rows)
     kept, agreement = (' and '.join(tops[f]) for f in ('kept', 'agreement'))
