@@ -18,8 +18,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MOST_MEAN, MOST_LONGEST, MOST_TUTORIAL = 16, 35, 1200
 TUTORIALS = ("start", "own_images", "few_labels", "clusters", "photographs")
-# pages that are still to be rewritten
-UNREVISED = "05_deepcluster 07_folders 12_protocol doctor objectives".split()
 ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|al|vs|cf|Fig|Eq|Sec|No|approx|ca|resp)|\b[A-Z])\.$")
 BLOCKS = re.compile(
     r"```.*?```|~~~.*?~~~|\$\$.*?\$\$|<!--.*?-->|^:::.*?$|^#{1,6} .*?$|^\s*\|.*?$|^\s*[-=|: ]+$", re.S | re.M
