@@ -1,4 +1,4 @@
-"""What is in a folder, and what to do about it: counts, sizes, broken files, copies on both sides of a split
+"""Find what is wrong in a folder before training: counts, sizes, broken files, copies on both sides of a split
 
 Docs: https://ssl-nb.github.io/ssl_nb/folders.html.md"""
 
