@@ -1378,8 +1378,8 @@ def metric_text(
     metric: str,  # Its name
     values: list,  # One for each seed
 ) -> str:
-    "A metric of a record as text; all but losses are shares"
-    if not metric.startswith('loss'):
+    "A metric of a record as text: shares in per cent, losses and what is no share as numbers"
+    if not metric.startswith('loss') and all(0 <= v <= 1 for v in values):
         return percent(values)
     mean, sd = summary(values)
     return f'{mean:.3f}' + (f' ± {sd:.3f}' if len(values) > 1 else '')
