@@ -341,9 +341,12 @@ def _compact(h, most=32):
     return (z / max(np.abs(z).max(), 1e-12) * 127).round()
 
 # %% ../nbs/label_page.ipynb #aaaf8945
-def page_html(told: dict) -> str:
+def page_html(
+    told: dict,  # A `payload`
+    also: str = '',  # JavaScript that runs when the page is there; `app` is the page
+) -> str:
     "The payload as a page"
-    script = _asset('label.js') + _START
+    script = _asset('label.js') + _START + also
     style = _asset('label.css')
     data = json.dumps(told, ensure_ascii=True).replace('<', '\\u003c')
     policy = (
@@ -361,7 +364,7 @@ def page_html(told: dict) -> str:
 
 
 _START = """
-startPage(document.getElementById('page'), JSON.parse(document.getElementById('payload').textContent))
+const app = startPage(document.getElementById('page'), JSON.parse(document.getElementById('payload').textContent))
 """
 
 

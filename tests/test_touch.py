@@ -1,5 +1,7 @@
 "The pages to touch, with real clicks and keys: at two widths, in both themes, from a file and without a network."
 
+import re
+
 import pytest
 
 from touch_model import copy_touch
@@ -29,9 +31,9 @@ def opened(request, chromium, touch):
 
         def open_page(name):
             tab.goto((touch / f"{name}.html").as_uri())
-            tab.wait_for_function("document.getElementById('said').textContent !== ''")
+            tab.wait_for_function("document.querySelector('#said, #score')?.textContent")
             assert tab.evaluate("document.documentElement.scrollWidth") <= width
-            assert tab.evaluate("document.documentElement.classList.contains('dark')") == (scheme == "dark")
+            assert tab.locator(".dark").count() == (scheme == "dark")
             return tab
 
         yield open_page
@@ -173,6 +175,19 @@ def test_the_browser_computes_what_torch_does(opened):
         assert torch.allclose(torch.tensor(p), model.predict_proba(x)[0], atol=1e-4)
 
 
+def test_the_game_counts(opened):
+    tab = opened("game")
+    count = lambda: [int(n) for n in re.findall(r"\d+", tab.locator("#score").inner_text())]
+    assert count() == [0, 1000, 0, 0]
+    tab.wait_for_selector(".group.current")
+    size = tab.locator(".group.current .tile[data-i]").count()
+    tab.keyboard.press("1")
+    right, _, wrong, moves = count()
+    assert right + wrong >= min(size, 5) and moves == 1
+    tab.keyboard.press("Control+z")
+    assert count()[:3] == [0, 1000, 0]
+
+
 def test_they_are_small(touch):
     assert sum(path.stat().st_size for path in touch.iterdir()) < MOST_BYTES
 
@@ -180,15 +195,19 @@ def test_they_are_small(touch):
 def test_the_site_shows_them_in_place(built, chromium):
     from browse_site import served
 
-    places = dict(index="map", simclr_loss="temperature", augment="views", models="digit")
+    places = dict(index="map", simclr_loss="temperature", augment="views", models="digit", clusters="game")
     with served(built / "_docs") as address, chromium.new_context() as context:
         tab = context.new_page()
         for page, name in places.items():
             tab.goto(f"{address}{page}.html")
             tab.locator("iframe.touch").scroll_into_view_if_needed()
             frame = tab.frame_locator("iframe.touch")
-            frame.locator("#said").wait_for()
+            frame.locator("#said, #score").wait_for()
             assert tab.locator("iframe.touch").get_attribute("src") == f"touch/{name}.html"
+            if (
+                name == "game"
+            ):  # it keeps its height and follows the system's theme, as the labelling page does
+                continue
             tab.wait_for_function("document.querySelector('iframe.touch').style.height !== ''")
             tab.locator(".quarto-color-scheme-toggle").first.click()
             frame.locator("html.dark").wait_for()

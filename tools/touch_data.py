@@ -19,6 +19,7 @@ import ssl_nb
 from ssl_nb.augment import Views, augmentation
 from ssl_nb.encoders import features
 from ssl_nb.figures import tsne
+from ssl_nb.label_page import Pile, page_html, payload
 from ssl_nb.runs import results_dir
 from touch_model import as_text, copy_touch
 
@@ -112,6 +113,21 @@ def digits(n=600, tests=8):
     )
 
 
+def game(n=1000, groups=40):
+    "The labelling page of test images whose classes the page knows, to keep a score"
+    data = ssl_nb.load_data("fashion_mnist")
+    x, y = data.test.x[:n], data.test.y[:n].tolist()
+    h = features(encoder_of("fashion_mnist"), x)
+    pile = Pile([f"{i:04}.png" for i in range(n)], x, h, "1,000 garments")
+    told = payload(pile, groups, [name.lower() for name in data.classes])
+    script = f"\nconst TRUTH = {json.dumps(y, separators=(',', ':'))}\n" + (HOME / "game.js").read_text(
+        encoding="utf-8"
+    )
+    path = HOME / "game.html"
+    path.write_text(page_html(told, script), encoding="utf-8")
+    print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
+
+
 def picture(folder, name):
     "What the page looks like, for readers who cannot touch it"
     with browse_site.open_browser() as browser:
@@ -120,7 +136,10 @@ def picture(folder, name):
         tab.wait_for_timeout(1000)
         if name == "digit":
             tab.get_by_role("combobox").select_option("test image 1")
-        shown = Image.open(io.BytesIO(tab.screenshot(full_page=True))).convert("RGB")
+        if name == "game":
+            tab.set_viewport_size(dict(width=900, height=560))
+        whole = tab.screenshot(full_page=name != "game")
+        shown = Image.open(io.BytesIO(whole)).convert("RGB")
     target = HOME.parent / "images" / f"touch-{name}.png"
     shown.quantize(256, method=Image.Quantize.MAXCOVERAGE).save(target, optimize=True)
     print(f"{target.name}: {shown.size}, {target.stat().st_size / 1e3:.0f} kB")
@@ -133,9 +152,10 @@ def main():
     photo = Image.fromarray(load_sample_images().images[1]).resize((320, 214))
     write("views", dict(picture=data_uri(photo, "JPEG", quality=80)))
     digits()
+    game()
     with tempfile.TemporaryDirectory() as folder:
         here = copy_touch(folder)
-        for name in ("temperature", "map", "views", "digit"):
+        for name in ("temperature", "map", "views", "digit", "game"):
             picture(here, name)
 
 
