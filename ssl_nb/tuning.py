@@ -196,7 +196,7 @@ def tune(
     data: Source = 'digits',  # Images: a name, a folder, a labels CSV, an array or tensor, a Dataset
     preset: str | None = None,  # A named set of settings below the ones that are tried
     settings: str | Path | None = None,  # A settings file of your own, laid over the preset
-    minutes: Annotated[float, Interval(gt=0, le=100_000)] = 20,  # That it may take
+    minutes: Annotated[float, Interval(gt=0, le=100_000)] = 20,  # Minutes that it may take
     image_size: Side | None = None,  # Scale images to this many pixels a side
     bad_files: Literal['refuse', 'skip'] = 'refuse',  # What to do about files that are no images
     copies: Literal['keep', 'drop'] = 'keep',  # What to do about images that are equal, pixel for pixel
