@@ -144,11 +144,11 @@ def compare_first(out, given):
 
 def _tuned(out, given):
     "The preset that `tune` has chosen for a demo; nothing before it has"
-    from ssl_nb.stages import data_name
-
     folder = tune_folder(out)
     if given.get('tune') is None or run_state(folder) != 'finished':
         return {}
+    from ssl_nb.stages import data_name
+
     if (was := read_settings(folder)['data']) != (now := data_name(given.get('data', 'digits'))):
         raise SslNbError(
             f"{folder} holds settings that were chosen on {was}, not on {now}; choose another --out"

@@ -22,7 +22,6 @@ from typing import Annotated, Any, Literal
 import torch
 import torch.nn.functional as F
 from annotated_types import Ge, Interval
-from fastai.callback.core import CancelFitException, CancelTrainException
 from torch import Tensor, nn
 
 from .augment import Views, augmentation, transformation
@@ -69,6 +68,8 @@ from .stages import Run, data_name, finish_stage, load_encoder, load_run
 # %% ../nbs/03_pretrain.ipynb #bc8c79c2
 from ssl_nb.training import (
     OPTIMIZERS,
+    CancelFitException,
+    CancelTrainException,
     TrainingCallback,
     fit,
     make_learner,

@@ -35,7 +35,13 @@ with warnings.catch_warnings():
     # these two add `no_bar` and `lr_find` to Learner
     from fastai.callback import progress as _bars  # noqa: F401
     from fastai.callback import schedule as _schedule  # noqa: F401
-    from fastai.callback.core import Callback, CancelFitException, CancelStepException, CancelValidException
+    from fastai.callback.core import (
+        Callback,
+        CancelFitException,
+        CancelStepException,
+        CancelTrainException,  # noqa: F401 (03_pretrain takes it from here)
+        CancelValidException,
+    )
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner, Recorder
     from fastai.optimizer import OptimWrapper
