@@ -7,7 +7,6 @@ import base64
 import io
 import json
 import tempfile
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,13 +16,13 @@ from sklearn.datasets import load_sample_images
 import browse_site
 import ssl_nb
 from ssl_nb.augment import Views, augmentation
+from ssl_nb.core import write_text
 from ssl_nb.encoders import features
 from ssl_nb.figures import tsne
-from ssl_nb.label_page import Pile, page_html, payload
+from ssl_nb.label_page import Pile, payload
 from ssl_nb.runs import results_dir
-from touch_model import as_text, copy_touch
+from touch_model import TOUCH, as_text, copy_touch, write_script
 
-HOME = Path(__file__).parent.parent / "nbs" / "touch"
 N_IMAGES, NEIGHBOURS, COLUMNS = 1000, 8, 40
 
 
@@ -36,9 +35,8 @@ def data_uri(image, kind, **how):
 
 def write(name, data):
     "A script that sets DATA"
-    path = HOME / f"{name}-data.js"
-    text = json.dumps(data, separators=(",", ":"))
-    path.write_text(f"// Written by tools/touch_data.py\nconst DATA = {text};\n", encoding="utf-8")
+    path = TOUCH / f"{name}-data.js"
+    write_script(path, "DATA", data)
     print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
 
 
@@ -120,11 +118,8 @@ def game(n=1000, groups=40):
     h = features(encoder_of("fashion_mnist"), x)
     pile = Pile([f"{i:04}.png" for i in range(n)], x, h, "1,000 garments")
     told = payload(pile, groups, [name.lower() for name in data.classes])
-    script = f"\nconst TRUTH = {json.dumps(y, separators=(',', ':'))}\n" + (HOME / "game.js").read_text(
-        encoding="utf-8"
-    )
-    path = HOME / "game.html"
-    path.write_text(page_html(told, script), encoding="utf-8")
+    path = TOUCH / "game.json"
+    write_text(path, json.dumps(dict(told=told, truth=y), separators=(",", ":")) + "\n")
     print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
 
 
@@ -140,7 +135,7 @@ def picture(folder, name):
             tab.set_viewport_size(dict(width=900, height=560))
         whole = tab.screenshot(full_page=name != "game")
         shown = Image.open(io.BytesIO(whole)).convert("RGB")
-    target = HOME.parent / "images" / f"touch-{name}.png"
+    target = TOUCH.parent / "images" / f"touch-{name}.png"
     shown.quantize(256, method=Image.Quantize.MAXCOVERAGE).save(target, optimize=True)
     print(f"{target.name}: {shown.size}, {target.stat().st_size / 1e3:.0f} kB")
 
