@@ -870,6 +870,39 @@ def records_of(
     names = [n for g in GROUPS.values() for n in g] if name == 'all' else GROUPS.get(name, [name])
     return [f'{n}-cpu' if cpu_size and f'{n}-cpu' in RECORDS else n for n in names]
 
+# %% ../nbs/experiments.ipynb #objcells
+_own_option = dict(
+    nt_xent=dict(temperature=0.5),
+    barlow_twins=dict(redundancy=0.02),
+    vicreg=dict(covariance=10.0),
+    byol=dict(teacher_momentum=0.9),
+    simsiam=dict(hidden=128),
+    swav=dict(temperature=0.2),
+    lejepa=dict(normality=0.2),
+    dino=dict(teacher_momentum=0.9),
+)
+_local = dict(local_views=2, local_size=16)
+_for_time = dict(encoder='small_cnn', n_images=20_000, clock='cpu', baselines=False, pictures=False)
+_tried = {}
+for _name, _option in _own_option.items():
+    for _what, _change in {
+        '': {},
+        ', option': _option,
+        ', batch 64': dict(batch_size=64),
+        ', local': _local,
+    }.items():
+        _tried[_name + _what] = dict(objective=_name) | _change
+_tried_says = '20,000 images, small_cnn, 60 seconds of one core, one seed'
+RECORDS['objectives-choice-cpu'] = Experiment(
+    'cifar10',
+    seeds=1,
+    variants=_tried,
+    change=_for_time | dict(minutes=1.0, batch_size=256),
+    shows=('pretrain',),
+    says=_tried_says,
+    **_compared,
+)
+
 # %% ../nbs/experiments.ipynb #b22comp
 @MEASURES.register('compare')
 def own_beside_borrowed(
