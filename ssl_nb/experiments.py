@@ -882,7 +882,7 @@ _own_option = dict(
     dino=dict(teacher_momentum=0.9),
 )
 _local = dict(local_views=2, local_size=16)
-_for_time = dict(encoder='small_cnn', n_images=20_000, clock='cpu', baselines=False, pictures=False)
+_for_time = dict(encoder='small_cnn', n_images=10_000, clock='cpu', baselines=False, pictures=False)
 _tried = {}
 for _name, _option in _own_option.items():
     for _what, _change in {
@@ -892,7 +892,7 @@ for _name, _option in _own_option.items():
         ', local': _local,
     }.items():
         _tried[_name + _what] = dict(objective=_name) | _change
-_tried_says = '20,000 images, small_cnn, 60 seconds of one core, one seed'
+_tried_says = '10,000 images, small_cnn, 60 seconds of one core, one seed'
 RECORDS['objectives-choice-cpu'] = Experiment(
     'cifar10',
     seeds=1,
