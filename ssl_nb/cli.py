@@ -36,17 +36,8 @@ from ssl_nb.core import (
     torchrun_process,
     unknown,
 )
-from ssl_nb.experiments import (
-    GROUPS,
-    RECORDS,
-    TimeUp,
-    check_demo,
-    check_record,
-    demo,
-    metric_text,
-    records_of,
-    reproduce_all,
-)
+from .experiments import TimeUp, check_demo, check_record, demo, metric_text, reproduce_all
+from .records import GROUPS, RECORDS, records_of
 from ssl_nb.runs import (
     check_writable,
     claim,

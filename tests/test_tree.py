@@ -297,7 +297,7 @@ ORDER = (
     "core settings grids runs data label_files folders augment simclr_loss distributed frozen encoders objectives "
     "training stages figures classifier sorting probing finetuning pretraining deepclustering scan doctor tuning "
     "semisupervised labelling exporting suspects label_page borrowing distilling estimator protocol reporting writeups "
-    "experiments cli"
+    "records experiments cli"
 ).split()
 WITHOUT_FASTAI = "core settings runs data folders augment simclr_loss distributed frozen encoders".split()
 
