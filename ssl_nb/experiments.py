@@ -51,7 +51,8 @@ def stage_settings(
 # %% ../nbs/experiments.ipynb #f9a678ed
 def _on_digits(given):
     "The preset `digits` when neither data nor a preset is named"
-    return given if given.get('preset') or given.get('data') else given | dict(preset='digits')
+    named = given.get('preset') or given.get('data') is not None
+    return given if named else given | dict(preset='digits')
 
 
 @holding()
@@ -82,17 +83,6 @@ def demo(
             stage_function(stage)(run, resume=True, **stage_settings(stage, given) | dict(data=named))
     page = dict(report=str(report(run, data=named)), pretrain=read_json(out / 'metrics.json'))
     return page | {stage: read_json(out / stage / 'metrics.json') for stage in stages}
-
-
-def _usual_k(data):
-    "As many clusters as there are classes; without labels 0, which asks the images, where there are enough"
-    from ssl_nb.deepclustering import all_images
-    from ssl_nb.stages import is_labelled
-
-    n = len(all_images(data))
-    if is_labelled(data):
-        return max(2, min(len(data.classes), n // 2))
-    return 0 if n >= 8 else 2
 
 # %% ../nbs/experiments.ipynb #bd81053c
 def stage_function(name: str):
@@ -151,6 +141,17 @@ def _tuned(out, given):
             f"{folder} holds settings that were chosen on {was}, not on {now}; choose another --out"
         )
     return dict(preset='tuned', settings=folder / 'tuned.ini')
+
+
+def _usual_k(data):
+    "As many clusters as there are classes; without labels 0, which asks the images, where there are enough"
+    from ssl_nb.deepclustering import all_images
+    from ssl_nb.stages import is_labelled
+
+    n = len(all_images(data))
+    if is_labelled(data):
+        return max(2, min(len(data.classes), n // 2))
+    return 0 if n >= 8 else 2
 
 # %% ../nbs/experiments.ipynb #94342cbd
 def params_of(stage: str) -> dict:  # {name: `Param`}
