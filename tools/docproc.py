@@ -72,7 +72,9 @@ def folded_source(cell):
 
 def section(page):
     "The top section of the sidebar that holds the notebook `page`, or ''"
-    sidebar = yaml.safe_load((get_config().nbs_path / "_quarto.yml").read_text(encoding="utf-8"))["website"]["sidebar"]
+    sidebar = yaml.safe_load((get_config().nbs_path / "_quarto.yml").read_text(encoding="utf-8"))["website"][
+        "sidebar"
+    ]
     held = lambda part: page == part or (isinstance(part, dict) and any(map(held, part.get("contents", []))))
     return next((part["section"] for part in sidebar["contents"] if "section" in part and held(part)), "")
 
@@ -132,7 +134,9 @@ LONG = 12  # Lines of an example that a page shows
 
 def hidden_part(cell):
     "What a click shows of the code of `cell`: `tests`, `code` where it is long, or None where all is shown"
-    if cell.cell_type != "code" or re.search(r"^#\| *(echo|code-fold|code-summary|exports?)\b", cell.source, re.M):
+    if cell.cell_type != "code" or re.search(
+        r"^#\| *(echo|code-fold|code-summary|exports?)\b", cell.source, re.M
+    ):
         return None
     lines = [line for line in cell.source.splitlines() if line.strip() and not line.startswith("#|")]
     tests = len(TESTS.findall(cell.source))
