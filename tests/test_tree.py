@@ -299,12 +299,14 @@ def test_figures_have_a_caption_and_a_text_in_their_place(path):
 # --- modules
 
 ORDER = (
-    "core settings grids runs data label_files folders augment simclr_loss distributed frozen encoders objectives "
-    "training stages figures classifier sorting probing finetuning pretraining deepclustering scan doctor tuning "
-    "semisupervised labelling exporting suspects label_page borrowing distilling estimator protocol reporting writeups "
-    "records experiments cli"
+    "core settings grids runs hub_data data label_files folders augment simclr_loss distributed frozen encoders "
+    "objectives training stages figures classifier sorting probing finetuning pretraining deepclustering scan "
+    "doctor tuning semisupervised labelling exporting suspects label_page borrowing distilling estimator protocol "
+    "reporting hub writeups records experiments cli"
 ).split()
-WITHOUT_FASTAI = "core settings runs data folders augment simclr_loss distributed frozen encoders".split()
+WITHOUT_FASTAI = (
+    "core settings runs hub_data data folders augment simclr_loss distributed frozen encoders".split()
+)
 
 
 def imported(tree):
