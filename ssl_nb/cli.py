@@ -688,8 +688,8 @@ def _pretrain(**given):
     if torchrun_process()[0]:
         return
     knn = f", online kNN {m['knn_accuracy']:.3f}" if 'knn_accuracy' in m else ''
-    chance = m.get('chance_loss', math.nan)
-    chance = '' if math.isnan(chance) else f' (chance {chance:.3f})'
+    chance = m.get('chance_loss')  # none for objectives without such a line; NaN in older runs
+    chance = '' if chance is None or math.isnan(chance) else f' (chance {chance:.3f})'
     contrast = f", contrastive accuracy {m['accuracy']:.3f}" if 'accuracy' in m else ''
     print(f"loss {m['loss']:.3f}{chance}{contrast}{knn}")
     if m['verdict']:
