@@ -9,9 +9,9 @@ six shapes. Each step is a process of its own, so its memory is its own, with th
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,15 @@ SIDE = 160
 SHAPES = (320, 240), (240, 320), (280, 280), (400, 225), (225, 400), (192, 256)
 ENCODER = "timm/tf_efficientnet_lite0"
 TINY = dict(small=2000, large=8000)  # images of 8x8
+# a small process between, as a child inherits the largest memory of its parent
+SHIM = """
+import json, os, sys, time
+start, said = time.perf_counter(), [(os.POSIX_SPAWN_DUP2, 2, 1)]
+pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=said)
+_, status, used = os.wait4(pid, 0)
+cpu = used.ru_utime + used.ru_stime
+print(json.dumps([status, time.perf_counter() - start, cpu, used.ru_maxrss * 1024 / 1e9]))
+"""
 LOAD = "from ssl_nb.data import load_data; print(load_data('photos', {side}))"
 BORROW_TINY = """
 import numpy as np
@@ -62,17 +71,12 @@ def make(folder, n, seed=0):
 
 def measured(words, cwd, place):
     "(seconds, seconds of the processor, largest memory in GB) of one process"
-    start, out = time.perf_counter(), cwd / "said.txt"
-    with open(out, "w", encoding="utf-8") as said:
-        actions = [(os.POSIX_SPAWN_DUP2, said.fileno(), stream) for stream in (1, 2)]
-        here = os.getcwd()
-        os.chdir(cwd)
-        pid = os.posix_spawn(words[0], words, place, file_actions=actions)
-        os.chdir(here)
-    _, status, used = os.wait4(pid, 0)
+    shim = [sys.executable, "-I", "-S", "-c", SHIM, *words]
+    done = subprocess.run(shim, cwd=cwd, env=place, capture_output=True, text=True)
+    status, *found = json.loads(done.stdout)
     if status:
-        sys.exit(f"{' '.join(words)} failed:\n{out.read_text(encoding='utf-8')[-2000:]}")
-    return time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e9
+        sys.exit(f"{' '.join(words)} failed:\n{done.stderr[-2000:]}")
+    return found
 
 
 def steps(side):
