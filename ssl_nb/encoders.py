@@ -274,9 +274,15 @@ def _pixels(x, encoder):
     return x.train.x if isinstance(x, ImageData) else load_data(x, encoder.size).train.x
 
 # %% ../nbs/encoders.ipynb #05f71cb4
-def raw_pixels(im: Images) -> Tensor:
+def raw_pixels(
+    im: Images,
+    most: int = 64,  # Pixels a side; larger images are scaled to this, since every pixel takes memory
+) -> Tensor:
     "Pixels in 0..1 as features, `(N, C*H*W)`"
-    return im.x.flatten(1).float() / 255
+    x = im.x
+    if x.shape[-1] > most:
+        x = torch.cat([F.interpolate(part.float(), (most, most), mode='area') for part in x.split(1024)])
+    return x.flatten(1).float() / 255
 
 
 def feature_tensor(h) -> Tensor:  # (N,D) float32, or float64 where they were so, on their own device
