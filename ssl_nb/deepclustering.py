@@ -875,7 +875,9 @@ def _finish_loop(loop, out, im, pictures, n_test):
         matched_stability=last['matched_stability'],
         repaired=sum(c['repaired'] for c in loop.checks),
     )
-    return metrics | cluster_health(labels, loop.n_clusters, p, churn) | score_run(out, im, pictures, n_test, at)
+    return (
+        metrics | cluster_health(labels, loop.n_clusters, p, churn) | score_run(out, im, pictures, n_test, at)
+    )
 
 # %% ../nbs/05_deepcluster.ipynb #91c501f9
 def pixel_clusters(

@@ -140,7 +140,7 @@ def hidden_part(cell):
         return None
     lines = [line for line in cell.source.splitlines() if line.strip() and not line.startswith("#|")]
     tests = len(TESTS.findall(cell.source))
-    if len(lines) > 2 and tests and (not cell.get("outputs") or 2 * tests >= len(lines)):
+    if len(lines) > 2 and tests and (not cell.get("outputs") or tests > 2):
         return "tests"
     return "code" if len(lines) > LONG else None
 
