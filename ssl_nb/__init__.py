@@ -59,6 +59,7 @@ _HOMES = {
     "exporting": "embed to_onnx",
     "finetuning": "finetune",
     "folders": "inspect_data",
+    "hub": "from_hub pull_from_hub push_to_hub",
     "label_files": "merge_labels",
     "labelling": "label_next",
     "label_page": "Labeller labelling_page",
@@ -92,6 +93,8 @@ if TYPE_CHECKING:  # what a type checker sees of API; a test holds the two in st
     from ssl_nb.exporting import embed as embed, to_onnx as to_onnx
     from ssl_nb.finetuning import finetune as finetune
     from ssl_nb.folders import inspect_data as inspect_data
+    from ssl_nb.hub import from_hub as from_hub, pull_from_hub as pull_from_hub
+    from ssl_nb.hub import push_to_hub as push_to_hub
     from ssl_nb.label_files import merge_labels as merge_labels
     from ssl_nb.labelling import label_next as label_next
     from ssl_nb.label_page import Labeller as Labeller, labelling_page as labelling_page

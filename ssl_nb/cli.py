@@ -41,17 +41,8 @@ from ssl_nb.core import (
     torchrun_process,
     unknown,
 )
-from ssl_nb.experiments import (
-    GROUPS,
-    RECORDS,
-    TimeUp,
-    check_demo,
-    check_record,
-    demo,
-    metric_text,
-    records_of,
-    reproduce_all,
-)
+from .experiments import TimeUp, check_demo, check_record, demo, metric_text, reproduce_all
+from .records import GROUPS, RECORDS, records_of
 from ssl_nb.runs import (
     check_writable,
     claim,
@@ -655,13 +646,15 @@ def _say_data_sets():
     from ssl_nb.data import load_data
 
     for name in peek('data:load_data')['data'].choices:
+        if name.endswith('NAME'):
+            continue
         try:
             print(load_data(name))
         except SslNbError as e:
             print(f'{name}: not here. {e}')
     print(
         "or a folder of images: one sub-folder per class, flat without labels, "
-        "with a labels.csv (file,label), or with `unlabelled` inside"
+        "with a labels.csv (file,label), or with `unlabelled` inside; or hf:NAME, a data set of the hub of Hugging Face"
     )
 
 # %% ../nbs/cli.ipynb #d514c045
@@ -695,8 +688,8 @@ def _pretrain(**given):
     if torchrun_process()[0]:
         return
     knn = f", online kNN {m['knn_accuracy']:.3f}" if 'knn_accuracy' in m else ''
-    chance = m.get('chance_loss', math.nan)
-    chance = '' if math.isnan(chance) else f' (chance {chance:.3f})'
+    chance = m.get('chance_loss')  # none for objectives without such a line; NaN in older runs
+    chance = '' if chance is None or math.isnan(chance) else f' (chance {chance:.3f})'
     contrast = f", contrastive accuracy {m['accuracy']:.3f}" if 'accuracy' in m else ''
     print(f"loss {m['loss']:.3f}{chance}{contrast}{knn}")
     if m['verdict']:
@@ -1218,6 +1211,53 @@ def _export(
     shape = f"x {' x '.join(map(str, e['input']))}, floats in 0..1"
     print(f"{e['part']}: {shape} -> {e['output']}; differs from PyTorch by {e['difference']:.1g}")
     print(f"file: {e['path']}")
+
+# %% ../nbs/cli.ipynb #hub0push
+def _check_push(run, name, out, **_):
+    read_settings(run)
+    if name is None and out is None:
+        raise SslNbError("name the repository, OWNER/NAME, or a folder to write with --out")
+
+
+@command('send a model and its card to the hub of Hugging Face, or write them as a folder', check=_check_push)
+def _push(
+    run: str,  # Run folder
+    name: str | None = None,  # OWNER/NAME of the repository; left out, nothing is sent
+    *,
+    out: str | None = None,  # Write the repository into this folder
+    part: Literal[
+        'auto', 'classifier', 'encoder'
+    ] = 'auto',  # What to send; the classifier where there is one
+    licence: str | None = None,  # As the hub names it, such as mit; that of a borrowed network when left out
+    private: bool = False,  # Only you may see it
+    encoder: str | None = None,  # Its network, when it is one of your own: FILE.py:NAME
+    force: bool = False,  # Replace an earlier model in that folder
+):
+    from ssl_nb.hub import push_to_hub, write_repository
+
+    run, how = open_run(run, encoder), dict(part=part, licence=licence, force=force)
+    if name is None:
+        print(
+            f"repository: {write_repository(run, out, **how)}; look at README.md, then name OWNER/NAME to send it"
+        )
+    else:
+        print(f"sent: {push_to_hub(run, name, out, private=private, **how)}")
+
+
+@command('fetch a model from the hub of Hugging Face into a folder')
+def _pull(
+    source: str,  # OWNER/NAME of a repository, or a folder that push wrote
+    *,
+    out: str | None = None,  # The folder; NAME when left out
+    revision: str | None = None,  # A branch, tag or commit; the newest when left out
+    force: bool = False,  # Replace an earlier model in that folder
+):
+    from ssl_nb.hub import pull_from_hub
+
+    file = pull_from_hub(source, out, revision, force=force)
+    is_classifier = read_json(file.parent / 'config.json')['part'] == 'classifier'
+    words = ('predict', file, 'FOLDER') if is_classifier else ('embed', file, 'FOLDER', '--out', 'h.npz')
+    print(f"model: {file}\nnext: {as_command(*words)}")
 
 # %% ../nbs/cli.ipynb #c4ec5a11
 def _check_check(run, data, labels, out, **_):

@@ -218,8 +218,17 @@ def write_text(path, text: str):
 
 # %% ../nbs/core.ipynb #c2cf9b95
 def write_json(path, obj):
-    "Write `obj` as readable JSON to `path`, whole or not at all"
-    write_text(path, json.dumps(obj, indent=1, ensure_ascii=False) + '\n')
+    "Write `obj` as readable JSON to `path`, whole or not at all; what is no number is null"
+    write_text(path, json.dumps(_without_nan(obj), indent=1, ensure_ascii=False, allow_nan=False) + '\n')
+
+
+def _without_nan(found):
+    "JSON has no NaN and no infinity"
+    if isinstance(found, dict):
+        return {k: _without_nan(v) for k, v in found.items()}
+    if isinstance(found, (list, tuple)):
+        return [_without_nan(v) for v in found]
+    return None if isinstance(found, float) and not math.isfinite(found) else found
 
 # %% ../nbs/core.ipynb #9dae0cb4
 def write_csv(

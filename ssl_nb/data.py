@@ -58,6 +58,7 @@ from ssl_nb.core import (
     unknown,
     write_text,
 )
+from .hub_data import LABEL_NAMES, hub_images
 from .settings import OneOf, Registry, all_params, is_own_code
 
 # %% ../nbs/00_data.ipynb #d5edaaa9
@@ -1297,7 +1298,7 @@ def _classes_of(labels, root):
     return classes
 
 # %% ../nbs/00_data.ipynb #d0arran1
-def _arranged(root, items):
+def _arranged(root, items, order_of_classes=None):
     "(classes, y or None, {part: numbers of the items in it}); y belongs to the items"
     labelled = np.array([p != 'rest' for *_, p in items])
     lab, rest = np.flatnonzero(labelled), np.flatnonzero(~labelled)
@@ -1307,6 +1308,8 @@ def _arranged(root, items):
         lab = lab[_mixed(len(lab))]
     labels = [items[i][1] for i in lab]
     classes = _classes_of(labels, root)
+    if order_of_classes:
+        classes = [c for c in order_of_classes if c in {*classes}]
     if None in labels and classes:
         stray = (
             f'images beside the folders of classes, such as {shown(items[lab[labels.index(None)]][0].name)}'
@@ -1438,14 +1441,14 @@ def _sweep(folders):
 _order = ('train', 'rest', 'valid', 'test')
 
 
-def _finished(root, items, bad, why, bad_files, several):
+def _finished(root, items, bad, why, bad_files, several, order_of_classes=None):
     "The order of the decoded images in which the parts lie one after another, and what is to be known of them"
     kept = [item for item, w in zip(items, why) if not w]
     bad = bad + [(item[0], w) for item, w in zip(items, why) if w]
     if not kept:
         raise SslNbError(f"{root} holds no images ({len(bad):,} other files)")
     try:
-        classes, y, parts = _arranged(root, kept)
+        classes, y, parts = _arranged(root, kept, order_of_classes)
     except SslNbError:
         if bad_files != 'skip':
             _say_bad(root, bad, len(kept), bad_files)
@@ -1555,19 +1558,24 @@ def _keep(form, stamp, root, chunks, finish):
         return _decode(chunks, finish)
 
 
-def _read(root, items, bad, size, mode, depths, bad_files):
+def _read(root, items, bad, form, bad_files):
     "(x (N,C,H,W), what it is) of a folder: from the cache, or decoded"
-    whites, several = _whites(depths), []
+    files, scale = [f for f, *_ in items], [(k, w) for k, w in _whites(form[2]).items() if k != '16']
+    stamp, n_bytes = _stamp(root, items, bad, scale)
+    is_large = len(items) >= _worth[0] or n_bytes >= _worth[1]
+    return _read_once(root, files, items, bad, form, bad_files, stamp if is_large else None)
+
+
+def _read_once(root, files, items, bad, form, bad_files, stamp=None, classes=None):
+    "(x (N,C,H,W), what it is) of files: decoded, or from the cache, which knows them by a stamp"
+    (size, mode, depths), several = form, []
 
     def chunks():
         several.clear()
-        return _decoded([f for f, *_ in items], size, mode, whites, several=several)
+        return _decoded(files, size, mode, _whites(depths), several=several)
 
-    stamp, n_bytes = _stamp(root, items, bad, [(k, w) for k, w in whites.items() if k != '16'])
-    finish = lambda why: _finished(root, items, bad, why, bad_files, len(several))
-    if len(items) < _worth[0] and n_bytes < _worth[1]:
-        return _decode(chunks, finish)
-    return _keep(f'{size} {mode}', stamp, root, chunks, finish)
+    finish = lambda why: _finished(root, items, bad, why, bad_files, len(several), classes)
+    return _keep(f'{size} {mode}', stamp, root, chunks, finish) if stamp else _decode(chunks, finish)
 
 
 def _folder(root, size, bad_files='refuse'):
@@ -1579,7 +1587,11 @@ def _folder(root, size, bad_files='refuse'):
     if form is None:
         bad = bad + [(f, _why_bad(f)) for f, *_ in items]
         raise SslNbError(f"{root} holds no images" + f" ({len(bad):,} other files)" * bool(bad))
-    x, what = _read(root, items, bad, *form, bad_files)
+    return _told(root, *_read(root, items, bad, form, bad_files), form, bad_files)
+
+
+def _told(root, x, what, form, bad_files):
+    "Decoded images as a data set, with a line for what looks wrong"
     d = _as_data(root, x, what)
     _say_bad(root, d.left_out, len(x), bad_files)
     _say_several(root, what['several'])
@@ -1645,6 +1657,21 @@ def _cifar10():
     hint = 'cifar-10-batches-py or cifar10-jpeg.tar.xz'
     return _from_places('cifar10', read, lambda root: read(root, True), hint)
 
+# %% ../nbs/00_data.ipynb #d0hubc01
+@DATASETS.register('hf:NAME')
+def _hub(name, size=None, bad_files='refuse'):
+    "A data set of the library `datasets`"
+    found, home = hub_images(name, _part_names), _home_of(root := name.partition(':')[0])
+    part = lambda label, split: _part_names.get(split.casefold()) or None
+    is_rest = lambda label: label is None and any(c is not None for _, c, _ in found.items)
+    items = [(str(home / f), c, 'rest' if is_rest(c) else part(c, split)) for f, c, split in found.items]
+    form = _form([(f,) for f in found.files[:: max(1, len(items) // 200)]], size)
+    if form is None:
+        raise SslNbError(f"hf:{shown(name)} holds no image that can be read ({_why_bad(found.files[0])})")
+    stamp = found.stamp if len(items) >= _worth[0] else None
+    x, what = _read_once(root, found.files, items, [], form, bad_files, stamp, found.classes)
+    return _told(root, x, what, form, bad_files)
+
 # %% ../nbs/00_data.ipynb #a85aca31
 class Indexed(Protocol):
     "What has a length and items by number: an array, a tensor, a pair or list, `Images`, a map-style `Dataset`"
@@ -1699,7 +1726,7 @@ def _load_named(data, size, bad_files):
     if not name.strip():
         why = 'perhaps of a variable that is not set'
         raise SslNbError(f"the data has an empty name, {why}; give a name, a folder or a CSV")
-    if name in DATASETS or is_own_code(name):
+    if DATASETS.entry(name) or is_own_code(name):
         return _built(name, size, bad_files)
     if _is_pile(data):
         return _folder(data, size, bad_files)
@@ -1716,7 +1743,9 @@ def _built(name, size, bad_files):
         raise SslNbError(
             f"the function of data set '{name}' is called without arguments, but needs {needs[0]}"
         )
-    made = make() if callable(make) else make
+    given = dict(size=size, bad_files=bad_files)
+    takes = all_params(make) if callable(make) else {}
+    made = make(**{k: v for k, v in given.items() if k in takes}) if callable(make) else make
     d = _load(made, size, bad_files)
     return d if isinstance(made, ImageData) else replace(d, name=Path(name).name)
 
@@ -1764,14 +1793,13 @@ def _dataset(ds, size, bad_files):
 
 _nothing = object()
 _image_keys = ('image', 'img', 'pixel_values', 'x')
-_label_keys = ('label', 'labels', 'fine_label', 'target', 'y')
 
 
 def _image_and_label(item):
     "The image and the label of an item, `_nothing` where it has none"
     if isinstance(item, Mapping):
         image, label = (
-            next((item[k] for k in keys if k in item), _nothing) for keys in (_image_keys, _label_keys)
+            next((item[k] for k in keys if k in item), _nothing) for keys in (_image_keys, LABEL_NAMES)
         )
         if image is _nothing:
             raise SslNbError(f"an item holds {', '.join(map(str, item))}; its image should be called 'image'")
@@ -1789,7 +1817,7 @@ def _names_in(ds):
         return names
     about = getattr(ds, 'features', None)
     about = about if isinstance(about, Mapping) else {}
-    return next((about[k].names for k in _label_keys if hasattr(about.get(k), 'names')), None)
+    return next((about[k].names for k in LABEL_NAMES if hasattr(about.get(k), 'names')), None)
 
 
 def _pile_of(name, images, labels, classes, size, bad_files):

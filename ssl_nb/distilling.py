@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from .augment import augmentation, transformation
 from .core import SslNbError, pick_device
-from .data import Batches, Source, image_names, load_data, part_of
+from .data import Batches, Source, image_names
 from ssl_nb.encoders import (
     ENCODERS,
     Encoder,
@@ -169,14 +169,10 @@ def _smaller(run, d, data, size):
     "The images of a run as the student sees them: the same, in the same order, at another size"
     if size in (None, run.encoder.size):
         return d
-    s = run.settings
-    name = s['data'] if data is None else data
+    name = run.settings['data'] if data is None else data
     if run.images is not None or not isinstance(name, (str, Path)):
         raise SslNbError("images that only live in Python keep their size; leave --image-size out")
-    small = load_data(name, size, s.get('bad_files') or 'refuse', s.get('copies') or 'keep')
-    if run.own(data):
-        seed = s.get('part_seed', s.get('seed', 0))
-        small = part_of(small, s.get('n_images'), s.get('images_per_class'), seed)
+    small = run.data(data, size=size)
     these, those = ({n: list(names) for n, names in image_names(x).items()} for x in (d, small))
     if these != those:
         raise SslNbError(

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from .augment import apply, augmentation, transformation
 from .deepclustering import kmeans, label_scores, label_stability
-from .encoders import features, nearest_neighbours
+from .encoders import features, nearest_neighbours, neighbours_in_common
 from .objectives import sigreg
 from .pretraining import effective_rank
 from .probing import linear_probe
@@ -125,8 +125,7 @@ def neighbours_kept(
     k: int = 20,  # Neighbours of each
 ) -> float:  # 0..1
     "The share of the nearest neighbours that are the same in two gentle views"
-    a, b = (nearest_neighbours(h, k)[1] for h in s.gentle)
-    return (a[:, :, None] == b[:, None]).any(2).float().mean().item()
+    return neighbours_in_common(*s.gentle, k)
 
 # %% ../nbs/doctor.ipynb #215392eb
 @FIGURES.register('seeds', about='this chapter')

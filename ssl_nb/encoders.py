@@ -14,7 +14,7 @@ __all__ = ['ENCODERS', 'Network', 'small_cnn', 'resnet_small', 'resnet', 'timm_n
            'make_encoder', 'call_maker', 'is_builtin', 'is_borrowed', 'feature_dim', 'features', 'finite', 'fitting',
            'raw_pixels', 'feature_tensor', 'feature_matrix', 'directions', 'fresh_encoder', 'random_encoder',
            'knn_predict', 'layer_groups', 'hold_layers', 'write_weights', 'read_weights', 'check_fits', 'fit_weights',
-           'save_encoder', 'body_of', 'nearest_neighbours']
+           'save_encoder', 'body_of', 'nearest_neighbours', 'neighbours_in_common']
 
 # %% ../nbs/encoders.ipynb #55adb56d
 import copy
@@ -566,3 +566,13 @@ def _search_graph(x, i, k, least=0.9):
     farthest = nearest_neighbours(x, k, i[some], approximate=False)[0][:, -1:]
     recall = (s[some] >= farthest - 1e-6).float().mean()
     return (s, j) if j.min() >= 0 and recall >= least else nearest_neighbours(x, k, i, approximate=False)
+
+# %% ../nbs/encoders.ipynb #incommon
+def neighbours_in_common(
+    a: Tensor,  # (N,D) features of one view of each image
+    b: Tensor,  # (N,D) of another
+    k: int = 20,  # Neighbours of each, 1..N-1
+) -> float:  # 0..1
+    "The share of the nearest neighbours that are the same in two views"
+    near, other = (nearest_neighbours(h, k)[1] for h in (a, b))
+    return (near[:, :, None] == other[:, None]).any(2).float().mean().item()

@@ -156,7 +156,7 @@ def _pile_of_table(path, data):
         raise SslNbError(f"{path} holds features and no pictures; name those with --data FOLDER")
     with reading(path, 'the .npz of embed'), np.load(path) as z:
         names, h = [str(n) for n in z['name']], torch.as_tensor(z['h']).float()
-    if str(data) in DATASETS:
+    if DATASETS.entry(str(data)):
         there, x = _of_all_parts(load_data(data))
     else:
         there, x = _files_of(data, *_side_and_channels(data))

@@ -11,8 +11,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/pretrain.html.md"""
 
 # %% auto #0
 __all__ = ['CLOCKS', 'make_projector', 'SimCLR', 'simclr_step', 'SimCLRCallback', 'simclr_learner', 'effective_rank', 'spread',
-           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'epoch_seconds', 'steps_to_epochs', 'pretrain',
-           'adopt', 'load_projector']
+           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'epoch_seconds', 'steps_to_epochs', 'StopEarly',
+           'pretrain', 'adopt', 'load_projector']
 
 # %% ../nbs/03_pretrain.ipynb #60a0607b
 import contextlib
@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from .augment import Views, augmentation, transformation
+from .augment import Views, apply, augmentation, transformation
 from .augment import enlarge as enlarged
 from .core import SslNbError, duration, file_checksum, pick_device, unknown
 from .data import Batches, ImageData, Images, Source, load_data, part_of
@@ -44,6 +44,7 @@ from ssl_nb.encoders import (
     is_builtin,
     knn_predict,
     make_encoder,
+    neighbours_in_common,
     pixel_statistics,
     save_encoder,
 )
@@ -423,6 +424,47 @@ def steps_to_epochs(
     "The epochs that make about so many steps"
     return min(500, max(5, round(steps / max(1, n // batch_size))))
 
+# %% ../nbs/03_pretrain.ipynb #earlystp
+class StopEarly(TrainingCallback):
+    "End a training when `patience` epochs keep hardly more neighbours than those before"
+
+    order = 70  # after the checkpoint
+
+    def __init__(
+        self,
+        x: Tensor,  # (N,C,H,W) uint8; 500 of them are looked at
+        patience: int,  # Epochs, >= 1
+        least: float = 0.01,  # Share of the neighbours that counts as a gain, 0..1
+        quiet: bool = True,  # Do not say that it ended
+    ):
+        if world()[1] > 1:
+            raise SslNbError("--patience is for one process; leave it out under torchrun")
+        gen = torch.Generator().manual_seed(0)
+        some = x[torch.randperm(len(x), generator=gen)[:500].to(x.device)].cpu().float() / 255
+        views = [apply(augmentation(), some, gen).clamp(0, 1) for _ in range(2)]
+        self.views = [(255 * v).round().byte().to(x.device) for v in views]
+        self.patience, self.least, self.quiet = patience, least, quiet
+
+    def columns(self):
+        a, b = (features(self.model.encoder, v) for v in self.views)
+        return dict(neighbours=neighbours_in_common(a, b, min(20, len(a) - 1)))
+
+    def over(self):
+        kept = [row['neighbours'] for row in self.learn.history.rows]
+        new, before = kept[-self.patience :], kept[: -self.patience]
+        return bool(before) and max(new) < max(before) + self.least
+
+    def before_fit(self):
+        "A run that was killed after its last pass is over already"
+        if self.over():
+            raise CancelFitException()
+
+    def after_train(self):
+        if self.over() and not self.quiet:
+            says = f'{self.patience} passes kept hardly more neighbours; the training ends here'
+            print(f'\nepoch {self.epoch + 1}: {says}', file=sys.stderr)
+        self.before_fit()
+
 # %% ../nbs/03_pretrain.ipynb #0a0f72de
 @stage('pretrain')
 def pretrain(
@@ -455,6 +497,7 @@ def pretrain(
     minutes: Annotated[float, Interval(gt=0, le=100_000), InsteadOf('epochs')]
     | None = None,  # As many epochs as fit into these minutes
     clock: Literal['wall', 'cpu'] = 'wall',  # What counts the minutes: the clock, or seconds of the processor
+    patience: Count | None = None,  # Stop when so many passes keep no more neighbours; never when left out
     batch_size: Annotated[int, Ge(2)] = 256,  # Images in a batch
     optimizer: Annotated[str, OneOf(OPTIMIZERS)] = 'adamw',  # The optimiser
     lr: Positive | None = None,  # Largest learning rate; the optimiser's own when left out
@@ -508,7 +551,8 @@ def pretrain(
     where = dict(data_name=d.name, data_n=len(d.pile), data_sha256=d.sha256, processes=world()[1])
     _say_before(given, model, x, draw, quiet)
     _start_together(out, dict(stage='pretrain', parent=parent) | settings | where | about(dev), force, resume)
-    learn = learner(model, [Watch(d, n_views, quiet), *(cbs or ())])
+    stop = [] if patience is None else [StopEarly(x, patience, quiet=quiet)]
+    learn = learner(model, [Watch(d, n_views, quiet), *stop, *(cbs or ())])
     if compile:
         model.compile()
     rows = fit(learn, given['epochs'], warmup=warmup, out=out, label='pretraining', quiet=quiet)

@@ -429,7 +429,13 @@ def _help_of(f):
     return {a.arg: comments.get(a.end_lineno, '') for a in [*node.args.args, *node.args.kwonlyargs]}
 
 # %% ../nbs/settings.ipynb #8a790e10
-_any_name = 'NAME'  # An entry `FAMILY/NAME` stands for all names behind `FAMILY/`
+_any_name = 'NAME'  # Entries `FAMILY/NAME` and `FAMILY:NAME` stand for all names that begin so
+
+
+def _family(entry):
+    "The beginning of all names that an entry stands for, '' when it stands for itself"
+    ends = f'/{_any_name}', f':{_any_name}'
+    return entry.removesuffix(_any_name) if entry and entry.endswith(ends) else ''
 
 
 class Registry(dict):
@@ -467,9 +473,10 @@ class Registry(dict):
         "The entry of a choice: itself, or that of its family, `timm/NAME` of `timm/resnet18`; None without one"
         if not isinstance(choice, str):
             return None
-        family, slash, name = choice.partition('/')
-        found = f'{family}/{_any_name}' if slash and name else choice
-        return choice if choice in self else found if found in self else None
+        if choice in self:
+            return choice
+        begins = lambda start: start and choice.startswith(start) and len(choice) > len(start)
+        return next((entry for entry in self if begins(_family(entry))), None)
 
     def find(self, choice):
         "What is behind a name, or behind `FILE.py:NAME`, which is run; an object is returned as it is"
@@ -478,7 +485,7 @@ class Registry(dict):
         if choice in self:
             return self[choice]
         if family := self.entry(choice):
-            return functools.partial(self[family], name=choice.partition('/')[2])
+            return functools.partial(self[family], name=choice.removeprefix(_family(family)))
         if is_own_code(choice):
             return run_own_code(choice)
         raise unknown(self.kind, choice, self)
@@ -495,7 +502,7 @@ class Registry(dict):
             maker = own_maker(choice)
         if maker is None:
             return {}
-        given = (*self.given, 'name') if family and family.endswith(f'/{_any_name}') else self.given
+        given = (*self.given, 'name') if family and _family(family) else self.given
         return {n: p for n, p in all_params(maker).items() if n not in given}
 
 # %% ../nbs/settings.ipynb #eb85e433

@@ -76,16 +76,21 @@ def data_of(
     settings: dict,  # Of a run
     data: Source | None = None,  # Other data, or code of one's own that made the run's, named again
     labels=None,  # By which its images were labelled, a file; their own when left out
+    size: int | None = None,  # Pixels a side; those of the run when left out
 ) -> ImageData:
-    "The images that a run was made from, or other data read in the same way"
-    how = settings['image_size'], settings.get('bad_files') or 'refuse', settings.get('copies') or 'keep'
+    "The images that a run was made from, or other data read in the same way, at any size"
+    how = (
+        size or settings['image_size'],
+        settings.get('bad_files') or 'refuse',
+        settings.get('copies') or 'keep',
+    )
     name = settings['data']
     named_again = is_own_code(name) and str(data) == name
     if data is not None and not named_again:
         return load_data(data, *how)
     if is_own_code(name) and not named_again:
         raise SslNbError(f"the images of this run come from code of your own; name it again: --data {name}")
-    if not named_again and name and name not in DATASETS and not Path(name).exists():
+    if not named_again and name and not DATASETS.entry(name) and not Path(name).exists():
         raise SslNbError(
             f"the run was made from '{name}', which is not found from here; go to the folder where it was started, "
             "import the code that registers it, or name the images with --data"
@@ -93,7 +98,10 @@ def data_of(
     seed = settings.get('part_seed', settings.get('seed', 0))
     d = part_of(load_data(name, *how), settings.get('n_images'), settings.get('images_per_class'), seed)
     d = d if labels is None else with_labels(d, labels)
-    if 'n_images' in settings:  # a stage of an earlier version does not know which part it was
+    if 'n_images' in settings and size in (
+        None,
+        settings['image_size'],
+    ):  # a stage of an earlier version does not know which part it was
         check_images(settings, d)
     return d
 
@@ -134,20 +142,20 @@ class Run:
         "Whether `data` names the images that it was made from"
         return data is None or (isinstance(data, (str, Path)) and str(data) == self.settings['data'])
 
-    def data(self, other: Source | None = None, labels=None) -> ImageData:
+    def data(self, other: Source | None = None, labels=None, size: int | None = None) -> ImageData:
         "The images it was made from, or other ones read in the same way, labelled by a file or as they are"
         if labels is not None:
-            return with_labels(self.data(other), labels, self.home(other))
+            return with_labels(self.data(other, size=size), labels, self.home(other))
         kept = self.path / GIVEN_LABELS if self.settings.get('labels') else None
         if other is not None and (not self.own(other) or is_own_code(other)):
-            return data_of(self.settings, other, kept)
+            return data_of(self.settings, other, kept, size)
         if self.images is not None:
-            return self.images
+            return self.images if size is None else load_data(self.images, size)
         if self.settings['data'] is None:
             raise SslNbError(
                 f"{self.path} was pretrained on images that only lived in Python; pass them as data="
             )
-        return data_of(self.settings, labels=kept)
+        return data_of(self.settings, labels=kept, size=size)
 
     def home(self, other=None):
         "The folder of its images, or of other ones; None where they are in none"

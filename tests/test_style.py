@@ -167,7 +167,7 @@ def test_chapters_are_short(path):
 
 
 def test_an_experiment_is_a_declaration_of_ten_lines():
-    tree = ast.parse((ROOT / "ssl_nb" / "experiments.py").read_text())
+    tree = ast.parse((ROOT / "ssl_nb" / "records.py").read_text())
     called = [
         n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "Experiment"
     ]
