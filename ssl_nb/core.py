@@ -43,17 +43,23 @@ class SslNbError(ValueError):
     "Bad input, told in one line: what is wrong and what to do"
 
 # %% ../nbs/core.ipynb #2939beed
+_most_listed = 16  # Names in an error
+
+
 def unknown(
     kind: str,  # What the name should have been, for example `'preset'`
     name: str,  # What was given
     options,  # The right names
+    also: str = '',  # More about the name
 ) -> SslNbError:  # To be raised
     "The error for a `name` that is none of `options`; it names the nearest right one"
     options = [str(o) for o in options]
+    more = len(options) - _most_listed
+    listed = ', '.join(options[:_most_listed]) + f' and {more} more' * (more > 0)
     near = difflib.get_close_matches(str(name), options, 1, 0.5)
     return SslNbError(
-        f"unknown {kind} '{name}'; "
-        + (f"did you mean '{near[0]}'?" if near else f"choose from: {', '.join(options)}")
+        f"unknown {kind} '{name}'{also}; "
+        + (f"did you mean '{near[0]}'?" if near else f"choose from: {listed}")
     )
 
 # %% ../nbs/core.ipynb #8c117853

@@ -1732,7 +1732,7 @@ def _load_named(data, size, bad_files):
         return _folder(data, size, bad_files)
     if Path(data).exists():
         raise SslNbError(f"{data} is one file; give a folder of images, or a CSV with the columns file,label")
-    raise unknown('data set (and no file or folder of that name exists)', name, DATASETS)
+    raise unknown('data set', name, DATASETS, ', and no file or folder has that name')
 
 
 def _built(name, size, bad_files):

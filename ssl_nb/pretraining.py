@@ -656,7 +656,7 @@ def _start_from(encoder, x, options, quiet):
         return make_encoder(encoder, x.shape[1], x.shape[2], *pixel_statistics(x), **options), None
     path = Path(encoder)
     if not path.exists():
-        raise unknown('encoder (and no file or folder of that name exists)', str(encoder), ENCODERS)
+        raise unknown('encoder', str(encoder), ENCODERS, ', and no file or folder has that name')
     enc, file = load_encoder(path).train(), path / 'model.safetensors' if path.is_dir() else path
     if (enc.channels, enc.size) != tuple(x.shape[1:3]):
         these = 'x'.join(map(str, x.shape[1:]))

@@ -199,8 +199,7 @@ def convert(
             return None
     out = _from_text(value.strip(), p) if isinstance(value, str) else _from_object(value, p)
     if isinstance(out, str) and p.choices and not _allowed(out, p):
-        also = ' (and no file or folder of that name exists)' if p.folder else ''
-        raise unknown(p.name + also, out, p.choices)
+        raise unknown(p.name, out, p.choices, ', and no file or folder has that name' if p.folder else '')
     if p.choices and isinstance(out, int) and out not in p.choices:
         raise unknown(p.name, out, p.choices)
     if isinstance(out, (int, float)) and not isinstance(out, bool) and not p.holds(out):
@@ -212,7 +211,7 @@ def convert(
 def _wrong(value, p, what):
     says = ', '.join(filter(None, (p.help, p.range())))
     value = shown(value) if len(str(value)) < 60 else f'{str(value)[:57]}...'
-    return SslNbError(f"{p.name} = {value}: {what}" + (f" ({says})" if says else ''))
+    return SslNbError(f"{p.name} = {value} {what}" + (f" ({says})" if says else ''))
 
 
 def _from_text(value, p):

@@ -66,9 +66,13 @@ def joined_statements(text):
 
 
 def wide_lines(text):
-    "Numbers of the lines that are too wide; a caption or alternative text is one line for Quarto"
+    """Numbers of the lines that are too wide
+
+    A caption or alternative text is one line for Quarto, and so is a module in the list that nbdev makes."""
     lines = enumerate(text.splitlines(), 1)
-    return [i for i, line in lines if len(line) > MOST_COLUMNS and not line.startswith("#| fig-")]
+    return [
+        i for i, line in lines if len(line) > MOST_COLUMNS and not line.startswith(("#| fig-", "- `ssl_nb."))
+    ]
 
 
 def test_reading_of_functions():
@@ -156,7 +160,8 @@ def test_exported_cells_are_short(path):
 
 @each_notebook
 def test_chapters_are_short(path):
-    prose = " ".join(source for _, source in cells(path, "markdown") if not source.startswith(colab.BADGE))
+    told = [source for _, source in cells(path, "markdown") if not source.startswith(colab.BADGE)]
+    prose = " ".join(told[1:])  # the first is the title and the docstring of the module
     count = len(json.loads(path.read_text(encoding="utf-8"))["cells"])
     assert count <= MOST_CELLS and len(prose.split()) <= MOST_WORDS
 

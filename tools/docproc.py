@@ -129,27 +129,39 @@ def touch_frames(cell):
 
 
 TESTS = re.compile(r"^ *(assert|with ExceptionExpected|(for|with) .*: *(assert|test_)|test_\w+\()", re.M)
+IMPORTS = re.compile(r"from |import |    \w+,$|\)$|# ")
 LONG = 12  # Lines of an example that a page shows
 
 
 def hidden_part(cell):
-    "What a click shows of the code of `cell`: `tests`, `code` where it is long, or None where all is shown"
+    "What a click shows of the code of `cell`: `tests`, `imports`, `code` where it is long, or None where all is shown"
     if cell.cell_type != "code" or re.search(
         r"^#\| *(echo|code-fold|code-summary|exports?)\b", cell.source, re.M
     ):
         return None
     lines = [line for line in cell.source.splitlines() if line.strip() and not line.startswith("#|")]
     tests = len(TESTS.findall(cell.source))
-    if len(lines) > 2 and tests and (not cell.get("outputs") or 2 * tests >= len(lines)):
+    if len(lines) > 2 and tests and (not cell.get("outputs") or tests > 2):
         return "tests"
+    if all(IMPORTS.match(line) for line in lines):
+        return "imports" if len(lines) > 2 else None
     return "code" if len(lines) > LONG else None
 
 
-def folded_code(cell):
-    "Fold tests, and examples that are long: a click away, and the page is half as long"
-    part = hidden_part(cell)
-    if part:
-        cell.source = f'#| code-fold: true\n#| code-summary: "{part}"\n{cell.source}'
+class folded_code(Processor):
+    """Fold tests, imports, and examples that are long: a click away, and the page is half as long
+
+    On the first page, in tutorials and how-tos the long examples are what a reader came for."""
+
+    def begin(self):
+        self.folds = {"tests", "imports", "code"}
+        if section(Path(self.nb.path_).name) in ("", "Tutorials", "How to"):
+            self.folds.remove("code")
+
+    def cell(self, cell):
+        part = hidden_part(cell)
+        if part in self.folds:
+            cell.source = f'#| code-fold: true\n#| code-summary: "{part}"\n{cell.source}'
 
 
 HEADING = re.compile(r"^(##+ )`?(\w+)`?$", re.M)
