@@ -84,6 +84,30 @@ def measure(seed, x, y, names, results):
     return found, counts
 
 
+def record(args, d, n, rows, tables, spent):
+    "The record of all seeds"
+    known = about()
+    cut = args.images != 3000 or args.seeds != 3
+    return known | dict(
+        name=NAME,
+        stage="cluster",
+        command="python benchmarks/wall.py",
+        preset="fashion_mnist",
+        seeds=list(range(args.seeds)),
+        seconds=spent,
+        data=dict(name=d.name, n=n, sha256=d.sha256),
+        settings=dict(
+            script="wall.py",
+            clicks=list(CLICKS),
+            tops=list(TOPS),
+            encoder="results/encoders/fashion_mnist-seed-*",
+        ),
+        deviation=f"{args.images} images, {args.seeds} seeds" if cut else None,
+        metrics={k: [row[k] for row in rows] for k in rows[0]},
+        extra=dict(classes=list(d.classes), contingency=tables, date=known.pop("date")),
+    )
+
+
 def main():
     "Measure and write the record"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -98,32 +122,11 @@ def main():
     for seed in range(args.seeds):
         began = time.perf_counter()
         found, counts = measure(seed, x, y, list(d.classes), args.results)
-        rows, tables, spent = (
-            [*rows, found],
-            [*tables, counts],
-            [*spent, round(time.perf_counter() - began, 1)],
-        )
+        rows.append(found)
+        tables.append(counts)
+        spent.append(round(time.perf_counter() - began, 1))
         print(seed, {k: round(v, 3) for k, v in found.items()}, flush=True)
-    known = about() | dict(command="python benchmarks/wall.py")
-    head = dict(
-        name=NAME, stage="cluster", preset="fashion_mnist", seeds=list(range(args.seeds)), seconds=spent
-    )
-    data = dict(name=d.name, n=len(x), sha256=d.sha256)
-    settings = dict(
-        script="wall.py",
-        clicks=list(CLICKS),
-        tops=list(TOPS),
-        encoder="results/encoders/fashion_mnist-seed-*",
-    )
-    extra = dict(classes=list(d.classes), contingency=tables, date=known.pop("date"))
-    metrics = {k: [row[k] for row in rows] for k in rows[0]}
-    says = None if args.images == 3000 and args.seeds == 3 else f"{args.images} images, {args.seeds} seeds"
-    print(
-        write_record(
-            args.results,
-            head | known | dict(data=data, settings=settings, deviation=says, metrics=metrics, extra=extra),
-        )
-    )
+    print(write_record(args.results, record(args, d, len(x), rows, tables, spent)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,45 @@
-"Self-supervised learning on small images: SimCLR, few-label probes and clusters"
+"""Self-supervised learning on small images: SimCLR, few-label probes and clusters, explained line by line
+
+Modules:
+
+- `ssl_nb.augment`: Change a whole batch at random, at once, on its device, with new random numbers for every image
+- `ssl_nb.borrowing`: A network that others have trained in place of one's own: how, when it wins, and when it loses
+- `ssl_nb.classifier`: Train a classifier on labels, save it, score it, and ask it for the class of a file
+- `ssl_nb.cli`: Run every stage as `ssl_nb COMMAND`, with every setting as a flag
+- `ssl_nb.core`: Errors, files, devices, a progress bar and one figure style: the base of every other chapter
+- `ssl_nb.data`: Turn a name, an array or a folder into one uint8 tensor that is split once and never leaves the device
+- `ssl_nb.deepclustering`: k-means, how to score clusters whose numbers mean nothing, and the loop that learns from its own clusters
+- `ssl_nb.distilling`: A small network learns what a large one sees, from images without labels
+- `ssl_nb.distributed`: Share one training among several GPUs or machines, with the same result as one process
+- `ssl_nb.doctor`: What a pile of images says about its own settings, measured against labels where they are known
+- `ssl_nb.encoders`: Networks by name or of your own, their features, and their weights in files
+- `ssl_nb.estimator`: Use pretraining as a scikit-learn transformer: in pipelines, cross-validation and grid searches
+- `ssl_nb.experiments`: Repeat a published experiment, or declare one of your own
+- `ssl_nb.exporting`: Write features as a table with file names, and the network as ONNX
+- `ssl_nb.figures`: Confusion, calibration, mistakes, maps and neighbours: pictures of what a classifier or a representation does
+- `ssl_nb.finetuning`: Train a pretrained encoder further on few labels, and choose how with the labels there are
+- `ssl_nb.folders`: Find what is wrong in a folder before training: counts, sizes, broken files, copies on both sides of a split
+- `ssl_nb.frozen`: A network of timm as an encoder, and its features on the disk, computed once
+- `ssl_nb.grids`: The settings that `ssl_nb tune` compares
+- `ssl_nb.label_files`: Use a `labels.csv` from anywhere with a run: match its names to images, merge two people's labels, and score by them
+- `ssl_nb.label_page`: Look at a pile of images, name its groups, label images and mend labels, all on one page
+- `ssl_nb.labelling`: Choose which images of a pile to label first: five methods, compared with a random draw
+- `ssl_nb.objectives`: What a network can learn from views without labels: contrast, prediction, clusters and spread, each with what keeps it from collapsing
+- `ssl_nb.pretraining`: SimCLR on your images: encoder, projector, objective, and a run folder that can be interrupted
+- `ssl_nb.probing`: Measure what features are worth: linear probe, neighbours and baselines with the same labels
+- `ssl_nb.protocol`: Five ways to make a result look better than it is, each done on purpose and measured
+- `ssl_nb.reporting`: Which claims of five write-ups hold, and how to turn a run of yours into one page
+- `ssl_nb.runs`: One run, one folder: settings, metrics, resuming, records, and where each number comes from
+- `ssl_nb.scan`: Heads that agree on neighbours, their consensus, and how many clusters there are
+- `ssl_nb.semisupervised`: Train with few labels and all unlabelled images: label spreading, clusters, FixMatch, and accuracy by label count
+- `ssl_nb.settings`: Every parameter of a stage is a flag, a key in a settings file and a line in the record; registries list what can be chosen by name
+- `ssl_nb.simclr_loss`: NT-Xent from its definition to five lines, checked against the paper, and what its value means
+- `ssl_nb.sorting`: Put your files into a folder for each class or group, with names kept, nothing overwritten, and a table to undo it
+- `ssl_nb.stages`: A finished run as an object, and how a later stage reads it and writes a folder of its own
+- `ssl_nb.suspects`: Find likely wrong labels, near-duplicates and outliers before you trust a pile of images
+- `ssl_nb.training`: Train any network with a schedule, a history, checkpoints, a bar and a guard against divergence
+- `ssl_nb.tuning`: Settings for a pile that nobody has labelled: short runs, compared by what they say themselves
+- `ssl_nb.writeups`: Five write-ups, what they claim, and what we measured"""
 
 __version__ = "0.1.0"
 

@@ -172,7 +172,7 @@ def test_a_transformation_of_ones_own_is_a_setting_of_every_stage():
                 "Probability of a negative",
             )
         assert resolve("pretrain", "digits", negative="0.5")["negative"] == 0.5
-        with pytest.raises(SslNbError, match="negative = 2: is out of range"):
+        with pytest.raises(SslNbError, match="negative = 2 is out of range"):
             resolve("pretrain", "digits", negative="2")
         assert [type(t).__name__ for t in augmentation(negative=0.5).transforms][:2] == ["Crop", "Negative"]
     finally:

@@ -71,7 +71,7 @@ def history(folder):
         ("reproduce digits-dem", "did you mean 'digits-demo'"),
         ("pretrain --epochs 0", "out of range"),
         ("pretrain --device gpu", "unknown device"),
-        ("data no/such/folder", "no file or folder of that name"),
+        ("data no/such/folder", "no file or folder has that name"),
         ("presets mnits", "did you mean 'mnist'"),
         ("pretrain --settings gone.ini", "cannot read settings"),
     ],
@@ -455,7 +455,7 @@ def test_training_goes_on_from_an_encoder_on_the_command_line(runs):
     settings = json.loads((runs / "more" / "settings.json").read_text(encoding="utf-8"))
     assert settings["parent"]["path"] == "whole"
     unknown = ssl_nb(*words, "--encoder", "whale", "--out", "none", cwd=runs)
-    assert unknown.returncode == 2 and "no file or folder of that name" in unknown.stderr
+    assert unknown.returncode == 2 and "no file or folder has that name" in unknown.stderr
     assert not (runs / "none").exists()
 
 

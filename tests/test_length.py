@@ -6,7 +6,9 @@ import torch
 import ssl_nb
 from ssl_nb import cli, pretraining
 from ssl_nb.core import SslNbError
+from ssl_nb.experiments import check_demo
 from ssl_nb.pretraining import epoch_seconds, pretrain
+from ssl_nb.runs import read_settings
 from ssl_nb.settings import resolve
 from ssl_nb.training import TrainingCallback
 
@@ -87,3 +89,56 @@ def test_a_small_pile_gets_its_steps(pile, tmp_path, monkeypatch):
     monkeypatch.setattr(pretraining, "steps_to_epochs", lambda n, batch_size: n // batch_size)
     run = pretrain(pile, out=tmp_path / "run", **SMALL)
     assert (run.settings["epochs"], len(run.history)) == (3, 3)
+
+
+def test_a_run_ends_when_views_keep_no_more_neighbours(pile, tmp_path, monkeypatch, capsys):
+    found = iter([0.1, 0.3, 0.305, 0.305, 0.9, 0.9])
+    monkeypatch.setattr(pretraining, "neighbours_in_common", lambda a, b, k: next(found))
+    run = pretrain(pile, epochs=6, patience=2, out=tmp_path / "run", **SMALL | dict(quiet=False))
+    assert [row["neighbours"] for row in run.history] == [0.1, 0.3, 0.305, 0.305]
+    assert "epoch 4: 2 passes kept hardly more neighbours" in capsys.readouterr().err
+
+
+def test_a_run_that_stops_early_resumes_to_the_same(pile, tmp_path, monkeypatch):
+    kept = dict(enumerate([0.1, 0.3, 0.3, 0.9]))
+    at = lambda cb: dict(neighbours=kept[cb.epoch])
+    monkeypatch.setattr(pretraining.StopEarly, "columns", at)
+    asked = dict(epochs=4, patience=1, **SMALL)
+    whole = pretrain(pile, out=tmp_path / "whole", **asked)
+    for name, epoch in dict(early=0, late=2).items():  # before the end, and after its checkpoint
+
+        class Cut(TrainingCallback):
+            order = 65
+
+            def after_train(self, last=epoch):
+                if self.epoch == last:
+                    raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(pile, out=tmp_path / name, cbs=[Cut()], **asked)
+        again = pretrain(pile, out=tmp_path / name, resume=True, **asked)
+        assert len(again.history) == len(whole.history) == 3
+        assert weights(again).equal(weights(whole))
+
+
+@pytest.mark.parametrize("given, patience", [({}, 50), (dict(epochs=2), 0), (dict(patience=0), 0)])
+def test_a_run_stops_early_unless_its_length_is_given(given, patience, pile, tmp_path):
+    end = lambda cb: (_ for _ in ()).throw(KeyboardInterrupt)
+    first = type("First", (TrainingCallback,), dict(after_train=end, order=99))
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(pile, out=tmp_path / "run", cbs=[first()], **given, **SMALL | dict(batch_size=120))
+    assert read_settings(tmp_path / "run")["patience"] == patience
+
+
+def test_a_demo_takes_images_from_memory(pile, tmp_path):
+    assert check_demo(tmp_path / "demo", False, False, dict(data=pile))["data"] is pile
+    assert check_demo(tmp_path / "demo", False, False, {})["preset"] == "digits"
+
+
+def test_patience_is_refused_in_a_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for bad in ("-1", "1.5", "long"):
+        assert cli.main(["pretrain", "--data", "digits", "--patience", bad]) == 2
+        said = capsys.readouterr().err
+        assert "patience" in said and said.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -88,7 +88,7 @@ def test_claims_name_metrics_that_their_records_have():
         for name, metric in (claim["same"], claim["best"]):
             if (ROOT / "results" / f"{name}.json").is_file():
                 assert metric in read_record(name, ROOT / "results")["metrics"]
-        assert (ROOT / "nbs" / claim["page"]).is_file()
+        assert (ROOT / "nbs" / claim["page"].partition("#")[0]).is_file()
 
 
 def typed(prose, sourced=()):
@@ -146,3 +146,18 @@ def test_tables_hold_what_the_records_say_today(name):
         for number in re.findall(r"\d+\.\d ± \d+\.\d %", text)
     }
     assert shown and not shown - today, "run the notebook again"
+
+
+def test_records_are_json_that_every_reader_takes():
+    for path in (ROOT / "results").glob("*.json"):
+        json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+
+
+def test_the_settings_of_objectives_are_those_that_validation_chose():
+    found = read_record("objectives-choice-cpu", ROOT / "results")["metrics"]
+    chosen = importlib.import_module("ssl_nb.records")._best
+    for name, what in chosen.items():
+        at = {
+            k: found[f"valid_linear_acc@{name}{k and f', {k}'}"] for k in ("", "option", "batch 64", "local")
+        }
+        assert max(at, key=at.get) == what, name

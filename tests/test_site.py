@@ -130,6 +130,9 @@ PLANTED = {
         ["faint text in the other theme: 2.2 of <p> .note grey"],
     ),
     "code": ("<pre>$$x$$</pre><p><code>:::</code></p>", []),
+    "long": ("<p style='height: 22480px'>x</p>", ["25.1 screens of 900 px (at most 25)"]),
+    "folded": ("<details><p style='height: 22500px'>x</p></details>", []),
+    "start": ("<p style='height: 12040px'>x</p>", ["13.5 screens of 900 px (at most 12)"]),
 }
 
 

@@ -66,9 +66,13 @@ def joined_statements(text):
 
 
 def wide_lines(text):
-    "Numbers of the lines that are too wide; a caption or alternative text is one line for Quarto"
+    """Numbers of the lines that are too wide
+
+    A caption or alternative text is one line for Quarto, and so is a module in the list that nbdev makes."""
     lines = enumerate(text.splitlines(), 1)
-    return [i for i, line in lines if len(line) > MOST_COLUMNS and not line.startswith("#| fig-")]
+    return [
+        i for i, line in lines if len(line) > MOST_COLUMNS and not line.startswith(("#| fig-", "- `ssl_nb."))
+    ]
 
 
 def test_reading_of_functions():
@@ -156,13 +160,14 @@ def test_exported_cells_are_short(path):
 
 @each_notebook
 def test_chapters_are_short(path):
-    prose = " ".join(source for _, source in cells(path, "markdown") if not source.startswith(colab.BADGE))
+    told = [source for _, source in cells(path, "markdown") if not source.startswith(colab.BADGE)]
+    prose = " ".join(told[1:])  # the first is the title and the docstring of the module
     count = len(json.loads(path.read_text(encoding="utf-8"))["cells"])
     assert count <= MOST_CELLS and len(prose.split()) <= MOST_WORDS
 
 
 def test_an_experiment_is_a_declaration_of_ten_lines():
-    tree = ast.parse((ROOT / "ssl_nb" / "experiments.py").read_text())
+    tree = ast.parse((ROOT / "ssl_nb" / "records.py").read_text())
     called = [
         n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "Experiment"
     ]

@@ -75,6 +75,11 @@ def test_both_site_settings_are_equal():
     assert (ROOT / "nbs" / "_quarto.yml").read_text() == (ROOT / "_quarto.yml").read_text()
 
 
+def test_the_sidebar_names_each_notebook_once():
+    named = re.findall(r"[\w-]+\.ipynb", (ROOT / "_quarto.yml").read_text().partition("sidebar:")[2])
+    assert sorted(named) == sorted(path.name for path in NOTEBOOKS)
+
+
 # --- cells
 
 SHOWING = re.compile(r"(show|plot|draw|print|display|fig)(_|$)|(head|describe|summary)$")
@@ -297,7 +302,7 @@ ORDER = (
     "core settings grids runs hub_data data label_files folders augment simclr_loss distributed frozen encoders "
     "objectives training stages figures classifier sorting probing finetuning pretraining deepclustering scan "
     "doctor tuning semisupervised labelling exporting suspects label_page borrowing distilling estimator protocol "
-    "reporting hub writeups experiments cli"
+    "reporting hub writeups records experiments cli"
 ).split()
 WITHOUT_FASTAI = (
     "core settings runs hub_data data folders augment simclr_loss distributed frozen encoders".split()

@@ -314,7 +314,8 @@ def test_a_run_killed_before_it_wrote_anything_can_be_started_again(tmp_path):
 SCORED = """
 import os, sys
 from ssl_nb import experiments
-from ssl_nb.experiments import RECORDS, Experiment, cell, reproduce
+from ssl_nb.experiments import reproduce
+from ssl_nb.records import RECORDS, Experiment, cell
 if sys.argv[1] == 'kill':
     experiments.log_scoring = lambda *a: os.kill(os.getpid(), 9)
 cells = dict(pretrain=cell('pretrain'), cluster=cell('cluster', of='pretrain'))

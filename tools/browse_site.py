@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Thread
 
 from check_site import RAW_MARKUP
+from words import TUTORIALS
 
 try:
     from playwright.sync_api import Error, sync_playwright
@@ -22,6 +23,8 @@ except ImportError:
     sync_playwright = None
 
 WIDTHS = [1280, 390]  # pixels: a laptop, a phone
+SCREEN = 900  # pixels: the height of a laptop's window
+MOST_SCREENS, MOST_TUTORIAL = 25, 12
 PROGRAMS = ["chromium", "chromium-browser", "google-chrome"]
 HOW_TO_INSTALL = (
     "install it with `apt-get install chromium` or `python -m playwright install chromium`, "
@@ -84,6 +87,7 @@ FAINT = """() => {
   }
   return [...pairs.values()];
 }"""
+HEIGHT = "document.documentElement.scrollHeight"
 STYLED = (
     "() => [...document.querySelectorAll('link[rel=stylesheet]')].every(link => link.disabled || link.sheet)"
 )
@@ -153,7 +157,7 @@ def opened(browser, address):
     def note(url, why):
         seen.append(f"request failed: {url.removeprefix(address)} ({why})")
 
-    with browser.new_context(viewport={"width": WIDTHS[0], "height": 900}) as context:
+    with browser.new_context(viewport={"width": WIDTHS[0], "height": SCREEN}) as context:
         page = context.new_page()
         page.set_default_timeout(TIMEOUT)
         page.on(
@@ -178,12 +182,20 @@ def page_faults(page):
     text = page.evaluate(SHOWN_TEXT)
     yield from (f"shows raw markup {mark}" for mark in RAW_MARKUP if mark in text)
     for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
+        page.set_viewport_size({"width": width, "height": SCREEN})
         needed = page.evaluate(SIDEWAYS)
         if needed:
             yield f"scrolls sideways at {width} px: {needed}"
-    page.set_viewport_size({"width": WIDTHS[0], "height": 900})
+    page.set_viewport_size({"width": WIDTHS[0], "height": SCREEN})
     yield from contrast_faults(page)
+
+
+def long_page(page, name):
+    "A line if the loaded page called `name` is over its limit of screens, folded parts not counted"
+    most = MOST_TUTORIAL if Path(name).stem in TUTORIALS else MOST_SCREENS
+    screens = page.evaluate(HEIGHT) / SCREEN
+    if screens > most:
+        yield f"{screens:.1f} screens of {SCREEN} px (at most {most})"
 
 
 def faint_text(page, tries=10):
@@ -242,7 +254,7 @@ def faults(site, browser, word="nt_xent", pages_only=False):
     """One line for each fault of the site in folder `site`
 
     `word` is a section's name that the search of its first page should find. Quarto's own search and theme switch
-    are not ours to test: `pages_only` leaves them out."""
+    and the room it gives a page are not ours to test: `pages_only` leaves them out."""
     names = sorted(path.relative_to(site).as_posix() for path in Path(site).rglob("*.html"))
     if not names:
         return [f"{site}: has no pages"]
@@ -259,7 +271,10 @@ def faults(site, browser, word="nt_xent", pages_only=False):
             seen.clear()
 
         for name in names:
-            visit(name, lambda: page_faults(page))
+            visit(
+                name,
+                lambda: page_faults(page) if pages_only else [*page_faults(page), *long_page(page, name)],
+            )
         if not pages_only:
             visit(first, lambda: search_faults(page, word))
             visit(first, lambda: theme_faults(page, address + names[-1]))

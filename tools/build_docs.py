@@ -22,6 +22,7 @@ from nbdev.serve import proc_nbs
 from smalldocs.check import scan
 from smalldocs.site import build
 
+from anchors import give_anchors
 from check_quarto import figure_texts
 from check_site import faults
 from touch_model import copy_touch
@@ -181,6 +182,7 @@ def main():
     config = get_config()
     problems = build_offline(config) if offline else build_with_quarto(config)
     finish(config.doc_path)
+    give_anchors(config.doc_path)
     copy_touch(config.doc_path)
     touch_pictures(config.nbs_path, config.doc_path)
     processed = config.config_path / "_proc"

@@ -12,7 +12,7 @@ import sys
 from nbdev.config import get_config
 
 from docproc import BADGE, addresses, colab_url
-from ssl_nb.experiments import GROUPS, RECORDS
+from ssl_nb.records import GROUPS, RECORDS
 
 EXTRA = dict.fromkeys(["09_export.ipynb", "cli.ipynb", "own_code.ipynb"], "export") | {
     "label_page.ipynb": "label",

@@ -8,6 +8,7 @@ from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 
+import yaml
 from nbdev.config import get_config
 from nbdev.process import Processor, mk_cell
 
@@ -58,6 +59,7 @@ def fill_addresses(cell):
 
 
 SIGNATURE = re.compile(r"\n```python\n.*?\n```\n", re.S)
+PARAMETERS = re.compile(r"^::: \{\.parameters\}\n.*?^:::$", re.S | re.M)
 SOURCE = re.compile(r"\[source\]\([^)]*?/(\w+/\w+\.py)#")
 
 
@@ -68,18 +70,47 @@ def folded_source(cell):
         cell.source = cell.source.replace('#| code-summary: "Exported source"', '#| code-summary: "Source"')
 
 
-def entries(cell):
-    "Signature, parameters, result and errors in the entry of a symbol, in place of nbdev's signature"
-    if cell.cell_type != "code" or "show_doc(" not in cell.source:
-        return
-    name = re.search(r"show_doc\(([\w.]+)", cell.source)[1]
-    for output in cell.get("outputs", []):
-        text = "".join(output.get("data", {}).get("text/markdown", ""))
-        home = SOURCE.search(text)
-        if home:
-            path = get_config().config_path / home[1]
-            text = SIGNATURE.sub("", text)
-            output["data"]["text/markdown"] = f"{text}\n\n{reference.entry(path, name)}\n"
+def section(page):
+    "The top section of the sidebar that holds the notebook `page`, or ''"
+    sidebar = yaml.safe_load((get_config().nbs_path / "_quarto.yml").read_text(encoding="utf-8"))["website"][
+        "sidebar"
+    ]
+    held = lambda part: page == part or (isinstance(part, dict) and any(map(held, part.get("contents", []))))
+    return next((part["section"] for part in sidebar["contents"] if "section" in part and held(part)), "")
+
+
+def folded(table):
+    "A table of an entry, a click away"
+    name = "Methods" if "| method |" in table else "Parameters"
+    return f"<details><summary>{name}</summary>\n\n{table}\n\n</details>"
+
+
+def folded_tables(text):
+    "The entry `text` of a symbol with its tables a click away"
+    return PARAMETERS.sub(lambda m: folded(m[0]), text)
+
+
+class entries(Processor):
+    """Signature, parameters, result and errors in the entry of a symbol, in place of nbdev's signature
+
+    A chapter tells a story: there the parameters are folded. In the reference they stand open."""
+
+    def begin(self):
+        reference_page = section(Path(self.nb.path_).name) == "Reference"
+        self.shown = str if reference_page else folded_tables
+
+    def cell(self, cell):
+        if cell.cell_type != "code" or "show_doc(" not in cell.source:
+            return
+        name = re.search(r"show_doc\(([\w.]+)", cell.source)[1]
+        for output in cell.get("outputs", []):
+            text = "".join(output.get("data", {}).get("text/markdown", ""))
+            home = SOURCE.search(text)
+            if home:
+                path = get_config().config_path / home[1]
+                text = SIGNATURE.sub("", text)
+                entry = self.shown(reference.entry(path, name))
+                output["data"]["text/markdown"] = f"{text}\n\n{entry}\n"
 
 
 TOUCH = re.compile(r"^\[!\[(.*?)\]\((images/touch-\w+\.png)\)\]\((touch/\w+\.html)\)$", re.M)
@@ -97,20 +128,40 @@ def touch_frames(cell):
         )
 
 
-TESTS = re.compile(r"^(assert|with ExceptionExpected|(for|with) .*: *(assert|test_)|test_\w+\()", re.M)
+TESTS = re.compile(r"^ *(assert|with ExceptionExpected|(for|with) .*: *(assert|test_)|test_\w+\()", re.M)
+IMPORTS = re.compile(r"from |import |    \w+,$|\)$|# ")
+LONG = 12  # Lines of an example that a page shows
 
 
-def folded_tests(cell):
-    "Fold a cell that shows nothing and holds tests: a click away, and the page is half as long"
-    if (
-        cell.cell_type != "code"
-        or cell.get("outputs")
-        or "#|" in cell.source
-        or cell.source.count("\n") < 2
-        or not TESTS.search(cell.source)
+def hidden_part(cell):
+    "What a click shows of the code of `cell`: `tests`, `imports`, `code` where it is long, or None where all is shown"
+    if cell.cell_type != "code" or re.search(
+        r"^#\| *(echo|code-fold|code-summary|exports?)\b", cell.source, re.M
     ):
-        return
-    cell.source = f'#| code-fold: true\n#| code-summary: "tests"\n{cell.source}'
+        return None
+    lines = [line for line in cell.source.splitlines() if line.strip() and not line.startswith("#|")]
+    tests = len(TESTS.findall(cell.source))
+    if len(lines) > 2 and tests and (not cell.get("outputs") or tests > 2):
+        return "tests"
+    if all(IMPORTS.match(line) for line in lines):
+        return "imports" if len(lines) > 2 else None
+    return "code" if len(lines) > LONG else None
+
+
+class folded_code(Processor):
+    """Fold tests, imports, and examples that are long: a click away, and the page is half as long
+
+    On the first page, in tutorials and how-tos the long examples are what a reader came for."""
+
+    def begin(self):
+        self.folds = {"tests", "imports", "code"}
+        if section(Path(self.nb.path_).name) in ("", "Tutorials", "How to"):
+            self.folds.remove("code")
+
+    def cell(self, cell):
+        part = hidden_part(cell)
+        if part in self.folds:
+            cell.source = f'#| code-fold: true\n#| code-summary: "{part}"\n{cell.source}'
 
 
 HEADING = re.compile(r"^(##+ )`?(\w+)`?$", re.M)
