@@ -6,9 +6,11 @@ import re
 import pytest
 from nbdev.config import nbpath2html
 
+import anchors
 import browse_site
 import build_docs
 from check_site import faults
+from conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,34 @@ def test_site(built):
     pages = {path.name for path in (built / "_docs").glob("*.html")}
     assert pages == {nbpath2html(path).name for path in (built / "nbs").glob("*.ipynb")}
     assert "<math" in (built / "_docs" / "simclr_loss.html").read_text(encoding="utf-8")
+
+
+def test_every_point_of_the_write_ups_has_a_place():
+    "The anchors themselves are among the links that `faults` follows"
+    notebook = json.loads((ROOT / "nbs" / "points.ipynb").read_text(encoding="utf-8"))
+    tables = ["".join(c["source"]) for c in notebook["cells"] if "| it says |" in "".join(c["source"])]
+    rows = [line for table in tables for line in table.splitlines() if line.startswith("| ")]
+    points = [row for row in rows if row != "| it says | here |"]
+    assert len(tables) == 5 and len(points) > 60
+    assert [row for row in points if not re.search(r"\]\([\w-]+\.ipynb#[\w.-]+\)", row)] == []
+
+
+def test_names_that_differ_in_case_have_their_own_anchors(built):
+    twins, site = anchors.case_twins(), built / "_docs"
+    assert ["Grey", "grey"] == sorted(twins["augment.html"]["grey"])
+    for page, by in twins.items():
+        text = (site / page).read_text(encoding="utf-8")
+        for name in (name for names in by.values() for name in names):
+            assert len(re.findall(rf'<h\d[^>]*\bid="{name}"', text)) == 1, name
+    symbols = (site / "symbols.html").read_text(encoding="utf-8")
+    assert 'href="augment.html#Grey"' in symbols and 'href="augment.html#grey"' in symbols
+
+
+def test_a_link_to_the_site_has_a_picture(built):
+    site = built / "_docs"
+    head = (site / "index.html").read_text(encoding="utf-8")
+    picture = re.search(r'property="og:image" content="[^"]*/(images/[^"]+)"', head)
+    assert picture and (site / picture[1]).is_file() and 'name="twitter:card"' in head
 
 
 # --- in a browser

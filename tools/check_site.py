@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-RAW_MARKUP = ["$$", ":::", "{{<", "\\(", "\\[", ".ipynb)"]
+RAW_MARKUP = ["$$", ":::", "{{<", "\\(", "\\[", ".ipynb)", "]("]
 REMOTE = re.compile(r"(?:https?:)?//")
 CSS_REMOTE = re.compile(r"(?:@import|url\()\s*(?:url\()?[\"']?((?:https?:)?//[^\"')]+)")
 NOT_SHOWN = {"script", "style", "head", "pre", "code", "annotation"}

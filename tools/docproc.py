@@ -141,7 +141,7 @@ def hidden_part(cell):
         return None
     lines = [line for line in cell.source.splitlines() if line.strip() and not line.startswith("#|")]
     tests = len(TESTS.findall(cell.source))
-    if len(lines) > 2 and tests and (not cell.get("outputs") or tests > 2):
+    if tests and (tests == len(lines) or len(lines) > 2) and (not cell.get("outputs") or tests > 2):
         return "tests"
     if all(IMPORTS.match(line) for line in lines):
         return "imports" if len(lines) > 2 else None
