@@ -21,6 +21,8 @@ Modules:
 - `ssl_nb.folders`: Find what is wrong in a folder before training: counts, sizes, broken files, copies on both sides of a split
 - `ssl_nb.frozen`: A network of timm as an encoder, and its features on the disk, computed once
 - `ssl_nb.grids`: The settings that `ssl_nb tune` compares
+- `ssl_nb.hub`: An encoder or a classifier in a repository of Hugging Face's hub, with its card, and back from there
+- `ssl_nb.hub_data`: A data set of Hugging Face's `datasets`, from its hub or from a folder, as images for every stage
 - `ssl_nb.label_files`: Use a `labels.csv` from anywhere with a run: match its names to images, merge two people's labels, and score by them
 - `ssl_nb.label_page`: Look at a pile of images, name its groups, label images and mend labels, all on one page
 - `ssl_nb.labelling`: Choose which images of a pile to label first: five methods, compared with a random draw
@@ -28,6 +30,7 @@ Modules:
 - `ssl_nb.pretraining`: SimCLR on your images: encoder, projector, objective, and a run folder that can be interrupted
 - `ssl_nb.probing`: Measure what features are worth: linear probe, neighbours and baselines with the same labels
 - `ssl_nb.protocol`: Five ways to make a result look better than it is, each done on purpose and measured
+- `ssl_nb.records`: What is run for each published number
 - `ssl_nb.reporting`: Which claims of five write-ups hold, and how to turn a run of yours into one page
 - `ssl_nb.runs`: One run, one folder: settings, metrics, resuming, records, and where each number comes from
 - `ssl_nb.scan`: Heads that agree on neighbours, their consensus, and how many clusters there are

@@ -151,16 +151,16 @@ def hidden_part(cell):
 class folded_code(Processor):
     """Fold tests, imports, and examples that are long: a click away, and the page is half as long
 
-    On the first page, in tutorials and how-tos the long examples are what a reader came for."""
+    On the first page, in tutorials and how-tos the long examples are what a reader came for, unless they only read
+    records."""
 
     def begin(self):
-        self.folds = {"tests", "imports", "code"}
-        if section(Path(self.nb.path_).name) in ("", "Tutorials", "How to"):
-            self.folds.remove("code")
+        self.examples_stay = section(Path(self.nb.path_).name) in ("", "Tutorials", "How to")
 
     def cell(self, cell):
         part = hidden_part(cell)
-        if part in self.folds:
+        stays = part == "code" and self.examples_stay and "read_record(" not in cell.source
+        if part and not stays:
             cell.source = f'#| code-fold: true\n#| code-summary: "{part}"\n{cell.source}'
 
 
