@@ -1520,8 +1520,8 @@ def _to_cache(home, stamp, root, chunks, finish):
         with open(npy, 'wb') as f:
             header = dict(descr='|u1', fortran_order=False, shape=tuple(shape))
             np.lib.format.write_array_header_1_0(f, header)
-            for i in range(0, len(order), 8192):
-                f.write(np.memmap(raw, np.uint8, 'r', shape=tuple(shape))[order[i : i + 8192]])
+            for some in _slices(order, max(1, 2**26 // math.prod(shape[1:]))):
+                f.write(np.memmap(raw, np.uint8, 'r', shape=tuple(shape))[some])
         home.mkdir(exist_ok=True)
         os.replace(npy, home / f'{stamp}.npy')
     x = _mapped(home / f'{stamp}.npy')
@@ -1536,9 +1536,11 @@ def _to_cache(home, stamp, root, chunks, finish):
 
 def _decode(chunks, finish):
     "(x (N,C,H,W), what it is), put in order in memory"
-    got = list(chunks())
-    order, what = finish([w for _, ws in got for w in ws])
-    return torch.from_numpy(np.concatenate([x for x, _ in got])[order]), what
+    pixels, why = zip(*chunks())
+    order, what = finish([w for ws in why for w in ws])
+    x = np.concatenate(pixels)
+    del pixels  # else the images were here three times
+    return torch.from_numpy(x[order]), what
 
 # %% ../nbs/00_data.ipynb #d0keep01
 def _keep(form, stamp, root, chunks, finish):

@@ -159,7 +159,7 @@ def pixel_statistics(
     x: Tensor,  # (N,C,H,W) uint8
 ) -> tuple:  # (C,) mean and (C,) standard deviation of the pixels in 0..1
     "What an encoder normalises with"
-    f = x[:20000].float() / 255
+    f = x[: min(20_000, max(1000, 2**28 // x[0].numel()))].float() / 255  # fewer where images are large
     return f.mean((0, 2, 3)), f.std((0, 2, 3)).clamp(min=1e-3)
 
 # %% ../nbs/encoders.ipynb #a445ebdf
@@ -240,10 +240,15 @@ def features(
     if store := store_of(encoder):
         h = store.of(x, see, quiet)
     else:
-        parts = x.split(batch_size)
+        parts = x.split(_at_once(batch_size, x))
         h = torch.cat([see(b) for b in progress(parts, 'features', quiet or len(parts) < 20)])
     encoder.train(was)
     return finite(h)
+
+
+def _at_once(n, x):
+    "How many images go through a network together: `n` of 64 pixels a side, fewer of larger ones"
+    return max(8, min(n, n * 64**2 // (x.shape[-1] * x.shape[-2])))
 
 
 def finite(numbers: Tensor) -> Tensor:
@@ -274,9 +279,15 @@ def _pixels(x, encoder):
     return x.train.x if isinstance(x, ImageData) else load_data(x, encoder.size).train.x
 
 # %% ../nbs/encoders.ipynb #05f71cb4
-def raw_pixels(im: Images) -> Tensor:
+def raw_pixels(
+    im: Images,
+    most: int = 64,  # Pixels a side; larger images are scaled to this, since every pixel takes memory
+) -> Tensor:
     "Pixels in 0..1 as features, `(N, C*H*W)`"
-    return im.x.flatten(1).float() / 255
+    x = im.x
+    if x.shape[-1] > most:
+        x = torch.cat([F.interpolate(part.float(), (most, most), mode='area') for part in x.split(1024)])
+    return x.flatten(1).float() / 255
 
 
 def feature_tensor(h) -> Tensor:  # (N,D) float32, or float64 where they were so, on their own device
@@ -346,7 +357,7 @@ def random_encoder(
     for m in norms:
         m.momentum = None  # average over all batches
     enc.train()
-    for b in x[:8192].split(512) if norms else ():
+    for b in x[:8192].split(_at_once(512, x)) if norms else ():
         enc(b.cpu().float() / 255)
     return enc.eval()
 

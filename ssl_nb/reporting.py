@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from markupsafe import Markup
 
 from .augment import Views, augmentation
@@ -579,10 +580,12 @@ def _file_names(names):
     return ', '.join(map(shown, names))
 
 
-def _strip(x, alt):
-    "Images side by side, as many as there are"
+def _strip(x, alt, most=64):
+    "Images side by side, as many as there are, of so many pixels a side at most"
     from PIL import Image
 
+    if x.shape[-1] > most:
+        x = F.interpolate(x.float(), (most, most), mode='area').round().byte()
     b, side = io.BytesIO(), x.shape[-1]
     row = [np.asarray(_drawable(im)) for im in x]
     Image.fromarray(np.concatenate(row, 1)).save(b, 'PNG', optimize=True)

@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -168,3 +170,21 @@ def test_the_wall_knows_what_groups_sort_by(monkeypatch):
     found = wall.sorted_by(numbers, groups, classes, np.full(400, True), 0)
     assert found["told@clusters"] == 1 and found["brightness@clusters"] > 0.99
     assert found["told@classes"] < 0.4 and found["brightness@classes"] < 0.1 and found["area@clusters"] < 0.05
+
+
+def test_photographs_are_made_and_a_step_is_measured(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    photos = importlib.import_module("photos")
+    pair = np.stack([np.full((32, 32, 3), 200, np.uint8), np.zeros((32, 32, 3), np.uint8)])
+    made = [photos.photograph(pair, shape, np.random.default_rng(0)) for shape in photos.SHAPES]
+    assert [photo.size for photo in made] == list(photos.SHAPES)
+    middle = [np.asarray(photo)[photo.height // 2, photo.width // 2].mean() for photo in made]
+    assert min(middle) > 150 and min(np.asarray(photo).min() for photo in made) < 20
+    wall, cpu, memory = photos.measured(
+        [sys.executable, "-c", "b = bytearray(10**8)"], tmp_path, dict(os.environ)
+    )
+    assert 0 < cpu < wall + 5 and 0.1 < memory < 1
+    with pytest.raises(SystemExit, match="no such thing"):
+        photos.measured(
+            [sys.executable, "-c", "raise SystemExit('no such thing')"], tmp_path, dict(os.environ)
+        )

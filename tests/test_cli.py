@@ -100,9 +100,8 @@ def test_mistakes_and_help_import_nothing_heavy(tmp_path):
         assert done.stdout.endswith("[]\n"), done.stdout + done.stderr
 
 
-COMMANDS = (
-    "demo data presets pretrain probe finetune semi evaluate predict embed export report reproduce".split()
-)
+COMMANDS = """demo data presets pretrain probe finetune semi evaluate predict embed export report push pull
+reproduce""".split()
 FLAGS = "--epochs --temperature --rotation --out --device --seed --quiet --force --resume".split()
 
 

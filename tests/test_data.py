@@ -835,7 +835,11 @@ def test_the_choices_are_those_of_the_registry():
         stage_params('pretrain'),
         stage_params('probe'),
     ):
-        assert params['data'].choices == ('digits', 'mnist', 'fashion_mnist', 'cifar10') == tuple(DATASETS)
+        assert (
+            params['data'].choices
+            == ('digits', 'mnist', 'fashion_mnist', 'cifar10', 'hf:NAME')
+            == tuple(DATASETS)
+        )
         assert params['data'].folder and params['data'].registry is not None
 
 

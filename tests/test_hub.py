@@ -4,8 +4,6 @@ import base64
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -15,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from conftest import code as start
 from conftest import command as ssl_nb
 
 hub = pytest.importorskip("huggingface_hub", reason="not installed: pip install 'ssl_nb[hub]'")
@@ -125,13 +124,6 @@ def repository(run, tmp_path):
     return write_repository(run, tmp_path / "repository", "somebody/digits", licence="mit")
 
 
-def fresh(*words, cwd, **environment):
-    "A command in a process of its own, since huggingface_hub reads the environment once"
-    from conftest import run as start
-
-    return start("ssl_nb", *words, cwd=cwd, **environment)
-
-
 def one_line(done, says):
     "A command that ended in bad input, with one line"
     line = done.stderr.strip().splitlines()
@@ -213,18 +205,18 @@ def test_a_borrowed_network_is_called_borrowed(tmp_path, monkeypatch):
 
 
 def test_there_and_back_through_a_hub(run, server, tmp_path):
-    sent = fresh("push", run.path, "somebody/digits", "--licence", "mit", cwd=tmp_path, **server)
+    sent = ssl_nb("push", run.path, "somebody/digits", "--licence", "mit", cwd=tmp_path, **server)
     assert sent.returncode == 0 and "/somebody/digits" in sent.stdout, sent.stderr
     assert set(Hub.repositories["somebody/digits"]) >= {"README.md", "config.json", "model.safetensors"}
-    got = fresh("pull", "somebody/digits", cwd=tmp_path, **server)
+    got = ssl_nb("pull", "somebody/digits", cwd=tmp_path, **server)
     assert got.returncode == 0 and "ssl_nb predict digits/model.safetensors FOLDER" in got.stdout, got.stderr
     x = load_data("digits").test.x[:60]
     was = _classifier(run.path / "probe").predict_proba(x)
     assert torch.equal(from_hub(tmp_path / "digits").predict_proba(x), was)
     # what was fetched is there without a network, too
-    again = fresh("pull", "somebody/digits", "--out", "b", cwd=tmp_path, **server | dict(HF_HUB_OFFLINE="1"))
+    again = ssl_nb("pull", "somebody/digits", "--out", "b", cwd=tmp_path, **server | dict(HF_HUB_OFFLINE="1"))
     assert again.returncode == 0 and (tmp_path / "b" / "model.safetensors").is_file(), again.stderr
-    one_line(fresh("pull", "somebody/digits", cwd=tmp_path, **server), "holds a model already")
+    one_line(ssl_nb("pull", "somebody/digits", cwd=tmp_path, **server), "holds a model already")
 
 
 @pytest.mark.parametrize(
@@ -260,7 +252,7 @@ def test_what_goes_wrong_at_the_hub_is_told_in_one_line(words, more, says, run, 
         "somebody/empty": {"README.md": b"x"},
     }
     words = [str(run.path) if word == "RUN" else word for word in words.split()]
-    one_line(fresh(*words, cwd=tmp_path, **server | more), says)
+    one_line(ssl_nb(*words, cwd=tmp_path, **server | more), says)
     assert [path.name for path in tmp_path.iterdir() if path.name != "hf"] == []
 
 
@@ -333,8 +325,7 @@ def test_without_the_extra_one_line_says_what_to_install(library, words, tmp_pat
     code = (
         f"import sys; sys.modules['{library}'] = None; from ssl_nb.cli import main; raise SystemExit(main())"
     )
-    done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True)
-    one_line(done, "pip install 'ssl_nb[hub]'")
+    one_line(start(code, *words, cwd=tmp_path), "pip install 'ssl_nb[hub]'")
 
 
 # --- data sets
