@@ -121,7 +121,8 @@ def main():
                     metrics.setdefault(name + kind, []).append(value)
                 wall, cpu, memory = found[name]
                 print(f"{name:12} {wall:7.1f} s, {cpu:7.1f} s of the processor, {memory:.2f} GB", flush=True)
-            kept = {k: _bytes(Path(cache, k)) for k in ("folders", "features")}
+                if name == "report":  # before the small images are kept, too
+                    kept = {k: _bytes(Path(cache, k)) for k in ("folders", "features")}
         probe = json.loads((home / "runs/borrow-photos/probe/metrics.json").read_text(encoding="utf-8"))
         page = (home / "runs/borrow-photos/report.html").stat().st_size
     raw = TINY["large"] * 3 * 64 * 64 / 1e9  # by less than this the memory should grow from the small one
