@@ -348,7 +348,7 @@ def _compute(enc, d, quiet):
     see = lambda b: enc(b.to(dev).float() / 255)
     with torch.no_grad():
         for x in parts:
-            store.of(x, see, quiet, strict=True)
+            store.fill(x, see, quiet)
     seconds = time.perf_counter() - started
     speed = dict(images_per_s=round(missing / seconds, 1)) if missing > 100 else {}
     return dict(n=n, dim=dim, computed=missing, feature_mb=round(n * dim * 2 / 1e6, 1), **speed)

@@ -156,16 +156,21 @@ class Features:
         "Features of images: those that are known, and the others computed and kept"
         keys = _digests(x)
         found = self._known(keys)
-        rest = [i for i, key in enumerate(keys) if key not in found]
-        rest = list({keys[i]: i for i in reversed(rest)}.values())[::-1]
-        parts = [rest[i : i + self.block] for i in range(0, len(rest), self.block)]
-        bar = progress(range(len(rest)), 'features', quiet or len(rest) < 500)
-        for part in parts:
-            h = _half(torch.cat([_counted(see(x[some]), bar) for some in torch.tensor(part).split(256)]))
-            self._keep([keys[i] for i in part], h, strict)
-            found |= zip((keys[i] for i in part), h)
-        bar.close()
+        for new, h in self._computed(x, keys, set(found), see, quiet, strict):
+            found |= zip(new, h)
         return torch.from_numpy(np.stack([found[key] for key in keys]).astype(np.float32))
+
+    def fill(
+        self,
+        x: Tensor,  # (N,C,H,W) uint8
+        see,  # (B,C,H,W) uint8 -> (B,D)
+        quiet: bool = True,  # No progress bar
+    ):
+        "Compute and keep what is missing, with no more than a block in memory"
+        self.look()
+        known = {key for keys in self.places.values() for key in keys}
+        for _ in self._computed(x, _digests(x), known, see, quiet, strict=True):
+            pass
 
 # %% ../nbs/frozen.ipynb #b0397db
 def _counted(h, bar):
@@ -201,6 +206,20 @@ def _known(self: Features, keys):
         if h is not None and len(h) == len(here):
             found |= {key: row for key, row in zip(here, h) if key in wanted}
     return found
+
+
+@patch
+def _computed(self: Features, x, keys, known, see, quiet, strict):
+    "(checksums, (n,D)) of the images that are not known, block by block, when a block is kept"
+    rest = [i for i, key in enumerate(keys) if key not in known]
+    rest = list({keys[i]: i for i in reversed(rest)}.values())[::-1]
+    bar = progress(range(len(rest)), 'features', quiet or len(rest) < 500)
+    for start in range(0, len(rest), self.block):
+        part = rest[start : start + self.block]
+        h = _half(torch.cat([_counted(see(x[some]), bar) for some in torch.tensor(part).split(256)]))
+        self._keep([keys[i] for i in part], h, strict)
+        yield [keys[i] for i in part], h
+    bar.close()
 
 
 @patch
