@@ -26,8 +26,8 @@ def case_twins():
 
 
 def heading_of(name, text):
-    "The anchor of the heading `name` on a page, or None"
-    found = re.search(rf'<h\d[^>]*\bid="([^"]+)"[^>]*>{name}<', text)
+    "The anchor of the entry `name` on a page, whose heading is below the second level, or None"
+    found = re.search(rf'<h[3-6][^>]*\bid="([^"]+)"[^>]*>{name}<', text)
     return found and found[1]
 
 
