@@ -497,7 +497,8 @@ def pretrain(
     minutes: Annotated[float, Interval(gt=0, le=100_000), InsteadOf('epochs')]
     | None = None,  # As many epochs as fit into these minutes
     clock: Literal['wall', 'cpu'] = 'wall',  # What counts the minutes: the clock, or seconds of the processor
-    patience: Count | None = None,  # Stop when so many passes keep no more neighbours; never when left out
+    patience: Annotated[int, Ge(0)]
+    | None = None,  # Stop when so many passes keep no more neighbours; 0 for never
     batch_size: Annotated[int, Ge(2)] = 256,  # Images in a batch
     optimizer: Annotated[str, OneOf(OPTIMIZERS)] = 'adamw',  # The optimiser
     lr: Positive | None = None,  # Largest learning rate; the optimiser's own when left out
@@ -539,6 +540,9 @@ def pretrain(
     )
     if epochs is None:
         given['epochs'] = steps_to_epochs(len(x), batch_size)
+    if patience is None:
+        long = epochs is None and minutes is None and world()[1] == 1
+        given['patience'] = max(5, given['epochs'] // 10) if long else 0
     if minutes is not None:
         going = resume and state == 'unfinished'
         spare = lambda: learner(_copy(model, compile), [Watch(d, n_views)])
@@ -551,7 +555,7 @@ def pretrain(
     where = dict(data_name=d.name, data_n=len(d.pile), data_sha256=d.sha256, processes=world()[1])
     _say_before(given, model, x, draw, quiet)
     _start_together(out, dict(stage='pretrain', parent=parent) | settings | where | about(dev), force, resume)
-    stop = [] if patience is None else [StopEarly(x, patience, quiet=quiet)]
+    stop = [StopEarly(x, given['patience'], quiet=quiet)] if given['patience'] else []
     learn = learner(model, [Watch(d, n_views, quiet), *stop, *(cbs or ())])
     if compile:
         model.compile()
