@@ -314,7 +314,8 @@ def joint_ranks(metrics: dict, names, data: str) -> dict:  # {setting: mean rank
 def agreement_with_labels(metrics: dict, names, data: str) -> float:  # -1..1
     "How the mean rank of some figures agrees with probe and clusters, the mean of both"
     better = {s: -r for s, r in joint_ranks(metrics, names, data).items()}
-    return np.mean([spearman(better, by_setting(metrics, truth)[data]) for truth in ('linear', 'clusters')])
+    truths = [by_setting(metrics, truth)[data] for truth in ('linear', 'clusters')]
+    return sum(spearman(better, truth) for truth in truths) / len(truths)
 
 
 def choose_figures(metrics: dict, sets=CHOSEN_ON) -> tuple:  # One or two names

@@ -287,6 +287,12 @@ def test_rule_for_figures(caption, alt, outputs, fault):
 
 
 @each_notebook
+def test_outputs_show_plain_numbers(path):
+    shown = [json.dumps(output) for *_, outputs in code_cells(path) for output in outputs]
+    assert [text[:80] for text in shown if re.search(r"np\.(float|int|str|bool|True|False)\w*", text)] == []
+
+
+@each_notebook
 def test_figures_have_a_caption_and_a_text_in_their_place(path):
     faults = {
         f"cell {i}": list(figure_faults(directives, outputs))
