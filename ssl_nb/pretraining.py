@@ -538,11 +538,7 @@ def pretrain(
     learner = lambda net, cbs: simclr_learner(
         x, net, draw, batch_size, lr, weight_decay, seed, optimizer, opt, cbs, dtype
     )
-    if epochs is None:
-        given['epochs'] = steps_to_epochs(len(x), batch_size)
-    if patience is None:
-        long = epochs is None and minutes is None and world()[1] == 1
-        given['patience'] = max(5, given['epochs'] // 10) if long else 0
+    given |= _length(given, len(x))
     if minutes is not None:
         going = resume and state == 'unfinished'
         spare = lambda: learner(_copy(model, compile), [Watch(d, n_views)])
@@ -604,6 +600,14 @@ def _model_of(given, x):
     ), parent
 
 # %% ../nbs/03_pretrain.ipynb #pacefits
+def _length(given, n):
+    "Epochs and patience of a run that was not told them"
+    epochs = given['epochs'] or steps_to_epochs(n, given['batch_size'])
+    alone = not (given['epochs'] or given['minutes']) and world()[1] == 1
+    waits = max(5, epochs // 10) if alone else 0
+    return dict(epochs=epochs, patience=waits if given['patience'] is None else given['patience'])
+
+
 def _copy(model, compile):
     "A model to measure on"
     net = copy.deepcopy(model)
