@@ -10,7 +10,7 @@ Modules:
 - `ssl_nb.data`: Turn a name, an array or a folder into one uint8 tensor that is split once and never leaves the device
 - `ssl_nb.deepclustering`: k-means, how to score clusters whose numbers mean nothing, and the loop that learns from its own clusters
 - `ssl_nb.distilling`: A small network learns what a large one sees, from images without labels
-- `ssl_nb.distributed`: Share one training among several GPUs or machines, with the same result as one process
+- `ssl_nb.distributed`: Share one training among several processes, with the result of one; tested on the CPUs of one machine
 - `ssl_nb.doctor`: What a pile of images says about its own settings, measured against labels where they are known
 - `ssl_nb.encoders`: Networks by name or of your own, their features, and their weights in files
 - `ssl_nb.estimator`: Use pretraining as a scikit-learn transformer: in pipelines, cross-validation and grid searches
@@ -29,7 +29,7 @@ Modules:
 - `ssl_nb.objectives`: What a network can learn from views without labels: contrast, prediction, clusters and spread, each with what keeps it from collapsing
 - `ssl_nb.pretraining`: SimCLR on your images: encoder, projector, objective, and a run folder that can be interrupted
 - `ssl_nb.probing`: Measure what features are worth: linear probe, neighbours and baselines with the same labels
-- `ssl_nb.protocol`: Five ways to make a result look better than it is, each done on purpose and measured
+- `ssl_nb.protocol`: Five ways to misjudge a result, each done on purpose and measured, each done on purpose and measured
 - `ssl_nb.records`: What is run for each published number
 - `ssl_nb.reporting`: Which claims of five write-ups hold, and how to turn a run of yours into one page
 - `ssl_nb.runs`: One run, one folder: settings, metrics, resuming, records, and where each number comes from

@@ -1,4 +1,4 @@
-"""Share one training among several GPUs or machines, with the same result as one process
+"""Share one training among several processes, with the result of one; tested on the CPUs of one machine
 
 Start a training with torchrun, and it joins the other processes by itself. `gather` brings the rows of all
 of them into one loss.
