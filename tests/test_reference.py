@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import docproc
 import reference
 import twins
 from conftest import ROOT
@@ -153,3 +154,18 @@ def test_links_of_the_twins_lead_somewhere(built):
         links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
         local = [link for link in links if "://" not in link and not link.startswith("mailto:")]
         assert [link for link in local if not (site / link).is_file()] == [], path.name
+
+
+def test_what_a_function_returns_is_said_of_no_parameter(tmp_path):
+    path = tmp_path / "box.py"
+    path.write_text("def lid(a, b=1) -> float:  # 0..1\n    'Close'\n", encoding="utf-8")
+    rows = [line for line in reference.entry(path, "lid").splitlines() if "0..1" in line]
+    assert len(rows) == 1 and "returns" in rows[0]
+
+
+@pytest.mark.parametrize(
+    "name, page", [("look_at", "07_folders"), ("Pile", "labelling"), ("near_pairs", "label_page")]
+)
+def test_a_page_means_its_own_function_of_a_name(name, page):
+    found = docproc.module_of(f"{page}.ipynb")
+    assert found.stem == page.removeprefix("07_") and reference.find(found, name)

@@ -110,9 +110,11 @@ def settings_of(path, name):
 def table(path, name, node):
     "Parameters and result as a Markdown table; '' when nothing is said of any"
     comments, known = module(path)[2], settings_of(path, name)
+    result = getattr(getattr(node, "returns", None), "end_lineno", None)
     rows = []
     for a, default, before in arguments(node):
-        says = comments.get(a.end_lineno, "")
+        # behind a signature in one line stands what it returns
+        says = "" if a.end_lineno == result else comments.get(a.end_lineno, "")
         shown = f"`{ast.unparse(default)}`" if default is not None else ""
         rows.append(
             (
