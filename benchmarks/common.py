@@ -105,6 +105,25 @@ def _write(name, args, settings, seconds_, metrics, versions=(), extra=(), data=
     )
 
 
+def write_clusters(name, script, args, data, n, rows, spent, settings, deviation, extra=()):
+    "The record of clusterings by the kept encoders of Fashion-MNIST, `rows` of metrics, one for each seed"
+    known = about()
+    made = dict(
+        name=name,
+        stage="cluster",
+        command=f"python benchmarks/{script}",
+        preset="fashion_mnist",
+        seeds=list(range(len(rows))),
+        seconds=spent,
+        data=dict(name=data.name, n=n, sha256=data.sha256),
+        settings=dict(script=script, encoder="results/encoders/fashion_mnist-seed-*") | settings,
+        deviation=deviation,
+        metrics={k: [row[k] for row in rows] for k in rows[0]},
+        extra=dict(classes=list(data.classes), date=known.pop("date")) | dict(extra),
+    )
+    return write_record(args.results, known | made)
+
+
 def machine():
     "The processor in words"
     try:

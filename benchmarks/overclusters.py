@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from sklearn.decomposition import TruncatedSVD
 
+from common import write_clusters
 from ssl_nb.data import load_data
 from ssl_nb.deepclustering import all_images, clustering_scores, kmeans
 from ssl_nb.encoders import features
-from ssl_nb.runs import about, log_scoring, results_dir, write_record
+from ssl_nb.runs import log_scoring, results_dir
 from ssl_nb.stages import load_encoder
 
 NAME = "fashion-cluster-joined"
@@ -57,26 +58,6 @@ def measure(spaces, y, seed, results):
     return found
 
 
-def record(args, im, d, rows, spent):
-    "The record of all starts"
-    known = about()
-    return known | dict(
-        name=NAME,
-        stage="cluster",
-        command="python benchmarks/overclusters.py",
-        preset="fashion_mnist",
-        seeds=list(range(args.seeds)),
-        seconds=spent,
-        data=dict(name=d.name, n=len(im), sha256=d.sha256),
-        settings=dict(
-            script="overclusters.py", small=list(SMALL), encoder="results/encoders/fashion_mnist-seed-*"
-        ),
-        deviation=f"{len(im):,} images" if args.images else None,
-        metrics={k: [row[k] for row in rows] for k in rows[0]},
-        extra=dict(classes=list(d.classes), date=known.pop("date")),
-    )
-
-
 def main():
     "Measure and write the record"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -94,7 +75,9 @@ def main():
         rows.append(measure(spaces, im.y.numpy(), seed, args.results))
         spent.append(round(time.perf_counter() - began, 1))
         print(seed, {k: round(v, 3) for k, v in rows[-1].items()}, flush=True)
-    print(write_record(args.results, record(args, im, d, rows, spent)))
+    says = f"{len(im):,} images" if args.images else None
+    settings = dict(small=list(SMALL))
+    print(write_clusters(NAME, "overclusters.py", args, d, len(im), rows, spent, settings, says))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from speedrun import Pictures
+from speedrun import Pictures, reached
 from ssl_nb.core import read_json, write_json
 from ssl_nb.data import load_data
 from ssl_nb.encoders import feature_dim, features, knn_predict, make_encoder, pixel_statistics
@@ -158,11 +158,6 @@ def part(arm, name, args):
     write_json(args.out / f"{arm}-{name}.json", found)
 
 
-def reached(found, name):
-    "Seconds until the goal; None when it was not reached"
-    return next((r["seconds"] for r in found["rows"] if r["accuracy"] >= GOALS[name][1]), None)
-
-
 def record(args):
     "The record of the parts"
     files = {(arm, name): args.out / f"{arm}-{name}.json" for name in GOALS for arm in ("ours", "lightly")}
@@ -170,7 +165,7 @@ def record(args):
         sys.exit(f"no part of {', '.join(missing)} yet; run it first")
     parts = {f"{arm}, {name}": read_json(f) for (arm, name), f in files.items()}
     metrics = {f"best@{k}": [max(r["accuracy"] for r in found["rows"])] for k, found in parts.items()}
-    times = {k: reached(found, k.split(", ")[1]) for k, found in parts.items()}
+    times = {k: reached(found["rows"], GOALS[k.split(", ")[1]][1], "accuracy") for k, found in parts.items()}
     metrics |= {f"seconds@{k}": [v] for k, v in times.items() if v is not None}
     first = parts["ours, mnist"]
     known, limit = first["about"], first["seconds"]

@@ -17,10 +17,11 @@ import torch
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import mutual_info_score
 
+from common import write_clusters
 from ssl_nb.data import load_data
 from ssl_nb.deepclustering import cluster, clustering_scores, contingency
 from ssl_nb.encoders import features
-from ssl_nb.runs import about, log_scoring, results_dir, write_record
+from ssl_nb.runs import log_scoring, results_dir
 from ssl_nb.stages import load_encoder
 
 NAME = "fashion-cluster-wall"
@@ -84,30 +85,6 @@ def measure(seed, x, y, names, results):
     return found, counts
 
 
-def record(args, d, n, rows, tables, spent):
-    "The record of all seeds"
-    known = about()
-    cut = args.images != 3000 or args.seeds != 3
-    return known | dict(
-        name=NAME,
-        stage="cluster",
-        command="python benchmarks/wall.py",
-        preset="fashion_mnist",
-        seeds=list(range(args.seeds)),
-        seconds=spent,
-        data=dict(name=d.name, n=n, sha256=d.sha256),
-        settings=dict(
-            script="wall.py",
-            clicks=list(CLICKS),
-            tops=list(TOPS),
-            encoder="results/encoders/fashion_mnist-seed-*",
-        ),
-        deviation=f"{args.images} images, {args.seeds} seeds" if cut else None,
-        metrics={k: [row[k] for row in rows] for k in rows[0]},
-        extra=dict(classes=list(d.classes), contingency=tables, date=known.pop("date")),
-    )
-
-
 def main():
     "Measure and write the record"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -126,7 +103,11 @@ def main():
         tables.append(counts)
         spent.append(round(time.perf_counter() - began, 1))
         print(seed, {k: round(v, 3) for k, v in found.items()}, flush=True)
-    print(write_record(args.results, record(args, d, len(x), rows, tables, spent)))
+    cut = args.images != 3000 or args.seeds != 3
+    says = f"{args.images} images, {args.seeds} seeds" if cut else None
+    settings = dict(clicks=list(CLICKS), tops=list(TOPS))
+    extra = dict(contingency=tables)
+    print(write_clusters(NAME, "wall.py", args, d, len(x), rows, spent, settings, says, extra))
 
 
 if __name__ == "__main__":

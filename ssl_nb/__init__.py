@@ -29,7 +29,7 @@ Modules:
 - `ssl_nb.objectives`: What a network can learn from views without labels: contrast, prediction, clusters and spread, each with what keeps it from collapsing
 - `ssl_nb.pretraining`: SimCLR on your images: encoder, projector, objective, and a run folder that can be interrupted
 - `ssl_nb.probing`: Measure what features are worth: linear probe, neighbours and baselines with the same labels
-- `ssl_nb.protocol`: Five ways to misjudge a result, each done on purpose and measured, each done on purpose and measured
+- `ssl_nb.protocol`: Five ways to misjudge a result, each done on purpose and measured
 - `ssl_nb.records`: What is run for each published number
 - `ssl_nb.reporting`: Which claims of five write-ups hold, and how to turn a run of yours into one page
 - `ssl_nb.runs`: One run, one folder: settings, metrics, resuming, records, and where each number comes from

@@ -31,7 +31,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from .augment import apply, augmentation
+from .augment import augmentation
 from .core import SslNbError, as_command, pick_device, reading, shown, unknown
 from ssl_nb.data import (
     Images,
@@ -58,6 +58,7 @@ from ssl_nb.encoders import (
 )
 from .frozen import TimmNetwork, check_timm, store_of, timm_library, weights_sum
 from .label_files import with_labels
+from .pretraining import byte_views
 from .probing import linear_probe
 from ssl_nb.runs import (
     about,
@@ -449,8 +450,7 @@ def _measured(see, d, labelled, held, k, seed):
     n = min(len(d.pile), 1000)
     gen = torch.Generator().manual_seed(seed)
     some = d.pile[torch.randperm(len(d.pile), generator=gen)[:n]]
-    views = [apply(augmentation(), some.float() / 255, gen).clamp(0, 1) for _ in range(2)]
-    views = torch.stack([see((255 * v).round().byte()) for v in views])
+    views = torch.stack([see(v) for v in byte_views(some, augmentation(), 2, gen)])
     seen = Seen(see(some), views, views, min(k, n // 2), seed)
     found = dict(agreement=cluster_agreement(seen), kept=neighbours_kept(seen))
     if labelled is not None:

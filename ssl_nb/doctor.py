@@ -25,11 +25,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .augment import apply, augmentation, transformation
+from .augment import augmentation, transformation
 from .deepclustering import kmeans, label_scores, label_stability
 from .encoders import features, nearest_neighbours, neighbours_in_common
 from .objectives import sigreg
-from .pretraining import effective_rank
+from .pretraining import byte_views, effective_rank
 from .probing import linear_probe
 from .scan import reproducibility, scan_loss, sharpen
 from .settings import Registry
@@ -65,8 +65,7 @@ def see(
     own = transform or gentle
 
     def look(how, n):
-        v = [apply(how, some.float() / 255, gen).clamp(0, 1) for _ in range(n)]
-        return torch.stack([features(encoder, (one * 255).round().byte()) for one in v])
+        return torch.stack([features(encoder, v) for v in byte_views(some, how, n, gen)])
 
     return Seen(features(encoder, x), look(own, n_views), look(gentle, 2), k, seed)
 

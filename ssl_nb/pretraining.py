@@ -11,8 +11,8 @@ Docs: https://ssl-nb.github.io/ssl_nb/pretrain.html.md"""
 
 # %% auto #0
 __all__ = ['CLOCKS', 'make_projector', 'SimCLR', 'simclr_step', 'SimCLRCallback', 'simclr_learner', 'effective_rank', 'spread',
-           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'epoch_seconds', 'steps_to_epochs', 'StopEarly',
-           'pretrain', 'adopt', 'load_projector']
+           'health_verdict', 'pile_verdict', 'Watch', 'estimate', 'epoch_seconds', 'steps_to_epochs', 'byte_views',
+           'StopEarly', 'pretrain', 'adopt', 'load_projector']
 
 # %% ../nbs/03_pretrain.ipynb #60a0607b
 import contextlib
@@ -424,6 +424,17 @@ def steps_to_epochs(
     "The epochs that make about so many steps"
     return min(500, max(5, round(steps / max(1, n // batch_size))))
 
+# %% ../nbs/03_pretrain.ipynb #bytviews
+def byte_views(
+    x: Tensor,  # (N,C,H,W) uint8
+    how,  # A transformation of batches
+    n: int,  # Views of each, >= 1
+    gen: torch.Generator,  # Of its random numbers
+) -> list:  # n times (N,C,H,W) uint8
+    "Random views as images, which every network takes as it takes the images themselves"
+    views = [apply(how, x.float() / 255, gen).clamp(0, 1) for _ in range(n)]
+    return [(255 * v).round().byte() for v in views]
+
 # %% ../nbs/03_pretrain.ipynb #earlystp
 class StopEarly(TrainingCallback):
     "End a training when `patience` epochs keep hardly more neighbours than those before"
@@ -440,9 +451,8 @@ class StopEarly(TrainingCallback):
         if world()[1] > 1:
             raise SslNbError("--patience is for one process; leave it out under torchrun")
         gen = torch.Generator().manual_seed(0)
-        some = x[torch.randperm(len(x), generator=gen)[:500].to(x.device)].cpu().float() / 255
-        views = [apply(augmentation(), some, gen).clamp(0, 1) for _ in range(2)]
-        self.views = [(255 * v).round().byte().to(x.device) for v in views]
+        some = x[torch.randperm(len(x), generator=gen)[:500].to(x.device)].cpu()
+        self.views = [v.to(x.device) for v in byte_views(some, augmentation(), 2, gen)]
         self.patience, self.least, self.quiet = patience, least, quiet
 
     def columns(self):

@@ -1,4 +1,4 @@
-"""Five ways to misjudge a result, each done on purpose and measured, each done on purpose and measured
+"""Five ways to misjudge a result, each done on purpose and measured
 
 Each function does a common mistake on purpose, and the right thing beside it. It returns both as
 `flattered` and `honest`.

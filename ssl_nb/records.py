@@ -751,15 +751,12 @@ _own_option = dict(
 )
 _local = dict(local_views=2, local_size=16)
 _for_time = dict(encoder='resnet_small', clock='cpu', baselines=False, pictures=False)
-_tried = {}
-for _name, _option in _own_option.items():
-    for _what, _change in {
-        '': {},
-        ', option': _option,
-        ', batch 64': dict(batch_size=64),
-        ', local': _local,
-    }.items():
-        _tried[_name + _what] = dict(objective=_name) | _change
+_ways = lambda option: {'': {}, ', option': option, ', batch 64': dict(batch_size=64), ', local': _local}
+_tried = {
+    o + way: dict(objective=o) | change
+    for o, option in _own_option.items()
+    for way, change in _ways(option).items()
+}
 RECORDS['objectives-choice-cpu'] = Experiment(
     'cifar10',
     seeds=1,

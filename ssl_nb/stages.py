@@ -98,10 +98,8 @@ def data_of(
     seed = settings.get('part_seed', settings.get('seed', 0))
     d = part_of(load_data(name, *how), settings.get('n_images'), settings.get('images_per_class'), seed)
     d = d if labels is None else with_labels(d, labels)
-    if 'n_images' in settings and size in (
-        None,
-        settings['image_size'],
-    ):  # a stage of an earlier version does not know which part it was
+    as_it_was = size in (None, settings['image_size'])
+    if as_it_was and 'n_images' in settings:  # a stage of an earlier version does not know which part it was
         check_images(settings, d)
     return d
 

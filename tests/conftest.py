@@ -187,6 +187,20 @@ def tree(tmp_path):
     return copy_tree(tmp_path / "tree")
 
 
+@pytest.fixture
+def borrowed(tmp_path, monkeypatch):
+    "A run around a tiny network of timm, with weights from a file, on 100 digits"
+    timm = pytest.importorskip("timm", reason="timm is not installed: pip install 'ssl_nb[borrow]'")
+    import torch
+
+    from ssl_nb import borrow
+
+    monkeypatch.setenv("SSL_NB_CACHE", str(tmp_path / "cache"))
+    torch.save(timm.create_model("test_resnet").state_dict(), tmp_path / "w.pt")
+    how = dict(size=32, n_images=100, out=tmp_path / "borrowed", quiet=True)
+    return borrow("digits", "timm/test_resnet", tmp_path / "w.pt", **how)
+
+
 @pytest.fixture(scope="session")
 def once(tmp_path_factory):
     """`once(name, make)` is a folder for all workers

@@ -87,16 +87,9 @@ def test_the_student_may_see_smaller_images(photos, tmp_path):
     assert load_encoder(small.path).options["width"] == 4
 
 
-def test_a_student_of_a_borrowed_network_names_it(tmp_path, monkeypatch):
-    timm = pytest.importorskip("timm", reason="timm is not installed: pip install 'ssl_nb[borrow]'")
-    from ssl_nb import borrow
-
-    monkeypatch.setenv("SSL_NB_CACHE", str(tmp_path / "cache"))
-    torch.save(timm.create_model("test_resnet").state_dict(), tmp_path / "w.pt")
-    how = dict(size=32, n_images=100, quiet=True)
-    run = borrow("digits", "timm/test_resnet", tmp_path / "w.pt", out=tmp_path / "b", **how)
-    student = distil(run, epochs=1, **SMALL)
-    assert student.path == run.path / "distil"
+def test_a_student_of_a_borrowed_network_names_it(borrowed):
+    student = distil(borrowed, epochs=1, **SMALL)
+    assert student.path == borrowed.path / "distil"
     assert student.settings["borrowed"] == "timm/test_resnet -> resnet_small"
     stage = probe(student, labels_per_class=3, supervised_steps=2, pictures=False, device="cpu", quiet=True)
     assert load_run(stage.path).settings["borrowed"] == "timm/test_resnet -> resnet_small"

@@ -185,22 +185,17 @@ def test_a_stage_alone_can_be_sent(run, tmp_path):
     shutil.rmtree(stage.path)
 
 
-def test_a_borrowed_network_is_called_borrowed(tmp_path, monkeypatch):
-    timm = pytest.importorskip("timm", reason="timm is not installed: pip install 'ssl_nb[borrow]'")
-    from ssl_nb import borrow, distil
+def test_a_borrowed_network_is_called_borrowed(borrowed, tmp_path):
+    from ssl_nb import distil
 
-    monkeypatch.setenv("SSL_NB_CACHE", str(tmp_path / "cache"))
-    torch.save(timm.create_model("test_resnet").state_dict(), tmp_path / "w.pt")
-    how = dict(size=32, n_images=64, quiet=True)
-    run = borrow("digits", "timm/test_resnet", tmp_path / "w.pt", out=tmp_path / "run", **how)
-    card = hub.ModelCard(model_card(run))
+    card = hub.ModelCard(model_card(borrowed))
     assert "Borrowed weights" in card.text and "with labels (ImageNet or larger)" in card.text
     assert card.data.base_model == "timm/test_resnet.r160_in1k" and card.data.license == "apache-2.0"
     assert "borrowed-weights" in card.data.tags and "self-supervised-learning" not in card.data.tags
-    encoder = from_hub(write_repository(run, tmp_path / "r"))
-    x = run.data().test.x[:20]
-    assert torch.equal(features(encoder, x), run.features(x))
-    student = distil(run, encoder="resnet_small", width=4, epochs=1, device="cpu", quiet=True)
+    encoder = from_hub(write_repository(borrowed, tmp_path / "r"))
+    x = borrowed.data().test.x[:20]
+    assert torch.equal(features(encoder, x), borrowed.features(x))
+    student = distil(borrowed, encoder="resnet_small", width=4, epochs=1, device="cpu", quiet=True)
     assert "learned from `timm/test_resnet`" in model_card(student).replace("It l", "l")
 
 

@@ -167,5 +167,5 @@ def test_what_a_function_returns_is_said_of_no_parameter(tmp_path):
     "name, page", [("look_at", "07_folders"), ("Pile", "labelling"), ("near_pairs", "label_page")]
 )
 def test_a_page_means_its_own_function_of_a_name(name, page):
-    found = docproc.module_of(f"{page}.ipynb")
+    found = docproc.exported()[f"{page}.ipynb"]
     assert found.stem == page.removeprefix("07_") and reference.find(found, name)
